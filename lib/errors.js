@@ -1,0 +1,63 @@
+const util = require('node:util')
+
+/** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
+class LockError extends Error {
+  constructor(code, message, path, options) {
+    super(message, options)
+    this.code = code
+    this.path = path
+  }
+}
+
+class LockTimeoutError extends LockError {
+  constructor(path, timeout) {
+    const wait = timeout === 0 ? '' : ` within ${timeout} ms`
+    super('ERR_LOCK_TIMEOUT', `Couldn't lock ${path}${wait}: it is locked`, path)
+    this.timeout = timeout
+  }
+}
+
+// On the prototype, as Error's own names are: there it is not enumerable, and a subclass can have its own.
+for (const type of [LockError, LockTimeoutError]) {
+  Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
+}
+
+/** What Node core makes for a signal that has fired; its class is not public. */
+class AbortError extends Error {
+  constructor(reason) {
+    super('The operation was aborted', { cause: reason })
+    this.name = 'AbortError'
+    this.code = 'ABORT_ERR'
+  }
+}
+
+/** `ENOENT: no such file or directory, open 'PATH'`, with the properties that Node gives such errors. */
+function systemError({ errno, syscall }, path) {
+  const [code, description] = util.getSystemErrorMap().get(errno) ?? [`UNKNOWN`, 'unknown error']
+  const error = new Error(`${code}: ${description}, ${syscall} '${path}'`)
+  return Object.assign(error, { errno, code, syscall, path })
+}
+
+/** The error that a refusal of the native part means. */
+function refusalError(refusal, { path, timeout, signal }) {
+  switch (refusal.reason) {
+    case 'timeout':
+      return new LockTimeoutError(path, timeout)
+    case 'aborted':
+      return new AbortError(signal?.reason)
+    case 'deadlock':
+      return new LockError(
+        'ERR_LOCK_DEADLOCK',
+        `Waiting for ${path} would never end: this thread holds the lock, or is ahead in line for it, and would be blocked`,
+        path,
+      )
+    case 'unsupported':
+      return new LockError('ERR_LOCK_UNSUPPORTED', `${path} is on a file system that has no such locks`, path, {
+        cause: systemError(refusal, path),
+      })
+    default:
+      return systemError(refusal, path)
+  }
+}
+
+module.exports = { LockError, LockTimeoutError, AbortError, refusalError }

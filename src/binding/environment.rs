@@ -1,0 +1,201 @@
+//! One JavaScript environment: the main thread's, or that of a worker thread.
+//!
+//! It knows the promises that are pending, settles those that are due, keeps the event loop alive as long as
+//! there are any, and when it ends releases what it held.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::*;
+use napi::sys;
+
+use super::mailbox::Mailbox;
+use super::outcome::{to_answer, to_refusal};
+use crate::core::engine;
+use crate::core::request::{Outcome, Owner, Purpose, Reason, Request};
+
+/// The state of an environment. Lives on its thread.
+pub struct State {
+    pub owner: Arc<Owner>,
+    pub mailbox: Arc<Mailbox>,
+    /// A worker thread may be told to end while it waits synchronously; the main thread may not.
+    pub is_worker: bool,
+    pending: RefCell<HashMap<u64, Pending>>,
+    bell: Cell<sys::napi_threadsafe_function>,
+}
+
+struct Pending {
+    deferred: sys::napi_deferred,
+    request: Arc<Request>,
+}
+
+/// The locks' side of a JavaScript environment. Make one, and every lock with it.
+#[napi]
+pub struct Environment {
+    state: Rc<State>,
+}
+
+#[napi]
+impl Environment {
+    /// `isMainThread`: as `node:worker_threads` has it.
+    #[napi(constructor)]
+    pub fn new(env: Env, is_main_thread: bool) -> Result<Self> {
+        Ok(Self { state: State::open(env.raw(), !is_main_thread)? })
+    }
+
+    /// Gives up the wait that was started with this id, if it is still under way.
+    #[napi]
+    pub fn cancel(&self, env: Env, id: f64) {
+        self.state.cancel(env.raw(), id as u64);
+    }
+}
+
+impl Environment {
+    pub fn state(&self) -> Rc<State> {
+        self.state.clone()
+    }
+}
+
+impl State {
+    fn open(env: sys::napi_env, is_worker: bool) -> Result<Rc<Self>> {
+        let state = Rc::new(Self {
+            owner: Arc::new(Owner::on_this_thread()),
+            mailbox: Arc::new(Mailbox::new()),
+            is_worker,
+            pending: RefCell::new(HashMap::new()),
+            bell: Cell::new(ptr::null_mut()),
+        });
+        let context = Rc::into_raw(state.clone()).cast_mut().cast::<c_void>();
+        let mut name = ptr::null_mut();
+        let mut bell = ptr::null_mut();
+        // SAFETY: `env` is the environment that is calling us. `context` is a reference of its own, which
+        // `drop_state` gives back when Node has done with the function.
+        unsafe {
+            check_status!(sys::napi_create_string_utf8(env, c"locket".as_ptr(), 6, &mut name))?;
+            check_status!(sys::napi_create_threadsafe_function(
+                env,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                name,
+                0,
+                1,
+                context,
+                Some(drop_state),
+                context,
+                Some(on_bell),
+                &mut bell,
+            ))?;
+            check_status!(sys::napi_unref_threadsafe_function(env, bell))?;
+            // After the function: hooks run last in, first out, so ours comes before Node closes it.
+            check_status!(sys::napi_add_env_cleanup_hook(env, Some(on_end), context))?;
+            state.mailbox.hang_bell(bell);
+        }
+        state.bell.set(bell);
+        Ok(state)
+    }
+
+    /// A promise of the outcome of the request that `start` starts, known by `id`.
+    pub fn promise(
+        &self,
+        env: sys::napi_env,
+        id: f64,
+        start: impl FnOnce(u64) -> Arc<Request>,
+    ) -> Result<sys::napi_value> {
+        let id = id as u64;
+        let mut deferred = ptr::null_mut();
+        let mut promise = ptr::null_mut();
+        // SAFETY: `env` is the environment that is calling us.
+        check_status!(unsafe { sys::napi_create_promise(env, &mut deferred, &mut promise) })?;
+        let request = start(id);
+        if self.pending.borrow_mut().insert(id, Pending { deferred, request }).is_none()
+            && self.pending.borrow().len() == 1
+        {
+            // SAFETY: called on the environment's thread; the function lives as long as the environment.
+            unsafe { sys::napi_ref_threadsafe_function(env, self.bell.get()) };
+        }
+        Ok(promise)
+    }
+
+    fn cancel(&self, env: sys::napi_env, id: u64) {
+        let request = self.pending.borrow().get(&id).map(|pending| pending.request.clone());
+        if let Some(request) = request {
+            engine::cancel(&request, Reason::Aborted);
+            self.settle_due(env);
+        }
+    }
+
+    /// Settles the promises of all outcomes that have come. Every call that may bring some about ends with it.
+    pub fn settle_due(&self, env: sys::napi_env) {
+        for (id, outcome) in self.mailbox.empty() {
+            let Some(pending) = self.pending.borrow_mut().remove(&id) else { continue };
+            engine::conclude(&pending.request, matches!(outcome, Outcome::Granted));
+            // SAFETY: `env` is this thread's environment, and a deferred is settled once: it was just removed.
+            // Where JavaScript cannot run any more this fails, and nobody is left to hear of it.
+            unsafe {
+                let value = match pending.request.purpose {
+                    Purpose::Probe => ToNapiValue::to_napi_value(env, to_answer(outcome)),
+                    _ => {
+                        ToNapiValue::to_napi_value(env, to_refusal(outcome).map_or(Either::B(()), Either::A))
+                    }
+                };
+                if let Ok(value) = value {
+                    sys::napi_resolve_deferred(env, pending.deferred, value);
+                }
+            }
+            if self.pending.borrow().is_empty() {
+                // SAFETY: as for `napi_ref_threadsafe_function`.
+                unsafe { sys::napi_unref_threadsafe_function(env, self.bell.get()) };
+            }
+        }
+    }
+
+    /// May JavaScript still run here? Not in a worker thread that has been told to end.
+    pub fn can_run_javascript(&self, env: sys::napi_env) -> bool {
+        let mut global = ptr::null_mut();
+        let mut value = ptr::null_mut();
+        // SAFETY: `env` is this thread's environment. Reading a property is refused where JavaScript may not
+        // run; `undefined` is a plain property of the global object.
+        unsafe {
+            sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
+                && sys::napi_get_named_property(env, global, c"undefined".as_ptr(), &mut value)
+                    == sys::Status::napi_ok
+        }
+    }
+}
+
+/// The bell has been rung: on the environment's thread, from its event loop.
+unsafe extern "C" fn on_bell(env: sys::napi_env, _: sys::napi_value, context: *mut c_void, _: *mut c_void) {
+    // Without an environment, Node is only emptying its queue.
+    if !env.is_null() {
+        // SAFETY: the context is the state, which lives until `drop_state`.
+        let state = unsafe { &*context.cast::<State>() };
+        shielded(|| state.settle_due(env));
+    }
+}
+
+/// The environment ends: by itself, by `process.exit()`, or because its worker thread was terminated.
+unsafe extern "C" fn on_end(context: *mut c_void) {
+    // SAFETY: the context is the state, which lives until `drop_state`; Node calls that after this.
+    let state = unsafe { &*context.cast::<State>() };
+    shielded(|| {
+        state.mailbox.close();
+        engine::end(&state.owner);
+        state.pending.borrow_mut().clear();
+    });
+}
+
+/// Node has done with the threadsafe function.
+unsafe extern "C" fn drop_state(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: gives back the reference that was made for the function, once.
+    shielded(|| drop(unsafe { Rc::from_raw(data.cast::<State>()) }));
+}
+
+/// A panic must not unwind into Node.
+fn shielded(task: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(task));
+}

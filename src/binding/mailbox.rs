@@ -1,0 +1,84 @@
+//! How outcomes come home: from any thread to the one thread of an environment, in batches.
+//!
+//! One threadsafe function an environment, called once however many outcomes are waiting.
+
+use std::mem;
+use std::ptr;
+use std::thread::{self, ThreadId};
+
+use napi::sys;
+
+use crate::core::request::{Outcome, Reply};
+use crate::core::sync::Mutex;
+
+/// What has come for an environment, and the bell to ring when something has.
+pub struct Mailbox {
+    thread: ThreadId,
+    state: Mutex<State>,
+}
+
+struct State {
+    letters: Vec<(u64, Outcome)>,
+    /// The bell has been rung, and the environment has not looked since.
+    rung: bool,
+    bell: Option<Bell>,
+}
+
+struct Bell(sys::napi_threadsafe_function);
+
+// SAFETY: a threadsafe function may be called on any thread.
+unsafe impl Send for Bell {}
+
+impl Mailbox {
+    /// An empty mailbox of the calling thread. It has no bell yet.
+    pub fn new() -> Self {
+        Self {
+            thread: thread::current().id(),
+            state: Mutex::new(State { letters: Vec::new(), rung: false, bell: None }),
+        }
+    }
+
+    /// From now on, `bell` is called when something has come.
+    ///
+    /// # Safety
+    /// `bell` is valid until [`Mailbox::close`] is called.
+    pub unsafe fn hang_bell(&self, bell: sys::napi_threadsafe_function) {
+        self.state.lock().bell = Some(Bell(bell));
+    }
+
+    /// All that has come.
+    pub fn empty(&self) -> Vec<(u64, Outcome)> {
+        let mut state = self.state.lock();
+        state.rung = false;
+        mem::take(&mut state.letters)
+    }
+
+    /// The environment ends: nothing is called any more, and what comes is dropped.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.bell = None;
+        state.letters.clear();
+    }
+}
+
+impl Reply for Mailbox {
+    fn deliver(&self, token: u64, outcome: Outcome) {
+        let mut state = self.state.lock();
+        let Some(bell) = &state.bell else { return };
+        let bell = bell.0;
+        state.letters.push((token, outcome));
+        // What the environment's own thread brings about, it looks for before it goes back to JavaScript.
+        if !state.rung && thread::current().id() != self.thread {
+            state.rung = true;
+            // SAFETY: valid, since `close` has not been called, and cannot be while the state is locked.
+            // Non-blocking; it takes no lock that is held while Node calls back.
+            unsafe {
+                sys::napi_call_threadsafe_function(
+                    bell,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The Node-API face of the core: arguments in, promises out, and the end of an environment.
+//!
+//! The only code that knows napi. What it is called with has been checked by `lib/`.
+
+mod environment;
+mod mailbox;
+mod native_lock;
+mod outcome;

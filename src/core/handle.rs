@@ -1,0 +1,80 @@
+//! A handle: one user's way to a lock. Many handles may name one file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::request::{Request, Ticket};
+use super::shared_file::SharedFile;
+use super::sync::Mutex;
+
+/// A path with what its user wants done to the lock file, and the acquisition it holds, if any.
+pub struct Handle {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Permission bits of a lock file that has to be created, before the umask.
+    pub file_mode: u32,
+    /// Delete the file on release, while it is still locked exclusively.
+    pub remove_on_release: bool,
+    grant: Mutex<Option<Grant>>,
+}
+
+/// What a handle has been granted.
+#[derive(Clone)]
+pub struct Grant {
+    /// The file.
+    pub shared: Arc<SharedFile>,
+    /// The request that was granted.
+    pub request: Arc<Request>,
+    /// Has its user been told? Until then it cannot be released: nobody can mean an acquisition that
+    /// nobody knows of.
+    pub received: bool,
+}
+
+impl Handle {
+    /// A handle that holds nothing.
+    pub fn new(path: PathBuf, file_mode: u32, remove_on_release: bool) -> Self {
+        Self { path, file_mode, remove_on_release, grant: Mutex::new(None) }
+    }
+
+    /// Does this handle hold the lock, as far as its user knows?
+    pub fn held(&self) -> bool {
+        self.grant.lock().as_ref().is_some_and(|grant| grant.received)
+    }
+
+    /// What this handle holds and its user knows of.
+    pub(super) fn received(&self) -> Option<Grant> {
+        self.grant.lock().clone().filter(|grant| grant.received)
+    }
+
+    /// The file of the acquisition that this handle has, received or not.
+    pub(super) fn granted_file(&self) -> Option<Arc<SharedFile>> {
+        self.grant.lock().as_ref().map(|grant| grant.shared.clone())
+    }
+
+    /// May it be granted an acquisition? It has room for one.
+    pub(super) fn is_free(&self) -> bool {
+        self.grant.lock().is_none()
+    }
+
+    /// Notes the acquisition, unless the handle has one already.
+    pub(super) fn grant(&self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> bool {
+        let mut grant = self.grant.lock();
+        let free = grant.is_none();
+        if free {
+            *grant = Some(Grant { shared: shared.clone(), request: request.clone(), received: false });
+        }
+        free
+    }
+
+    /// Its user has been told of the acquisition that `ticket` asked for.
+    pub(super) fn receive(&self, ticket: Ticket) {
+        if let Some(grant) = self.grant.lock().as_mut().filter(|grant| grant.request.ticket == ticket) {
+            grant.received = true;
+        }
+    }
+
+    /// Forgets the acquisition that `ticket` asked for.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        self.grant.lock().take_if(|grant| grant.request.ticket == ticket);
+    }
+}

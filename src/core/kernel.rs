@@ -1,0 +1,65 @@
+//! What the core asks of the kernel, as a trait, so that the loom models can stand in for it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use super::sys;
+
+/// How a lock is held: by one alone, or by many that all share it. The words of the Web Locks API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Nobody else holds the lock in any mode.
+    Exclusive,
+    /// Others may hold it too, in this mode.
+    Shared,
+}
+
+/// An open lock file: what the kernel locks.
+pub trait LockFile: Send + Sync {
+    /// Tries once. `false`: somebody else holds the lock. A file that is locked already changes its mode,
+    /// and where that fails the lock it had is gone.
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool>;
+
+    /// Waits in the kernel's queue. Fails with [`io::ErrorKind::Interrupted`] when the thread is
+    /// interrupted. Called only where [`sys::Interrupts`] are to be had.
+    fn lock(&self, mode: LockMode) -> io::Result<()>;
+
+    /// Lets go.
+    fn unlock(&self);
+
+    /// Does `path` name this very file now? A path that names nothing does not.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+
+    /// Deletes the directory entry `path`.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+}
+
+/// A system call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemError {
+    /// The error's number as libuv has it: negative, and on Windows libuv's own.
+    pub errno: i32,
+    /// The name of the call, as Node names it: `open`, `flock`, `stat`.
+    pub syscall: &'static str,
+    /// The file system has no such locks.
+    pub unsupported: bool,
+}
+
+impl SystemError {
+    /// What `syscall` failed with.
+    pub fn new(error: &io::Error, syscall: &'static str) -> Self {
+        Self { errno: sys::uv_errno(error), syscall, unsupported: false }
+    }
+
+    /// What locking failed with.
+    pub fn locking(error: &io::Error) -> Self {
+        Self { unsupported: sys::is_unsupported(error), ..Self::new(error, sys::LOCK_CALL) }
+    }
+}
+
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed with {}", self.syscall, self.errno)
+    }
+}

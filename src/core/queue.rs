@@ -1,0 +1,577 @@
+//! The queue of one lock file: who of this process holds it, who waits, and which thread works on it.
+//!
+//! Plain data behind the mutex of a [`SharedFile`]; no system call, no clock, no thread is known here. It is
+//! checked with loom, together with the code that drives it (`tests/loom.rs`).
+//!
+//! At any time at most one thread *has the turn*: it alone asks the kernel for the lock, looks at the path and
+//! unlocks. The others only enter the line and leave it. A turn begins when [`Queue::enter`],
+//! [`Queue::release`], [`Queue::cancel`] or [`Queue::end`] hands it out, goes from [`Step`] to step by
+//! [`Queue::next`], and ends with [`Step::Held`] or [`Step::Idle`], or is laid down to be resumed later
+//! ([`Queue::pause`]).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::kernel::{LockMode, SystemError};
+use super::request::{Outcome, Owner, Purpose, Reason, Request, Ticket};
+use super::shared_file::SharedFile;
+use super::sys::WaitingThread;
+
+/// How many acquisitions a process may pass on among its own before other processes have their turn.
+pub const HANDOFF_TURNS: u32 = 64;
+/// How long it may go on doing so.
+pub const HANDOFF_TIME: Duration = Duration::from_millis(5);
+
+/// An outcome that is due. Delivered once the queue's mutex has been unlocked.
+pub type Settlement = (Arc<Request>, Outcome);
+
+/// The state of one lock file within this process.
+pub struct Queue {
+    phase: Phase,
+    /// One exclusive acquisition, or shared ones, one a handle.
+    holds: Vec<Arc<Request>>,
+    /// In the order of arrival, which is that of the tickets.
+    line: VecDeque<Waiter>,
+    /// How many in line do not wait, or not any more: counted, so that a long line need not be searched.
+    impatient: usize,
+    /// What is left of the budget for passing the lock on.
+    turns_left: u32,
+    turns_end: Option<Instant>,
+}
+
+struct Waiter {
+    request: Arc<Request>,
+    /// Given up; goes as soon as the thread that asks the kernel on its behalf is known to be out.
+    leaving: Option<Reason>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nobody holds and nobody waits.
+    Idle,
+    /// A thread has the turn.
+    Working,
+    /// A thread has the turn and is about to block in the kernel, or blocked there.
+    Blocked { mode: LockMode, thread: WaitingThread, interrupted: bool },
+    /// The turn waits for the timekeeper, to ask the kernel again.
+    Paused,
+    /// Somebody of this process holds the lock in this mode, and nobody in line can be let in beside them.
+    Held(LockMode),
+}
+
+/// What became of a request that entered.
+pub enum Entered {
+    /// It holds the lock beside others.
+    Granted,
+    /// It waits; whoever has the turn, or gets it next, sees to it.
+    Waits,
+    /// It waits, and the caller has the turn.
+    Turn,
+    /// It was not let in.
+    Refused(Outcome),
+    /// It has been settled before; nothing to do.
+    Gone,
+    /// Its handle holds another file: it belongs in that file's line.
+    Elsewhere,
+}
+
+/// What the thread that has the turn does next.
+pub enum Step {
+    /// Try the lock in this mode, on behalf of this request. Then [`Queue::taken`] or [`Queue::refused`].
+    Ask(LockMode, Ticket),
+    /// See whether the path of this request still names the file. Then [`Queue::looked`].
+    Look(Arc<Request>),
+    /// Turn the exclusive lock into a shared one.
+    Downgrade,
+    /// Let go of the kernel's lock.
+    Unlock,
+    /// The turn is over: the next release begins another.
+    Held,
+    /// The turn is over: nobody is left.
+    Idle,
+}
+
+/// What to do after the kernel said no.
+pub enum Refused {
+    /// Ask [`Queue::next`].
+    Again,
+    /// Wait in the kernel for this mode.
+    Wait(LockMode, Ticket),
+}
+
+/// What a look at the path of a request showed.
+pub enum Look {
+    /// It names the file.
+    Same,
+    /// It names another, or nothing.
+    Moved,
+    /// It cannot be said.
+    Failed(SystemError),
+}
+
+/// What became of a request that was to be cancelled.
+pub enum Cancelled {
+    /// It is out of line.
+    Out(Settlement),
+    /// It goes as soon as the thread in the kernel is out. `true`: that thread has to be called back.
+    Leaving(bool),
+    /// It is not in line: granted, refused, or in another line by now.
+    NotHere,
+}
+
+/// What somebody who changed the line or the holds from outside has to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Nothing.
+    Nothing,
+    /// The caller has the turn; this is what the process has of the kernel's lock.
+    Turn(Option<LockMode>),
+    /// Call back the thread that is blocked.
+    Interrupt,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Queue {
+    /// A queue with nobody in it.
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            holds: Vec::new(),
+            line: VecDeque::new(),
+            impatient: 0,
+            turns_left: 0,
+            turns_end: None,
+        }
+    }
+
+    /// Has everybody gone?
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Does somebody of this process hold the lock?
+    pub fn is_held(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// The acquisition that holds the lock exclusively.
+    pub fn exclusive_hold(&self) -> Option<&Arc<Request>> {
+        self.holds.first().filter(|hold| hold.mode == LockMode::Exclusive)
+    }
+
+    /// All acquisitions that hold the lock.
+    pub fn holds(&self) -> &[Arc<Request>] {
+        &self.holds
+    }
+
+    /// A request whose path named this file a moment ago.
+    pub fn enter(&mut self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> Entered {
+        if request.is_settled() || request.owner.ended() {
+            return Entered::Gone;
+        }
+        if let Some(elsewhere) = request.handle.granted_file()
+            && !Arc::ptr_eq(&elsewhere, shared)
+        {
+            return Entered::Elsewhere;
+        }
+        let index = self.line.partition_point(|waiter| waiter.request.ticket < request.ticket);
+        let mut ahead = self.line.range(..index).filter(|waiter| waiter.is_waiting()).peekable();
+        let first = ahead.peek().is_none();
+        let others_wait = !first;
+
+        match request.purpose {
+            Purpose::Probe if self.is_held() || (others_wait && self.asks_in_vain()) => {
+                return Entered::Refused(Outcome::Probed(true));
+            }
+            Purpose::Probe => {}
+            Purpose::Acquire | Purpose::TryAcquire => {
+                if first && matches!(self.phase, Phase::Held(LockMode::Shared)) && self.may_join(request) {
+                    return if !request.enter(shared) {
+                        Entered::Gone
+                    } else if request.handle.grant(shared, request) {
+                        self.holds.push(request.clone());
+                        Entered::Granted
+                    } else {
+                        request.leave();
+                        Entered::Elsewhere
+                    };
+                }
+                if request.purpose == Purpose::TryAcquire && (others_wait || self.is_held()) {
+                    return Entered::Refused(Outcome::TimedOut);
+                }
+                if request.blocks_for_ever() {
+                    let ours = |other: &Request| other.owner.thread == request.owner.thread;
+                    if self.holds.iter().any(|hold| ours(hold)) || ahead.any(|waiter| ours(&waiter.request)) {
+                        return Entered::Refused(Outcome::Deadlock);
+                    }
+                }
+            }
+        }
+
+        if !request.enter(shared) {
+            return Entered::Gone;
+        }
+        let waiter = Waiter { request: request.clone(), leaving: None };
+        self.impatient += usize::from(!waiter.is_patient());
+        self.line.insert(index, waiter);
+        if self.is_idle() {
+            self.phase = Phase::Working;
+            return Entered::Turn;
+        }
+        Entered::Waits
+    }
+
+    /// The next step of the turn. `had`: in which mode the process has the kernel's lock now.
+    pub fn next(&mut self, had: Option<LockMode>, now: Instant, settled: &mut Vec<Settlement>) -> Step {
+        loop {
+            let Some(front) = self.line.front() else {
+                return match had {
+                    Some(mode) if self.is_held() => self.hold(mode, settled),
+                    Some(_) => Step::Unlock,
+                    None => {
+                        self.phase = Phase::Idle;
+                        Step::Idle
+                    }
+                };
+            };
+            let request = front.request.clone();
+            let Some(mode) = had else {
+                // Here the thread that asked for it is known to be out: it may go, and never has the lock.
+                if let Some(reason) = front.leaving {
+                    self.settle_front(reason.into(), settled);
+                    continue;
+                }
+                return Step::Ask(request.mode, request.ticket);
+            };
+            if request.purpose == Purpose::Probe {
+                // An exclusive lock that was free to be taken was not held; a shared one says nothing.
+                if self.is_held() || mode == LockMode::Exclusive {
+                    self.settle_front(Outcome::Probed(self.is_held()), settled);
+                    continue;
+                }
+                return Step::Unlock;
+            }
+            if self.is_held() {
+                if mode == LockMode::Shared && self.may_join(&request) {
+                    return Step::Look(request);
+                }
+                return self.hold(mode, settled);
+            }
+            return match (mode, request.mode) {
+                _ if self.budget_is_spent(now) => Step::Unlock,
+                (LockMode::Exclusive, LockMode::Shared) => Step::Downgrade,
+                (LockMode::Shared, LockMode::Exclusive) => Step::Unlock,
+                _ => Step::Look(request),
+            };
+        }
+    }
+
+    /// The kernel gave the lock: the budget for passing it on begins.
+    pub fn taken(&mut self, now: Instant) {
+        self.turns_left = HANDOFF_TURNS;
+        self.turns_end = now.checked_add(HANDOFF_TIME);
+    }
+
+    /// The kernel said no to `mode`, asked for on behalf of `ticket`.
+    pub fn refused(&mut self, mode: LockMode, ticket: Ticket, settled: &mut Vec<Settlement>) -> Refused {
+        let Some(front) = self.line.front() else { return Refused::Again };
+        let request = &front.request;
+        if request.ticket != ticket || front.leaving.is_some() {
+            return Refused::Again;
+        }
+        if request.purpose != Purpose::Acquire {
+            let outcome = turned_away(request);
+            self.settle_front(outcome, settled);
+            return Refused::Again;
+        }
+        Refused::Wait(mode, ticket)
+    }
+
+    /// The thread that has the turn is about to block for `mode`. `false`: it shall not.
+    pub fn block(&mut self, mode: LockMode, thread: WaitingThread, settled: &mut Vec<Settlement>) -> bool {
+        let wanted = self.wants(mode);
+        if wanted {
+            self.dismiss_impatient(settled);
+            self.phase = Phase::Blocked { mode, thread, interrupted: false };
+        }
+        wanted
+    }
+
+    /// The thread is back from the kernel.
+    pub fn unblock(&mut self) {
+        self.phase = Phase::Working;
+    }
+
+    /// The thread that is blocked and wanted back.
+    pub fn interrupted(&self) -> Option<WaitingThread> {
+        match self.phase {
+            Phase::Blocked { thread, interrupted: true, .. } => Some(thread),
+            _ => None,
+        }
+    }
+
+    /// Lays the turn down until the timekeeper resumes it. `false`: the caller keeps it.
+    pub fn pause(&mut self, mode: LockMode, settled: &mut Vec<Settlement>) -> bool {
+        let wanted = self.wants(mode);
+        if wanted {
+            self.dismiss_impatient(settled);
+            self.phase = Phase::Paused;
+        }
+        wanted
+    }
+
+    /// Takes the turn up again, if it was laid down.
+    pub fn resume(&mut self) -> bool {
+        let paused = matches!(self.phase, Phase::Paused);
+        if paused {
+            self.phase = Phase::Working;
+        }
+        paused
+    }
+
+    /// What a look at the path of `request` showed. Requests whose file has to be opened anew come back in
+    /// `moved`, in their order.
+    pub fn looked(
+        &mut self,
+        shared: &Arc<SharedFile>,
+        request: &Arc<Request>,
+        look: Look,
+        settled: &mut Vec<Settlement>,
+        moved: &mut Vec<Arc<Request>>,
+    ) {
+        if !self.line.front().is_some_and(|front| Arc::ptr_eq(&front.request, request)) {
+            return;
+        }
+        match look {
+            Look::Same => {
+                self.let_in_front(shared, settled, moved);
+                // Those that came by the same path are let in on the same look.
+                while request.mode == LockMode::Shared
+                    && self.line.front().is_some_and(|front| {
+                        front.request.purpose != Purpose::Probe
+                            && front.request.handle.path == request.handle.path
+                            && self.may_join(&front.request)
+                    })
+                {
+                    self.let_in_front(shared, settled, moved);
+                }
+            }
+            Look::Failed(error) => self.settle_front(Outcome::Failed(error), settled),
+            Look::Moved => {
+                let path = &request.handle.path;
+                for waiter in self.take_out(|waiter| waiter.request.handle.path == *path) {
+                    match waiter.leaving {
+                        Some(reason) => settled.push((waiter.request, reason.into())),
+                        None => {
+                            waiter.request.leave();
+                            moved.push(waiter.request);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Locking on behalf of `ticket` failed.
+    pub fn failed(&mut self, ticket: Ticket, error: SystemError, settled: &mut Vec<Settlement>) {
+        if self.line.front().is_some_and(|front| front.request.ticket == ticket) {
+            self.settle_front(Outcome::Failed(error), settled);
+        }
+    }
+
+    /// Ends the acquisition that `ticket` asked for. `None`: it is not held.
+    pub fn release(&mut self, ticket: Ticket) -> Option<Follow> {
+        let index = self.holds.iter().position(|hold| hold.ticket == ticket)?;
+        let hold = self.holds.remove(index);
+        hold.handle.forget(ticket);
+        Some(self.follow_release())
+    }
+
+    /// Gives up the wait of `ticket`.
+    pub fn cancel(&mut self, ticket: Ticket, reason: Reason) -> (Cancelled, Follow) {
+        let Some(index) = self.position(ticket) else { return (Cancelled::NotHere, Follow::Nothing) };
+        let others = self.line.iter().enumerate().any(|(i, waiter)| i != index && waiter.leaving.is_none());
+        if index == 0 && !others && matches!(self.phase, Phase::Working | Phase::Blocked { .. }) {
+            // The thread that has the turn asks on behalf of this request alone. It may have the lock already.
+            let waiter = &mut self.line[index];
+            if waiter.leaving.is_none() {
+                self.impatient += usize::from(waiter.is_patient());
+                waiter.leaving = Some(reason);
+            }
+            let follow = self.follow_departure();
+            return (Cancelled::Leaving(follow == Follow::Interrupt), Follow::Nothing);
+        }
+        let request = self.remove(index);
+        (Cancelled::Out((request, reason.into())), self.follow_departure())
+    }
+
+    /// Takes `ticket` out of line, although the thread that asks on its behalf has not been heard of. Should
+    /// the lock come all the same, nobody is granted it.
+    pub fn abandon(&mut self, ticket: Ticket) -> Option<Settlement> {
+        let index = self.position(ticket)?;
+        let reason = self.line[index].leaving?;
+        Some((self.remove(index), reason.into()))
+    }
+
+    /// Ends all that `owner` holds and waits for. Returns what it held.
+    pub fn end(&mut self, owner: &Arc<Owner>, settled: &mut Vec<Settlement>) -> (Vec<Arc<Request>>, Follow) {
+        let gone = self.take_out(|waiter| Arc::ptr_eq(&waiter.request.owner, owner));
+        let left = !gone.is_empty();
+        settled.extend(gone.into_iter().map(|waiter| (waiter.request, Outcome::Aborted)));
+        let (ended, stay): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.holds).into_iter().partition(|hold| Arc::ptr_eq(&hold.owner, owner));
+        self.holds = stay;
+        for hold in &ended {
+            hold.handle.forget(hold.ticket);
+        }
+        let follow = match (ended.is_empty(), left) {
+            (false, _) => self.follow_release(),
+            (true, true) => self.follow_departure(),
+            (true, false) => Follow::Nothing,
+        };
+        (ended, follow)
+    }
+
+    /// May `request` hold the lock beside those that hold it, all of them sharing?
+    fn may_join(&self, request: &Request) -> bool {
+        request.mode == LockMode::Shared && request.handle.is_free()
+    }
+
+    /// Has the kernel said no to those in line?
+    fn asks_in_vain(&self) -> bool {
+        matches!(self.phase, Phase::Blocked { .. } | Phase::Paused)
+    }
+
+    fn budget_is_spent(&self, now: Instant) -> bool {
+        self.turns_left == 0 || self.turns_end.is_some_and(|end| now >= end)
+    }
+
+    /// Is the first in line one that waits for `mode`?
+    fn wants(&self, mode: LockMode) -> bool {
+        self.line.front().is_some_and(|front| {
+            front.leaving.is_none() && front.request.purpose == Purpose::Acquire && front.request.mode == mode
+        })
+    }
+
+    /// Ends the turn: the holders have the lock, in `mode`.
+    fn hold(&mut self, mode: LockMode, settled: &mut Vec<Settlement>) -> Step {
+        self.dismiss_impatient(settled);
+        self.phase = Phase::Held(mode);
+        Step::Held
+    }
+
+    /// The lock is not to be had now: those that do not wait for it hear so, wherever in line they stand.
+    fn dismiss_impatient(&mut self, settled: &mut Vec<Settlement>) {
+        if self.impatient > 0 {
+            let gone = self.take_out(|waiter| !waiter.is_patient());
+            settled.extend(gone.into_iter().map(|waiter| {
+                let outcome = waiter.leaving.map_or_else(|| turned_away(&waiter.request), Outcome::from);
+                (waiter.request, outcome)
+            }));
+        }
+    }
+
+    /// Takes those out of line that `go` says.
+    fn take_out(&mut self, go: impl Fn(&Waiter) -> bool) -> VecDeque<Waiter> {
+        let (gone, stay) = std::mem::take(&mut self.line).into_iter().partition(go);
+        self.line = stay;
+        self.impatient = self.line.iter().filter(|waiter| !waiter.is_patient()).count();
+        gone
+    }
+
+    /// The first in line holds the lock. Should its handle have been granted another file just now, it goes
+    /// there.
+    fn let_in_front(
+        &mut self,
+        shared: &Arc<SharedFile>,
+        settled: &mut Vec<Settlement>,
+        moved: &mut Vec<Arc<Request>>,
+    ) {
+        let request = self.remove(0);
+        if request.handle.grant(shared, &request) {
+            self.turns_left = self.turns_left.saturating_sub(1);
+            self.holds.push(request.clone());
+            settled.push((request, Outcome::Granted));
+        } else {
+            request.leave();
+            moved.push(request);
+        }
+    }
+
+    fn settle_front(&mut self, outcome: Outcome, settled: &mut Vec<Settlement>) {
+        let request = self.remove(0);
+        settled.push((request, outcome));
+    }
+
+    fn position(&self, ticket: Ticket) -> Option<usize> {
+        self.line.binary_search_by_key(&ticket, |waiter| waiter.request.ticket).ok()
+    }
+
+    fn remove(&mut self, index: usize) -> Arc<Request> {
+        let waiter = self.line.remove(index).expect("the index is of this line");
+        self.impatient -= usize::from(!waiter.is_patient());
+        waiter.request
+    }
+
+    /// Somebody has stopped holding. The first in line may be let in: by a new turn, unless one is under way.
+    fn follow_release(&mut self) -> Follow {
+        match self.phase {
+            Phase::Held(mode) => {
+                self.phase = Phase::Working;
+                Follow::Turn(Some(mode))
+            }
+            _ => Follow::Nothing,
+        }
+    }
+
+    /// Somebody has left the line.
+    fn follow_departure(&mut self) -> Follow {
+        match self.phase {
+            // The next one may be let in beside the holders.
+            Phase::Held(LockMode::Shared) => self.follow_release(),
+            Phase::Paused if self.line.is_empty() => {
+                self.phase = Phase::Working;
+                Follow::Turn(None)
+            }
+            Phase::Blocked { mode, ref mut interrupted, .. } => {
+                let useful = self
+                    .line
+                    .iter()
+                    .find(|waiter| waiter.leaving.is_none())
+                    .is_some_and(|waiter| waiter.request.mode == mode);
+                if useful {
+                    return Follow::Nothing;
+                }
+                *interrupted = true;
+                Follow::Interrupt
+            }
+            _ => Follow::Nothing,
+        }
+    }
+}
+
+impl Waiter {
+    /// Does it stay in line until it is let in?
+    fn is_patient(&self) -> bool {
+        self.leaving.is_none() && self.request.purpose == Purpose::Acquire
+    }
+
+    /// Does it stand in the way of those behind it?
+    fn is_waiting(&self) -> bool {
+        self.leaving.is_none() && self.request.purpose != Purpose::Probe
+    }
+}
+
+/// What one hears that does not wait, if the lock is not to be had.
+fn turned_away(request: &Request) -> Outcome {
+    match request.purpose {
+        Purpose::Probe => Outcome::Probed(true),
+        Purpose::Acquire | Purpose::TryAcquire => Outcome::TimedOut,
+    }
+}

@@ -1,0 +1,206 @@
+//! A request for a lock, from the call that makes it to the one outcome that ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ThreadId;
+use std::time::Instant;
+
+use super::handle::Handle;
+use super::kernel::{LockMode, SystemError};
+use super::shared_file::SharedFile;
+use super::sync::Mutex;
+
+/// A request's place in the order of arrival, over all threads of the process.
+pub type Ticket = u64;
+
+/// What a request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The lock, and to wait for it.
+    Acquire,
+    /// The lock, if it is to be had at once.
+    TryAcquire,
+    /// To know whether anybody holds it. Never granted anything.
+    Probe,
+}
+
+/// How a request ends.
+pub enum Outcome {
+    /// The lock is held. Call [`Request::receive`] when the user has been told.
+    Granted,
+    /// The deadline came first.
+    TimedOut,
+    /// Given up by its user.
+    Aborted,
+    /// Waiting would never end: the lock, or a place ahead in line, belongs to the thread that would wait.
+    Deadlock,
+    /// Answer to a probe: does anybody hold the lock?
+    Probed(bool),
+    /// The operating system refused.
+    Failed(SystemError),
+}
+
+/// Why a wait is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its deadline has come.
+    TimedOut,
+    /// Its user said so.
+    Aborted,
+}
+
+impl From<Reason> for Outcome {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::TimedOut => Self::TimedOut,
+            Reason::Aborted => Self::Aborted,
+        }
+    }
+}
+
+/// Whoever made a request is told its outcome here, exactly once, on any thread, with no lock of the core held.
+pub trait Reply: Send + Sync {
+    /// `token` is the one given with the request.
+    fn deliver(&self, token: u64, outcome: Outcome);
+}
+
+/// One user of the core: a JavaScript environment, which lives on one thread.
+pub struct Owner {
+    /// The thread whose code makes the requests, and which a synchronous wait would block.
+    pub thread: ThreadId,
+    ended: AtomicBool,
+}
+
+impl Owner {
+    /// An owner whose code runs on the calling thread.
+    pub fn on_this_thread() -> Self {
+        Self { thread: std::thread::current().id(), ended: AtomicBool::new(false) }
+    }
+
+    /// Has it ended? What it asks for then is not enqueued any more.
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What a request is made of.
+pub struct Wish {
+    /// The handle that shall hold the lock.
+    pub handle: Arc<Handle>,
+    /// How it shall be held.
+    pub mode: LockMode,
+    /// What is wanted.
+    pub purpose: Purpose,
+    /// When the wait ends. `None`: never.
+    pub deadline: Option<Instant>,
+    /// Will the owner's thread be blocked until the outcome is there?
+    pub blocks_owner: bool,
+    /// Who asks.
+    pub owner: Arc<Owner>,
+    /// Who is told.
+    pub reply: Arc<dyn Reply>,
+    /// What the one who is told knows it by.
+    pub token: u64,
+}
+
+/// A wish with its place in the order of arrival.
+pub struct Request {
+    /// The place.
+    pub ticket: Ticket,
+    wish: Wish,
+    place: Mutex<Place>,
+}
+
+impl std::ops::Deref for Request {
+    type Target = Wish;
+
+    fn deref(&self) -> &Wish {
+        &self.wish
+    }
+}
+
+/// Where a request is. Locked after the queue's mutex, never before it.
+enum Place {
+    /// Its file is being opened; it is in no line yet.
+    Opening,
+    /// In the line of this file, or just taken from it to be settled.
+    InLine(Arc<SharedFile>),
+    /// It has its outcome.
+    Settled,
+}
+
+/// Where to cancel a request.
+pub(super) enum Whereabouts {
+    /// It was in no line, and has been settled by this look.
+    SettledNow,
+    /// In the line of this file.
+    InLine(Arc<SharedFile>),
+    /// It has its outcome.
+    Settled,
+}
+
+impl Request {
+    /// A request that is in no line yet.
+    pub fn new(ticket: Ticket, wish: Wish) -> Self {
+        Self { ticket, wish, place: Mutex::new(Place::Opening) }
+    }
+
+    /// The user has been told of the grant: from now on it can be released.
+    pub fn receive(&self) {
+        self.handle.receive(self.ticket);
+    }
+
+    /// Would the owner's thread be blocked for ever, if the lock were never let go?
+    pub(super) fn blocks_for_ever(&self) -> bool {
+        self.blocks_owner && self.deadline.is_none() && self.purpose == Purpose::Acquire
+    }
+
+    /// Has it its outcome?
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(*self.place.lock(), Place::Settled)
+    }
+
+    /// Enters the line of `shared`, whose queue the caller has locked. `false`: it was cancelled before.
+    pub(super) fn enter(&self, shared: &Arc<SharedFile>) -> bool {
+        let mut place = self.place.lock();
+        let waiting = !matches!(*place, Place::Settled) && !self.owner.ended();
+        if waiting {
+            *place = Place::InLine(shared.clone());
+        }
+        waiting
+    }
+
+    /// Leaves a line to have its file opened anew. The caller has locked the queue.
+    pub(super) fn leave(&self) {
+        let mut place = self.place.lock();
+        if let Place::InLine(_) = *place {
+            *place = Place::Opening;
+        }
+    }
+
+    /// Gives it its outcome, unless it has one.
+    pub(super) fn settle(&self, outcome: Outcome) {
+        if !matches!(std::mem::replace(&mut *self.place.lock(), Place::Settled), Place::Settled) {
+            self.reply.deliver(self.token, outcome);
+        }
+    }
+
+    /// Settles it if it is in no line; otherwise says in which.
+    pub(super) fn settle_or_locate(&self, reason: Reason) -> Whereabouts {
+        let mut place = self.place.lock();
+        match &*place {
+            Place::Settled => Whereabouts::Settled,
+            Place::InLine(shared) => Whereabouts::InLine(shared.clone()),
+            Place::Opening => {
+                *place = Place::Settled;
+                drop(place);
+                self.reply.deliver(self.token, reason.into());
+                Whereabouts::SettledNow
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A lock file that this process holds or waits for: its queue, and the turns that are taken on it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::handle::Handle;
+use super::kernel::{LockFile, LockMode, SystemError};
+use super::queue::{Cancelled, Entered, Follow, Look, Queue, Refused, Settlement, Step};
+use super::request::{Owner, Reason, Request, Ticket};
+use super::sync::Mutex;
+use super::sys::{Identity, Interrupts};
+
+/// The first pause between two tries, where nobody can wait in the kernel.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// One file, one of these: the table sees to that.
+pub struct SharedFile {
+    file: Box<dyn LockFile>,
+    identity: Identity,
+    queue: Mutex<Queue>,
+    pause: Mutex<Duration>,
+}
+
+/// Where a turn comes to rest.
+pub enum Rest {
+    /// Somebody holds the lock.
+    Held,
+    /// Nobody is left.
+    Idle,
+    /// The kernel has to be asked, and the caller did not want to.
+    Ask,
+    /// The kernel has said no to this mode, asked for on behalf of this request.
+    Wait(LockMode, Ticket),
+}
+
+impl SharedFile {
+    /// A file that nobody waits for yet.
+    pub fn new(file: Box<dyn LockFile>, identity: Identity) -> Self {
+        Self { file, identity, queue: Mutex::new(Queue::new()), pause: Mutex::new(FIRST_PAUSE) }
+    }
+
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Puts a request in line.
+    pub fn enter(self: &Arc<Self>, request: &Arc<Request>) -> Entered {
+        self.queue.lock().enter(self, request)
+    }
+
+    /// The same, if there is a line at all. `None`: everybody has gone, and the table may have let go of this
+    /// file already.
+    pub fn enter_if_busy(self: &Arc<Self>, request: &Arc<Request>) -> Option<Entered> {
+        let mut queue = self.queue.lock();
+        (!queue.is_idle()).then(|| queue.enter(self, request))
+    }
+
+    /// Has everybody gone?
+    pub fn is_idle(&self) -> bool {
+        self.queue.lock().is_idle()
+    }
+
+    /// The acquisition that holds the lock exclusively, and of which its user knows.
+    pub fn exclusive_hold(&self) -> Option<Arc<Request>> {
+        self.queue.lock().exclusive_hold().filter(|hold| hold.handle.held()).cloned()
+    }
+
+    /// Works on the turn that the caller has, until it is over or the kernel has to be waited for.
+    ///
+    /// `had`: what this process has of the kernel's lock. `may_ask`: may the caller try for it? Requests
+    /// whose path names another file by now are put into `moved`.
+    pub fn work(
+        self: &Arc<Self>,
+        mut had: Option<LockMode>,
+        may_ask: bool,
+        moved: &mut Vec<Arc<Request>>,
+    ) -> Rest {
+        // Delivered only when the turn rests: a holder that knew of its lock earlier could release it while
+        // this thread still has the turn, and release() would return before the kernel's lock is free.
+        let mut settled = Vec::new();
+        let rest = loop {
+            let step = self.queue.lock().next(had, Instant::now(), &mut settled);
+            match step {
+                Step::Held => break Rest::Held,
+                Step::Idle => break Rest::Idle,
+                Step::Ask(..) if !may_ask => break Rest::Ask,
+                Step::Ask(mode, ticket) => match self.file.try_lock(mode) {
+                    Ok(true) => {
+                        had = Some(mode);
+                        self.taken();
+                    }
+                    Ok(false) => {
+                        if let Refused::Wait(mode, ticket) =
+                            self.queue.lock().refused(mode, ticket, &mut settled)
+                        {
+                            break Rest::Wait(mode, ticket);
+                        }
+                    }
+                    Err(error) => {
+                        self.queue.lock().failed(ticket, SystemError::locking(&error), &mut settled)
+                    }
+                },
+                Step::Look(request) => {
+                    let look = self.look(&request.handle);
+                    self.queue.lock().looked(self, &request, look, &mut settled, moved);
+                }
+                Step::Downgrade => {
+                    // Not atomic everywhere. Whoever came between has the lock now, and we ask again.
+                    had =
+                        matches!(self.file.try_lock(LockMode::Shared), Ok(true)).then_some(LockMode::Shared);
+                }
+                Step::Unlock => {
+                    self.file.unlock();
+                    had = None;
+                }
+            }
+        };
+        deliver(settled);
+        rest
+    }
+
+    /// Waits in the kernel, on the calling thread, which has the turn. Returns what the process has of the lock
+    /// then: nothing if the thread was called back.
+    pub fn wait(&self, mode: LockMode, ticket: Ticket, interrupts: Interrupts) -> Option<LockMode> {
+        let mut settled = Vec::new();
+        let blocks = self.queue.lock().block(mode, interrupts.this_thread(), &mut settled);
+        deliver(settled);
+        if !blocks {
+            return None;
+        }
+        let result = self.file.lock(mode);
+        let mut settled = Vec::new();
+        let had = {
+            let mut queue = self.queue.lock();
+            queue.unblock();
+            match result {
+                Ok(()) => Some(mode),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
+                Err(error) => {
+                    queue.failed(ticket, SystemError::locking(&error), &mut settled);
+                    None
+                }
+            }
+        };
+        if had.is_some() {
+            self.taken();
+        }
+        deliver(settled);
+        had
+    }
+
+    /// Lays the turn down. Returns how long to wait before it is resumed, a little more each time; `None`:
+    /// there is work to do now.
+    pub fn pause(&self, mode: LockMode) -> Option<Duration> {
+        let mut settled = Vec::new();
+        let pauses = self.queue.lock().pause(mode, &mut settled);
+        deliver(settled);
+        pauses.then(|| {
+            let mut pause = self.pause.lock();
+            let now = *pause;
+            *pause = (now * 2).min(LONGEST_PAUSE);
+            now
+        })
+    }
+
+    /// Takes the turn up again. `false`: somebody else has.
+    pub fn resume(&self) -> bool {
+        self.queue.lock().resume()
+    }
+
+    /// Ends the acquisition `hold`. `None`: it is not held any more.
+    pub fn release(&self, hold: &Request) -> Option<Follow> {
+        let follow = self.queue.lock().release(hold.ticket)?;
+        self.remove_if_asked(hold, follow);
+        Some(follow)
+    }
+
+    /// Gives up the wait of `request`.
+    pub fn cancel(&self, request: &Request, reason: Reason) -> Cancellation {
+        let mut queue = self.queue.lock();
+        let (cancelled, follow) = queue.cancel(request.ticket, reason);
+        match cancelled {
+            Cancelled::NotHere => Cancellation::NotHere,
+            Cancelled::Leaving(interrupt) => {
+                if interrupt {
+                    interrupt_waiter(&queue);
+                }
+                Cancellation::Leaving { interrupt }
+            }
+            Cancelled::Out(settlement) => {
+                if follow == Follow::Interrupt {
+                    interrupt_waiter(&queue);
+                }
+                drop(queue);
+                deliver(vec![settlement]);
+                Cancellation::Out(follow)
+            }
+        }
+    }
+
+    /// Settles a request that was cancelled long ago, although the thread in the kernel has not answered.
+    pub fn abandon(&self, request: &Request) {
+        let settlement = self.queue.lock().abandon(request.ticket);
+        deliver(settlement.into_iter().collect());
+    }
+
+    /// Calls the thread that waits in the kernel back once more. `false`: there is none that should be.
+    pub fn interrupt_again(&self) -> bool {
+        interrupt_waiter(&self.queue.lock())
+    }
+
+    /// Ends all that `owner` has here.
+    pub fn end(&self, owner: &Arc<Owner>) -> Follow {
+        let mut settled = Vec::new();
+        let (ended, follow) = {
+            let mut queue = self.queue.lock();
+            let (ended, follow) = queue.end(owner, &mut settled);
+            if follow == Follow::Interrupt {
+                interrupt_waiter(&queue);
+            }
+            (ended, follow)
+        };
+        deliver(settled);
+        for hold in ended {
+            self.remove_if_asked(&hold, follow);
+        }
+        follow
+    }
+
+    fn taken(&self) {
+        *self.pause.lock() = FIRST_PAUSE;
+        self.queue.lock().taken(Instant::now());
+    }
+
+    fn look(&self, handle: &Handle) -> Look {
+        match self.file.is_at(&handle.path) {
+            Ok(true) => Look::Same,
+            Ok(false) => Look::Moved,
+            Err(error) => Look::Failed(SystemError::new(&error, "stat")),
+        }
+    }
+
+    /// Deletes the file under the exclusive lock, which the caller's turn still has, if the holder's handle
+    /// says so and its path still names this file.
+    fn remove_if_asked(&self, hold: &Request, follow: Follow) {
+        if hold.handle.remove_on_release
+            && follow == Follow::Turn(Some(LockMode::Exclusive))
+            && matches!(self.look(&hold.handle), Look::Same)
+        {
+            // A folder that cannot be written keeps the file, which harms nobody.
+            let _ = self.file.unlink(&hold.handle.path);
+        }
+    }
+}
+
+/// What became of a wait that was given up.
+pub enum Cancellation {
+    /// Settled. The caller has to follow up.
+    Out(Follow),
+    /// It will be settled by the thread that has the turn; that thread may have to be called back again.
+    Leaving {
+        /// It is blocked in the kernel.
+        interrupt: bool,
+    },
+    /// In this line no more.
+    NotHere,
+}
+
+/// Sends the signal to the thread that is blocked and wanted back. `false`: there is none.
+fn interrupt_waiter(queue: &Queue) -> bool {
+    let Some(thread) = queue.interrupted() else { return false };
+    // SAFETY: the thread cannot have ended, nor left the kernel for good: it has to lock this queue first
+    // (`Queue::unblock`), which the caller has locked.
+    unsafe { thread.interrupt() };
+    true
+}
+
+fn deliver(settled: Vec<Settlement>) {
+    for (request, outcome) in settled {
+        request.settle(outcome);
+    }
+}

@@ -1,0 +1,34 @@
+//! The mutex of the parts that are modelled with loom: std's, or loom's under `cfg(loom)`.
+//!
+//! A panic while it is locked does not poison it. Every critical section of the core leaves the data whole
+//! at each point where it could panic, and a lock that refuses for ever after would be the greater harm.
+
+#[cfg(not(loom))]
+use std::sync::{Mutex as Inner, MutexGuard, PoisonError};
+
+#[cfg(loom)]
+use loom::sync::{Mutex as Inner, MutexGuard};
+#[cfg(loom)]
+use std::sync::PoisonError;
+
+/// A mutex that is never poisoned.
+pub struct Mutex<T>(Inner<T>);
+
+impl<T> Mutex<T> {
+    /// A new, unlocked mutex.
+    #[cfg(not(loom))]
+    pub const fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    /// A new, unlocked mutex.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    /// Locks it, for as long as the guard lives.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

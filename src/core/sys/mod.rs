@@ -1,0 +1,19 @@
+//! What differs by operating system: the same names in each module, chosen here.
+//!
+//! | name | what it is |
+//! |---|---|
+//! | [`Identity`] | which file it is, however its path is spelled |
+//! | [`open`] | opens, and if asked creates, a lock file |
+//! | [`identity_at`] | which file a path names |
+//! | [`Interrupts`], [`WaitingThread`] | how a thread is called back from the kernel's queue |
+//! | [`uv_errno`], [`is_unsupported`], [`LOCK_CALL`] | errors, as Node tells them |
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::*;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::*;

@@ -1,0 +1,9 @@
+//! Unix: flock(2), and a signal of our own.
+
+mod error;
+mod file;
+mod interrupt;
+
+pub use error::{LOCK_CALL, is_unsupported, uv_errno};
+pub use file::{Identity, OpenFile, identity_at, open, pin_library};
+pub use interrupt::{Interrupts, WaitingThread};

@@ -1,0 +1,68 @@
+//! Windows' error codes as libuv numbers and Node names them.
+
+use std::io;
+
+use windows_sys::Win32::Foundation as win32;
+
+/// The system call that locks.
+pub const LOCK_CALL: &str = "LockFileEx";
+
+/// libuv's numbers on Windows, from its `uv/errno.h`.
+mod uv {
+    pub const EACCES: i32 = -4092;
+    pub const EBUSY: i32 = -4082;
+    pub const EEXIST: i32 = -4075;
+    pub const EINVAL: i32 = -4071;
+    pub const EIO: i32 = -4070;
+    pub const EISDIR: i32 = -4068;
+    pub const ELOOP: i32 = -4067;
+    pub const EMFILE: i32 = -4066;
+    pub const ENAMETOOLONG: i32 = -4064;
+    pub const ENOENT: i32 = -4058;
+    pub const ENOMEM: i32 = -4057;
+    pub const ENOSPC: i32 = -4055;
+    pub const ENOTSUP: i32 = -4049;
+    pub const EPERM: i32 = -4048;
+    pub const EROFS: i32 = -4047;
+}
+
+/// The error's number as libuv has it, by libuv's own table (`uv_translate_sys_error`).
+pub fn uv_errno(error: &io::Error) -> i32 {
+    let Some(code) = error.raw_os_error() else { return uv::EIO };
+    match code as u32 {
+        win32::ERROR_ACCESS_DENIED | win32::ERROR_NOACCESS | win32::ERROR_ELEVATION_REQUIRED => {
+            // libuv says EPERM for the first of them; what Node's fs reports for a refused open is EPERM too.
+            if code as u32 == win32::ERROR_ACCESS_DENIED { uv::EPERM } else { uv::EACCES }
+        }
+        win32::ERROR_LOCK_VIOLATION | win32::ERROR_SHARING_VIOLATION => uv::EBUSY,
+        win32::ERROR_ALREADY_EXISTS | win32::ERROR_FILE_EXISTS => uv::EEXIST,
+        win32::ERROR_INVALID_PARAMETER | win32::ERROR_INVALID_DATA => uv::EINVAL,
+        win32::ERROR_DIRECTORY => uv::EISDIR,
+        win32::ERROR_CANT_RESOLVE_FILENAME => uv::ELOOP,
+        win32::ERROR_TOO_MANY_OPEN_FILES => uv::EMFILE,
+        win32::ERROR_FILENAME_EXCED_RANGE | win32::ERROR_BUFFER_OVERFLOW => uv::ENAMETOOLONG,
+        win32::ERROR_FILE_NOT_FOUND
+        | win32::ERROR_PATH_NOT_FOUND
+        | win32::ERROR_INVALID_NAME
+        | win32::ERROR_INVALID_DRIVE
+        | win32::ERROR_BAD_PATHNAME
+        | win32::ERROR_BAD_NETPATH
+        | win32::ERROR_MOD_NOT_FOUND => uv::ENOENT,
+        win32::ERROR_NOT_ENOUGH_MEMORY | win32::ERROR_OUTOFMEMORY => uv::ENOMEM,
+        win32::ERROR_DISK_FULL | win32::ERROR_HANDLE_DISK_FULL => uv::ENOSPC,
+        win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION => uv::ENOTSUP,
+        win32::ERROR_PRIVILEGE_NOT_HELD => uv::EPERM,
+        win32::ERROR_WRITE_PROTECT => uv::EROFS,
+        _ => uv::EIO,
+    }
+}
+
+/// Does the error of a lock call say that this file system cannot lock?
+pub fn is_unsupported(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| {
+        matches!(
+            code as u32,
+            win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION | win32::ERROR_NO_SYSTEM_RESOURCES
+        )
+    })
+}

@@ -1,0 +1,162 @@
+//! Lock files: opened so that others may delete them meanwhile, and locked with LockFileEx.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::mem;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsRawHandle;
+use std::path::Path;
+use std::ptr;
+
+use fs4::{FileExt, TryLockError};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_DIRECTORY, ERROR_SHARING_VIOLATION};
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_READ_ATTRIBUTES, GetFileInformationByHandle,
+};
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+};
+
+use crate::core::kernel::{LockFile, LockMode};
+
+/// Which file it is: two paths with equal identities name one file, as long as it is kept open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    volume: u32,
+    file: u64,
+}
+
+impl Identity {
+    fn of(file: &File) -> io::Result<Self> {
+        // SAFETY: zeroes are a valid value of this plain C structure.
+        let mut information: BY_HANDLE_FILE_INFORMATION = unsafe { mem::zeroed() };
+        // SAFETY: the handle is open as long as `file` is borrowed, and the structure is ours to write.
+        if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut information) } == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self {
+            volume: information.dwVolumeSerialNumber,
+            file: u64::from(information.nFileIndexHigh) << 32 | u64::from(information.nFileIndexLow),
+        })
+    }
+}
+
+/// A lock file that is open.
+pub struct OpenFile {
+    file: File,
+    identity: Identity,
+}
+
+impl OpenFile {
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+}
+
+/// How often opening and creating take turns when others create and delete the file all the while.
+const OPEN_ROUNDS: u32 = 128;
+
+/// Opens the lock file, and creates it if it is missing and `create` is given. (Its permission bits mean
+/// nothing here: a new file inherits its folder's access list.)
+pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
+    let mut rounds = OPEN_ROUNDS;
+    let file = loop {
+        let missing = match open_existing(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+            opened => break opened?,
+        };
+        if create.is_none() {
+            return Err(missing);
+        }
+        match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => break created?,
+        }
+        rounds -= 1;
+        if rounds == 0 {
+            return Err(missing);
+        }
+    };
+    Ok(OpenFile { identity: Identity::of(&file)?, file })
+}
+
+/// For reading and writing, or where that is refused for reading alone. A folder is ERROR_DIRECTORY (EISDIR).
+fn open_existing(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => {
+            if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+                return Err(io::Error::from_raw_os_error(ERROR_DIRECTORY as i32));
+            }
+            OpenOptions::new().read(true).open(path).map_err(|_| error)
+        }
+        opened => opened,
+    }
+}
+
+/// Which file `path` names now, if any.
+pub fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
+    let opened = OpenOptions::new()
+        .access_mode(FILE_READ_ATTRIBUTES)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path);
+    match opened {
+        Ok(file) => Identity::of(&file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A file that is being deleted cannot be opened any more, but its name lingers.
+        Err(error)
+            if [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION]
+                .iter()
+                .any(|&code| error.raw_os_error() == Some(code as i32)) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl LockFile for OpenFile {
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        // LockFileEx stacks locks on one handle instead of changing the mode, so the old one goes first.
+        self.unlock();
+        let result = match mode {
+            LockMode::Exclusive => FileExt::try_lock(&self.file),
+            LockMode::Shared => FileExt::try_lock_shared(&self.file),
+        };
+        match result {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn lock(&self, _: LockMode) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn unlock(&self) {
+        // Fails when nothing is locked, which is as well.
+        let _ = FileExt::unlock(&self.file);
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(identity_at(path)? == Some(self.identity))
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+/// Keeps this library mapped when Node unloads it: threads of ours may be inside.
+pub fn pin_library() {
+    let mut module = ptr::null_mut();
+    // SAFETY: with FROM_ADDRESS the second argument is any address inside the module, such as this function's.
+    unsafe {
+        GetModuleHandleExW(
+            GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
+            pin_library as *const () as *const u16,
+            &mut module,
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! Windows: LockFileEx over the whole file, tried again and again: a thread that waits in it cannot be called
+//! back without closing the file under it.
+
+mod error;
+mod file;
+mod interrupt;
+
+pub use error::{LOCK_CALL, is_unsupported, uv_errno};
+pub use file::{Identity, OpenFile, identity_at, open, pin_library};
+pub use interrupt::{Interrupts, WaitingThread};

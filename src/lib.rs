@@ -1,0 +1,13 @@
+//! File locks for Node.js.
+//!
+//! [`core`] is the lock itself, in plain Rust: it knows no JavaScript. `binding` is its Node-API face.
+//! The arrows run one way: binding → core → `core::sys`.
+
+#[cfg(all(feature = "binding", not(loom)))]
+#[macro_use]
+extern crate napi_derive;
+
+pub mod core;
+
+#[cfg(all(feature = "binding", not(loom)))]
+mod binding;
