@@ -27,6 +27,7 @@ pub struct State {
     pub is_worker: bool,
     pending: RefCell<HashMap<u64, Pending>>,
     bell: Cell<sys::napi_threadsafe_function>,
+    pumping: Cell<bool>,
 }
 
 struct Pending {
@@ -69,6 +70,7 @@ impl State {
             is_worker,
             pending: RefCell::new(HashMap::new()),
             bell: Cell::new(ptr::null_mut()),
+            pumping: Cell::new(false),
         });
         let context = Rc::into_raw(state.clone()).cast_mut().cast::<c_void>();
         let mut name = ptr::null_mut();
@@ -118,7 +120,55 @@ impl State {
             // SAFETY: called on the environment's thread; the function lives as long as the environment.
             unsafe { sys::napi_ref_threadsafe_function(env, self.bell.get()) };
         }
+        self.pump(env);
         Ok(promise)
+    }
+
+    /// Where the system has no thread to give, the event loop does the work, as long as promises are pending.
+    fn pump(&self, env: sys::napi_env) {
+        if self.pumping.get() {
+            return;
+        }
+        let Some(pause) = engine::pump() else { return };
+        self.settle_due(env);
+        if !self.pending.borrow().is_empty() {
+            let pause = pause.as_millis().clamp(1, 1000) as u32;
+            self.pumping.set(self.set_timeout(env, pause).is_ok());
+        }
+    }
+
+    /// Calls `pump` again after `pause` ms.
+    fn set_timeout(&self, env: sys::napi_env, pause: u32) -> Result<()> {
+        let context = ptr::from_ref(self).cast_mut().cast::<c_void>();
+        let (mut global, mut set_timeout, mut callback, mut delay, mut timer) =
+            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `env` is this thread's environment. The state outlives every callback of its event loop.
+        unsafe {
+            check_status!(sys::napi_get_global(env, &mut global))?;
+            check_status!(sys::napi_get_named_property(
+                env,
+                global,
+                c"setTimeout".as_ptr(),
+                &mut set_timeout
+            ))?;
+            check_status!(sys::napi_create_function(
+                env,
+                ptr::null(),
+                0,
+                Some(on_pump),
+                context,
+                &mut callback
+            ))?;
+            check_status!(sys::napi_create_uint32(env, pause, &mut delay))?;
+            check_status!(sys::napi_call_function(
+                env,
+                global,
+                set_timeout,
+                2,
+                [callback, delay].as_ptr(),
+                &mut timer
+            ))
+        }
     }
 
     fn cancel(&self, env: sys::napi_env, id: u64) {
@@ -176,6 +226,21 @@ unsafe extern "C" fn on_bell(env: sys::napi_env, _: sys::napi_value, context: *m
         let state = unsafe { &*context.cast::<State>() };
         shielded(|| state.settle_due(env));
     }
+}
+
+/// It is time to do what threads would do, if there were any.
+unsafe extern "C" fn on_pump(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let mut context = ptr::null_mut();
+    // SAFETY: the callback's data is the state (see `set_timeout`); nothing else is asked for.
+    let state = unsafe {
+        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &mut context);
+        &*context.cast::<State>()
+    };
+    shielded(|| {
+        state.pumping.set(false);
+        state.pump(env);
+    });
+    ptr::null_mut()
 }
 
 /// The environment ends: by itself, by `process.exit()`, or because its worker thread was terminated.

@@ -132,7 +132,8 @@ impl NativeLock {
     ) -> Outcome {
         loop {
             let check = self.environment.is_worker.then(|| Instant::now() + TERMINATION_CHECK);
-            let until = [deadline, check].into_iter().flatten().min();
+            let pump = engine::pump().map(|pause| Instant::now() + pause);
+            let until = [deadline, check, pump].into_iter().flatten().min();
             if let Some(outcome) = answer.wait_until(until) {
                 return outcome;
             }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use super::kernel::{LockMode, SystemError};
 use super::pool::{self, Pool, STALL, Submitted};
 use super::queue::{Entered, Follow};
 use super::request::{Outcome, Owner, Purpose, Reason, Request, Whereabouts, Wish};
-use super::shared_file::{Cancellation, Rest, SharedFile};
+use super::shared_file::{Cancellation, FIRST_PAUSE, LONGEST_PAUSE, Rest, SharedFile};
 use super::sys::{self, Identity, Interrupts};
 use super::timekeeper::{Key, Timekeeper};
 
@@ -30,6 +30,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
     table: Mutex::new(HashMap::new()),
     numbers: AtomicU64::new(0),
     opening: AtomicUsize::new(0),
+    threadless: AtomicBool::new(false),
     lanes: RandomState::new(),
     // `paced` makes every wait the paced one, as where the kernel's cannot be had; for tests.
     interrupts: match std::env::var_os("LOCKET_WAIT") {
@@ -45,6 +46,8 @@ struct Engine {
     numbers: AtomicU64,
     /// How many requests are on their way to a line.
     opening: AtomicUsize,
+    /// The system had no thread to give for the timekeeper, when it was last asked.
+    threadless: AtomicBool,
     lanes: RandomState,
     interrupts: Option<Interrupts>,
 }
@@ -150,7 +153,7 @@ pub fn start(wish: Wish) -> Arc<Request> {
     if let Some(deadline) = request.deadline
         && request.purpose == Purpose::Acquire
     {
-        TIMEKEEPER.add((deadline, request.ticket), Timer::Deadline(request.clone()));
+        ENGINE.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
     }
     ENGINE.opening.fetch_add(1, Ordering::SeqCst);
     ENGINE.submit(Job::Open(request.clone()));
@@ -234,6 +237,17 @@ pub fn end(owner: &Arc<Owner>) {
     }
 }
 
+/// Where the system has no thread to give, those who wait do the work themselves: this is to be called now, and
+/// again and again after the time that it returns, as long as they wait. `None`: there are threads.
+pub fn pump() -> Option<Duration> {
+    if !ENGINE.threadless.load(Ordering::Relaxed) {
+        return None;
+    }
+    let next = TIMEKEEPER.fire_due();
+    let pause = next.map_or(LONGEST_PAUSE, |next| next.saturating_duration_since(Instant::now()));
+    Some(pause.clamp(FIRST_PAUSE, LONGEST_PAUSE))
+}
+
 impl Engine {
     fn table(&self) -> MutexGuard<'_, HashMap<Identity, Arc<SharedFile>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -252,8 +266,12 @@ impl Engine {
     }
 
     fn after(&self, delay: Duration, timer: Timer) {
-        let key: Key = (Instant::now() + delay, self.number());
-        TIMEKEEPER.add(key, timer);
+        self.add_timer((Instant::now() + delay, self.number()), timer);
+    }
+
+    fn add_timer(&self, key: Key, timer: Timer) {
+        let kept = TIMEKEEPER.add(key, timer);
+        self.threadless.store(!kept, Ordering::Relaxed);
     }
 
     fn submit(&self, job: Job) {

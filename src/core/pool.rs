@@ -70,6 +70,12 @@ thread_local! {
     static EPOCH: Cell<u64> = const { Cell::new(0) };
 }
 
+impl<J: Job> Default for Pool<J> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<J: Job> Pool<J> {
     /// A pool without threads.
     pub const fn new() -> Self {

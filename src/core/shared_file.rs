@@ -11,9 +11,9 @@ use super::sync::Mutex;
 use super::sys::{Identity, Interrupts};
 
 /// The first pause between two tries, where nobody can wait in the kernel.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
+pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest.
-const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// One file, one of these: the table sees to that.
 pub struct SharedFile {

@@ -26,14 +26,12 @@ mod uv {
     pub const EROFS: i32 = -4047;
 }
 
-/// The error's number as libuv has it, by libuv's own table (`uv_translate_sys_error`).
+/// The error's number as libuv has it: the entries of its own table (`uv_translate_sys_error`) that opening and
+/// locking a file can need, and ERROR_DIRECTORY, which `open` answers for a folder.
 pub fn uv_errno(error: &io::Error) -> i32 {
     let Some(code) = error.raw_os_error() else { return uv::EIO };
     match code as u32 {
-        win32::ERROR_ACCESS_DENIED | win32::ERROR_NOACCESS | win32::ERROR_ELEVATION_REQUIRED => {
-            // libuv says EPERM for the first of them; what Node's fs reports for a refused open is EPERM too.
-            if code as u32 == win32::ERROR_ACCESS_DENIED { uv::EPERM } else { uv::EACCES }
-        }
+        win32::ERROR_NOACCESS | win32::ERROR_ELEVATION_REQUIRED => uv::EACCES,
         win32::ERROR_LOCK_VIOLATION | win32::ERROR_SHARING_VIOLATION => uv::EBUSY,
         win32::ERROR_ALREADY_EXISTS | win32::ERROR_FILE_EXISTS => uv::EEXIST,
         win32::ERROR_INVALID_PARAMETER | win32::ERROR_INVALID_DATA => uv::EINVAL,
@@ -51,7 +49,7 @@ pub fn uv_errno(error: &io::Error) -> i32 {
         win32::ERROR_NOT_ENOUGH_MEMORY | win32::ERROR_OUTOFMEMORY => uv::ENOMEM,
         win32::ERROR_DISK_FULL | win32::ERROR_HANDLE_DISK_FULL => uv::ENOSPC,
         win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION => uv::ENOTSUP,
-        win32::ERROR_PRIVILEGE_NOT_HELD => uv::EPERM,
+        win32::ERROR_ACCESS_DENIED | win32::ERROR_PRIVILEGE_NOT_HELD => uv::EPERM,
         win32::ERROR_WRITE_PROTECT => uv::EROFS,
         _ => uv::EIO,
     }

@@ -1,8 +1,8 @@
-//! There is no calling back from LockFileEx, so nobody blocks in it. Both types have no values.
+//! There is no calling back from LockFileEx, so nobody blocks in it, and neither of these is ever made.
 
-/// The means to interrupt a thread: none.
+/// The means to interrupt a thread.
 #[derive(Clone, Copy, Debug)]
-pub enum Interrupts {}
+pub struct Interrupts(());
 
 impl Interrupts {
     /// Always `None`: nobody may block.
@@ -10,27 +10,23 @@ impl Interrupts {
         None
     }
 
-    /// Cannot be called.
+    /// The calling thread.
     pub fn this_thread(self) -> WaitingThread {
-        match self {}
+        WaitingThread(())
     }
 
-    /// Cannot be called.
-    pub fn prepare_thread(self) {
-        match self {}
-    }
+    /// Nothing to prepare.
+    pub fn prepare_thread(self) {}
 }
 
-/// A thread that is blocked in the kernel: none ever is.
+/// A thread that is blocked in the kernel.
 #[derive(Clone, Copy, Debug)]
-pub enum WaitingThread {}
+pub struct WaitingThread(());
 
 impl WaitingThread {
-    /// Cannot be called.
+    /// Does nothing.
     ///
     /// # Safety
-    /// The type has no values.
-    pub unsafe fn interrupt(self) {
-        match self {}
-    }
+    /// None needed; the name is shared with systems that need it.
+    pub unsafe fn interrupt(self) {}
 }
