@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::*;
@@ -14,6 +15,7 @@ use crate::core::engine;
 use crate::core::handle::Handle;
 use crate::core::kernel::LockMode;
 use crate::core::request::{Outcome, Purpose, Reason, Reply, Request, Wish};
+use crate::core::sync::Mutex;
 
 /// How often a worker thread that waits synchronously looks whether it has been told to end.
 const TERMINATION_CHECK: Duration = Duration::from_millis(50);
@@ -61,7 +63,7 @@ impl NativeLock {
     /// The same, blocking the thread.
     #[napi(catch_unwind)]
     pub fn acquire_sync(&self, env: Env, shared: bool, timeout: f64) -> Option<Refusal> {
-        let answer = Arc::new(Answer::default());
+        let answer = Arc::new(Answer::new());
         let wish = self.wish(shared, timeout, true, answer.clone(), 0);
         let deadline = wish.deadline;
         let request = engine::start_here(wish);
@@ -152,39 +154,39 @@ fn deadline_in(timeout: f64) -> Option<Instant> {
     Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|wait| Instant::now().checked_add(wait))
 }
 
-/// Where a synchronous wait hears its outcome.
-#[derive(Default)]
+/// Where a synchronous wait hears its outcome. The thread is parked, not kept waiting on a condition variable: that
+/// would cost a system call to notify even where, as mostly, nobody waits yet.
 struct Answer {
     outcome: Mutex<Option<Outcome>>,
-    came: Condvar,
+    thread: Thread,
 }
 
 impl Answer {
+    /// An answer for the calling thread.
+    fn new() -> Self {
+        Self { outcome: Mutex::new(None), thread: thread::current() }
+    }
+
     /// Waits for the outcome, until then at the longest.
     fn wait_until(&self, until: Option<Instant>) -> Option<Outcome> {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
+            let outcome = self.outcome.lock().take();
             if outcome.is_some() {
-                return outcome.take();
+                return outcome;
             }
-            outcome = match until {
-                None => self.came.wait(outcome).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    self.came.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
+            }
         }
     }
 }
 
 impl Reply for Answer {
     fn deliver(&self, _: u64, outcome: Outcome) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        self.came.notify_one();
+        *self.outcome.lock() = Some(outcome);
+        self.thread.unpark();
     }
 }
 
