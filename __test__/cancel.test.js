@@ -1,0 +1,213 @@
+// Rule 6: cancelling leaves no trace.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { lockFile } = require('..')
+const { agent, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
+
+/** What the kernel knows of this process and a file: the lines of its table of locks. */
+function kernelLocks(file) {
+  const { ino } = fs.statSync(file)
+  const ours = new RegExp(` FLOCK .* ${process.pid} [0-9a-f]+:[0-9a-f]+:${ino} `)
+  return fs
+    .readFileSync('/proc/locks', 'utf8')
+    .split('\n')
+    .filter((line) => ours.test(line))
+}
+
+/** Runs `body` with a lock that another process holds. */
+async function whileHeldByAnother(t, body) {
+  const file = temporaryPath(t)
+  const holder = agent(t, file)
+  assert.equal(await holder.ask('try'), 'true')
+  await body(file, holder)
+}
+
+const allInLine = (file) => lockFile(path.join(path.dirname(file), 'another')).isLocked()
+
+test('a wait ends at its timeout, and not before', (t) =>
+  whileHeldByAnother(t, async (file) => {
+    for (const timeout of [1, 20, 150]) {
+      const begin = performance.now()
+      await assert.rejects(lockFile(file).acquire({ timeout }), { code: 'ERR_LOCK_TIMEOUT', timeout })
+      assert.ok(performance.now() - begin >= timeout - 0.5)
+    }
+  }))
+
+test('a synchronous wait ends at its timeout, and not before', (t) =>
+  whileHeldByAnother(t, (file) => {
+    for (const timeout of [1, 20, 150]) {
+      const begin = performance.now()
+      assert.throws(() => lockFile(file).acquireSync({ timeout }), { code: 'ERR_LOCK_TIMEOUT', timeout })
+      assert.ok(performance.now() - begin >= timeout - 0.5)
+    }
+  }))
+
+test('the lock is acquired if it is released before the timeout', (t) =>
+  whileHeldByAnother(t, async (file, holder) => {
+    const wait = lockFile(file).acquire({ timeout: 60_000 })
+    assert.ok(await staysPending(wait))
+    holder.say('release')
+    const lock = await eventually(wait, 'the lock')
+    lock.release()
+  }))
+
+test('a wait that is aborted ends at once', (t) =>
+  whileHeldByAnother(t, async (file) => {
+    const controller = new AbortController()
+    const wait = lockFile(file).acquire({ signal: controller.signal })
+    assert.ok(await staysPending(wait))
+    controller.abort()
+    await assert.rejects(eventually(wait, 'the rejection'), { name: 'AbortError' })
+  }))
+
+test('an abort before the file has even been opened ends the wait', async (t) => {
+  const file = temporaryPath(t)
+  const controller = new AbortController()
+  const wait = lockFile(file).acquire({ signal: controller.signal })
+  controller.abort()
+  // The lock may have come first; either way nothing remains.
+  await wait.then(
+    (lock) => lock.release(),
+    (error) => assert.equal(error.name, 'AbortError'),
+  )
+  assert.equal(await isFree(file), true)
+})
+
+test('no listener stays on the signal, whatever the outcome', async (t) => {
+  const { getEventListeners } = require('node:events')
+  const file = temporaryPath(t)
+  const { signal } = new AbortController()
+  const lock = lockFile(file)
+  await lock.acquire({ signal })
+  assert.equal(await lockFile(file).tryAcquire({ signal }), false)
+  await assert.rejects(lockFile(file).acquire({ signal, timeout: 5 }))
+  await assert.rejects(lockFile(path.join(file, 'below')).acquire({ signal }))
+  lock.release()
+  await lock.run(() => {}, { signal })
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('those behind a cancelled waiter move up', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const order = []
+  const waiter = (name, options) =>
+    lockFile(file)
+      .run(() => order.push(name), options)
+      .catch((error) => order.push(`${name} ${error.code}`))
+  const controller = new AbortController()
+  const waits = [
+    waiter('first', { signal: controller.signal }),
+    waiter('second'),
+    waiter('third', { timeout: 1 }),
+    waiter('fourth'),
+  ]
+  await waits[2]
+  controller.abort()
+  await waits[0]
+  holder.release()
+  await Promise.all(waits)
+  assert.deepEqual(order, ['third ERR_LOCK_TIMEOUT', 'first ABORT_ERR', 'second', 'fourth'])
+})
+
+test('a shared waiter behind a cancelled exclusive one joins the shared holders', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire({ mode: 'shared' })
+  const controller = new AbortController()
+  const exclusive = lockFile(file).acquire({ signal: controller.signal })
+  await allInLine(file)
+  const shared = lockFile(file).acquire({ mode: 'shared' })
+  assert.ok(await staysPending(shared))
+  controller.abort()
+  await assert.rejects(exclusive, { code: 'ABORT_ERR' })
+  const joined = await eventually(shared, 'the shared lock')
+  joined.release()
+  holder.release()
+})
+
+test('a shared waiter behind a cancelled exclusive one joins the shared holders of other processes', async (t) => {
+  const file = temporaryPath(t)
+  const other = agent(t, file)
+  assert.equal(await other.ask('try {"mode":"shared"}'), 'true')
+  const controller = new AbortController()
+  const exclusive = lockFile(file).acquire({ signal: controller.signal })
+  await allInLine(file)
+  const shared = lockFile(file).acquire({ mode: 'shared' })
+  assert.ok(await staysPending(shared))
+  controller.abort()
+  await assert.rejects(exclusive, { code: 'ABORT_ERR' })
+  const joined = await eventually(shared, 'the shared lock')
+  joined.release()
+})
+
+test('a wait that has been rejected is out of the kernel, and holds nothing', async (t) => {
+  if (process.platform !== 'linux') return t.skip("only Linux shows the kernel's table of locks")
+  const file = temporaryPath(t)
+  // Another process takes and leaves the lock all the time, so that grants and deadlines meet.
+  const churn = script(
+    t,
+    `
+    const lock = lockFile(process.argv[1])
+    const hold = () => { const end = performance.now() + Math.random() * 2; while (performance.now() < end); }
+    console.log('busy')
+    process.stdin.on('data', () => process.exit(0))
+    const loop = async () => { for (;;) { await lock.run(hold); await new Promise(setImmediate) } }
+    loop()
+    `,
+    [file],
+  )
+  assert.equal(await churn.line(), 'busy')
+  const lock = lockFile(file)
+  let granted = 0
+  let rejected = 0
+  for (let i = 0; i < 1000; i++) {
+    const wait =
+      i % 2 === 0
+        ? lock.acquire({ timeout: Math.random() * 2 })
+        : lock.acquire({ signal: AbortSignal.timeout(Math.floor(Math.random() * 3)) })
+    try {
+      await wait
+      granted++
+      lock.release()
+    } catch (error) {
+      assert.match(error.code, /^(ERR_LOCK_TIMEOUT|ABORT_ERR)$/)
+      rejected++
+    }
+    assert.deepEqual(kernelLocks(file), [], `after round ${i}`)
+  }
+  assert.ok(granted > 0 && rejected > 0, `${granted} granted, ${rejected} rejected: nothing has met`)
+})
+
+test('a thousand waits that end at the same time all end', (t) =>
+  whileHeldByAnother(t, async (file) => {
+    const waits = Array.from({ length: 1000 }, () => lockFile(file).acquire({ timeout: 30 }))
+    const outcomes = await eventually(Promise.allSettled(waits), 'all rejections')
+    assert.ok(outcomes.every(({ reason }) => reason?.code === 'ERR_LOCK_TIMEOUT'))
+  }))
+
+test('300 waits for 300 locked files all end at their timeout', async (t) => {
+  const folder = path.dirname(temporaryPath(t))
+  const files = Array.from({ length: 300 }, (_, i) => path.join(folder, `lock-${i}`))
+  const holder = script(
+    t,
+    `for (const file of process.argv.slice(1)) lockFile(file).acquireSync()
+    console.log('held')
+    process.stdin.resume()`,
+    files,
+  )
+  assert.equal(await holder.line(), 'held')
+  const waits = files.map((file) => lockFile(file).acquire({ timeout: 100 }))
+  const outcomes = await eventually(Promise.allSettled(waits), 'all rejections')
+  assert.ok(outcomes.every(({ reason }) => reason?.code === 'ERR_LOCK_TIMEOUT'))
+
+  // More than may block in the kernel at once; the others try at a pace, and get in all the same.
+  const again = files.map((file) => lockFile(file).acquire())
+  assert.ok(await staysPending(Promise.any(again)))
+  await holder.kill()
+  const locks = await eventually(Promise.all(again), 'all locks')
+  for (const lock of locks) lock.release()
+})

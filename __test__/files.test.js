@@ -1,0 +1,286 @@
+// Rules 11 to 17: what happens to the file.
+
+const assert = require('node:assert/strict')
+const { execFileSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { lockFile } = require('..')
+const {
+  agent,
+  eventually,
+  isFree,
+  needs,
+  script,
+  staysPending,
+  temporaryFolder,
+  temporaryPath,
+  unavailable,
+} = require('./support.js')
+
+const allInLine = (file) => lockFile(path.join(path.dirname(file), 'another')).isLocked()
+
+/** Runs `source` as a user without privileges, in a folder where everybody may do anything. Skips without root. */
+function asNobody(t, source, args) {
+  if (process.platform === 'win32' || process.getuid() !== 0) {
+    unavailable(t, 'becoming another user takes root')
+    return undefined
+  }
+  const drop = 'process.setgroups([]); process.setgid(65534); process.setuid(65534)'
+  return script(t, `${drop}\n${source}`, args)
+}
+
+test('bytes, size and modification time of the file stay as they are', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, 'precious')
+  fs.utimesSync(file, 1000, 1000)
+  const lock = lockFile(file)
+  await lock.acquire()
+  lock.release()
+  lock.acquireSync({ mode: 'shared' })
+  lock.release()
+  await lock.isLocked()
+  assert.equal(fs.readFileSync(file, 'utf8'), 'precious')
+  assert.equal(fs.statSync(file).mtimeMs, 1_000_000)
+})
+
+test('making a handle touches nothing, and neither do isLocked and release', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  assert.equal(await lock.isLocked(), false)
+  assert.throws(() => lock.release(), { code: 'ERR_LOCK_NOT_HELD' })
+  assert.equal(fs.existsSync(file), false)
+})
+
+test('a missing file is created with the given permission bits, less the umask', async (t) => {
+  const folder = temporaryFolder(t)
+  const previous = process.umask(0o027)
+  t.after(() => process.umask(previous))
+  for (const [fileMode, expected] of [
+    [undefined, 0o640],
+    [0o600, 0o600],
+    [0o777, 0o750],
+  ]) {
+    const file = path.join(folder, `mode-${fileMode}`)
+    const lock = lockFile(file, { fileMode })
+    await lock.acquire()
+    lock.release()
+    assert.equal(fs.statSync(file).mode & 0o777, expected)
+  }
+})
+
+test('the file is left in place on release', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  await lock.acquire()
+  lock.release()
+  assert.ok(fs.existsSync(file))
+})
+
+test('a folder that is missing is ENOENT at once, whatever the timeout', async (t) => {
+  const file = path.join(temporaryFolder(t), 'missing', 'test.lock')
+  await assert.rejects(eventually(lockFile(file).acquire(), 'the error'), { code: 'ENOENT', syscall: 'open' })
+  assert.throws(() => lockFile(file).acquireSync(), { code: 'ENOENT' })
+  await assert.rejects(lockFile(file).tryAcquire(), { code: 'ENOENT' })
+  assert.equal(await lockFile(file).isLocked(), false)
+  assert.equal(fs.existsSync(path.dirname(file)), false)
+})
+
+test('a folder is EISDIR', async (t) => {
+  const folder = temporaryFolder(t)
+  await assert.rejects(lockFile(folder).acquire(), { code: 'EISDIR' })
+  assert.throws(() => lockFile(folder).tryAcquireSync(), { code: 'EISDIR' })
+})
+
+test('a dangling symbolic link is ENOENT, and nothing is created through it', async (t) => {
+  const folder = temporaryFolder(t)
+  const target = path.join(folder, 'target')
+  const link = path.join(folder, 'link')
+  fs.symlinkSync(target, link)
+  await assert.rejects(eventually(lockFile(link).acquire(), 'the error'), { code: 'ENOENT' })
+  assert.throws(() => lockFile(link).acquireSync(), { code: 'ENOENT' })
+  assert.equal(fs.existsSync(target), false)
+})
+
+test('symbolic links in a circle are ELOOP', async (t) => {
+  const folder = temporaryFolder(t)
+  fs.symlinkSync(path.join(folder, 'b'), path.join(folder, 'a'))
+  fs.symlinkSync(path.join(folder, 'a'), path.join(folder, 'b'))
+  await assert.rejects(eventually(lockFile(path.join(folder, 'a')).acquire(), 'the error'), { code: 'ELOOP' })
+})
+
+test('a FIFO does not hang', async (t) => {
+  if (!needs(t, 'mkfifo')) return
+  const file = temporaryPath(t)
+  execFileSync('mkfifo', [file])
+  const lock = lockFile(file)
+  await eventually(lock.acquire(), 'the lock')
+  assert.equal(await lockFile(file).tryAcquire(), false)
+  lock.release()
+  lock.acquireSync()
+  lock.release()
+})
+
+test('a file that may only be read can be locked', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '', { mode: 0o444 })
+  fs.chmodSync(path.dirname(file), 0o755)
+  const source = `
+    try { require('fs').openSync(process.argv[1], 'r+') } catch (error) { console.log(error.code) }
+    const lock = lockFile(process.argv[1])
+    lock.acquire().then(() => console.log('acquired'))
+    process.stdin.on('data', () => {})
+  `
+  const other = asNobody(t, source, [file])
+  if (!other) return
+  assert.equal(await other.line(), 'EACCES')
+  assert.equal(await other.line(), 'acquired')
+  assert.equal(await isFree(file), false)
+})
+
+test('a folder that may not be written is EACCES', async (t) => {
+  const file = temporaryPath(t)
+  fs.chmodSync(path.dirname(file), 0o555)
+  const source = `lockFile(process.argv[1]).acquire().catch((error) => console.log(error.code, error.syscall))`
+  const other = asNobody(t, source, [file])
+  if (!other) return
+  assert.equal(await other.line(), 'EACCES open')
+})
+
+test("another user's file in a sticky folder can be locked, since it is not opened for creation", async (t) => {
+  const file = temporaryPath(t)
+  const setting = '/proc/sys/fs/protected_regular'
+  if (process.platform !== 'linux' || process.getuid() !== 0) return unavailable(t, 'this takes Linux and root')
+  fs.writeFileSync(file, '')
+  fs.chmodSync(file, 0o666)
+  // Neither the user's own nor that of the folder's owner, whom the kernel trusts.
+  fs.chownSync(file, 1, 1)
+  fs.chmodSync(path.dirname(file), 0o1777)
+  const before = fs.readFileSync(setting, 'utf8')
+  fs.writeFileSync(setting, '2')
+  t.after(() => fs.writeFileSync(setting, before))
+  const source = `
+    const fs = require('fs')
+    try { fs.openSync(process.argv[1], 'a+') } catch (error) { console.log('O_CREAT', error.code) }
+    lockFile(process.argv[1]).run(() => console.log('acquired'))
+  `
+  const other = asNobody(t, source, [file])
+  if (!other) return
+  assert.equal(await other.line(), 'O_CREAT EACCES')
+  assert.equal(await other.line(), 'acquired')
+})
+
+test('a waiter whose file was deleted meanwhile gets the one that its path names then', async (t) => {
+  const file = temporaryPath(t)
+  const holder = agent(t, file)
+  assert.equal(await holder.ask('try'), 'true')
+  const wait = lockFile(file).acquire()
+  assert.ok(await staysPending(wait))
+  fs.rmSync(file)
+  assert.ok(await staysPending(wait))
+  assert.equal(await holder.ask('release'), 'released')
+  const lock = await eventually(wait, 'the lock')
+  // Not of the deleted file, on which nobody else could ever see it.
+  assert.ok(fs.existsSync(file))
+  assert.equal(await holder.ask('try'), 'false')
+  lock.release()
+})
+
+test('a waiter whose file was replaced meanwhile waits for the new one, within its deadline', async (t) => {
+  const file = temporaryPath(t)
+  const first = agent(t, file)
+  const second = agent(t, file)
+  assert.equal(await first.ask('try'), 'true')
+  const wait = lockFile(file).acquire()
+  const bounded = lockFile(file).acquire({ timeout: 200 })
+  await allInLine(file)
+  fs.rmSync(file)
+  assert.equal(await second.ask('try'), 'true')
+  assert.equal(await first.ask('release'), 'released')
+  await assert.rejects(bounded, { code: 'ERR_LOCK_TIMEOUT', timeout: 200 })
+  assert.ok(await staysPending(wait))
+  assert.equal(await second.ask('release'), 'released')
+  const lock = await eventually(wait, 'the lock')
+  lock.release()
+})
+
+test('a hand-over within the process looks at the path too', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const order = []
+  const waits = [1, 2, 3].map((i) =>
+    lockFile(file).run(() => {
+      order.push(i)
+      assert.ok(fs.existsSync(file))
+    }),
+  )
+  await allInLine(file)
+  const { ino } = fs.statSync(file)
+  fs.renameSync(file, `${file}.old`)
+  fs.writeFileSync(file, '')
+  assert.notEqual(fs.statSync(file).ino, ino)
+  const newcomer = agent(t, file)
+  assert.equal(await newcomer.ask('try'), 'true', 'the path names a new file, which nobody has locked')
+  holder.release()
+  assert.ok(await staysPending(waits[0]), 'let in beside the holder of the file that the path names')
+  assert.equal(await newcomer.ask('release'), 'released')
+  await Promise.all(waits)
+  assert.deepEqual(order, [1, 2, 3])
+})
+
+test('a lock whose file was deleted can still be released by another handle of the path', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  await lock.acquire()
+  fs.rmSync(file)
+  lockFile(file).release()
+  assert.equal(lock.held, false)
+  assert.equal(fs.existsSync(file), false)
+})
+
+test('removeOnRelease deletes the file', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file, { removeOnRelease: true })
+  await lock.acquire()
+  assert.ok(fs.existsSync(file))
+  lock.release()
+  assert.equal(fs.existsSync(file), false)
+  await lock.run(() => {})
+  assert.equal(fs.existsSync(file), false)
+})
+
+test('removeOnRelease leaves a shared lock in place, and a file that is not the locked one', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file, { removeOnRelease: true })
+  await lock.acquire({ mode: 'shared' })
+  lock.release()
+  assert.ok(fs.existsSync(file))
+  await lock.acquire()
+  fs.rmSync(file)
+  fs.writeFileSync(file, "somebody else's")
+  lock.release()
+  assert.equal(fs.readFileSync(file, 'utf8'), "somebody else's")
+})
+
+test('processes that remove the file on release never hold the lock at once', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = path.join(folder, 'test.lock')
+  const counter = path.join(folder, 'counter')
+  fs.writeFileSync(counter, '0')
+  const source = `
+    const fs = require('fs')
+    const [file, counter] = process.argv.slice(1)
+    const lock = lockFile(file, { removeOnRelease: true })
+    const loop = async () => {
+      for (let i = 0; i < 200; i++) {
+        await lock.run(() => fs.writeFileSync(counter, String(Number(fs.readFileSync(counter)) + 1)))
+      }
+    }
+    loop().then(() => console.log('done'))
+  `
+  const processes = [1, 2, 3, 4].map(() => script(t, source, [file, counter]))
+  for (const process of processes) assert.equal(await process.line(), 'done')
+  assert.equal(fs.readFileSync(counter, 'utf8'), '800')
+  assert.equal(fs.existsSync(file), false)
+})

@@ -1,0 +1,218 @@
+// What the tests share: folders that go away, processes that are talked to line by line, and waits that end.
+
+const { spawn, spawnSync } = require('node:child_process')
+const { on } = require('node:events')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const readline = require('node:readline')
+const { Worker } = require('node:worker_threads')
+
+const { lockFile } = require('..')
+
+/** How long a test waits for what must come. Generous: it only bounds how long a failure takes. */
+const PATIENCE = 20_000
+
+/** A folder of the test's own, removed when it ends. */
+function temporaryFolder(t) {
+  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'locket-')))
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** The path of a lock file in a folder of the test's own. It does not exist yet. */
+const temporaryPath = (t) => path.join(temporaryFolder(t), 'test.lock')
+
+/** `promise`, or a failure that says what did not happen. */
+async function eventually(promise, what) {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${PATIENCE} ms`)), PATIENCE)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Waits until `condition` holds: for what the system tells only to those who look, such as a count of threads. */
+async function until(condition, what) {
+  const end = Date.now() + PATIENCE
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${PATIENCE} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** Is `promise` still pending after the event loop has gone round, and `ms` have passed? */
+async function staysPending(promise, ms = 10) {
+  const pending = Symbol('pending')
+  const outcome = await Promise.race([promise, new Promise((resolve) => setTimeout(resolve, ms, pending))])
+  return outcome === pending
+}
+
+/** A child process that is talked to line by line. Killed when the test ends. */
+class Talker {
+  #lines
+  #process
+  #errors = ''
+
+  constructor(t, command, args, options) {
+    this.#process = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options })
+    this.#process.stdin.on('error', () => {})
+    this.#process.stderr.on('data', (data) => {
+      this.#errors += data
+    })
+    this.#lines = readline.createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]()
+    this.exited = new Promise((resolve, reject) => {
+      this.#process.on('error', reject)
+      this.#process.on('close', (code, signal) => resolve({ code, signal, stderr: this.#errors }))
+    })
+    this.exited.catch(() => {})
+    t.after(() => this.kill())
+  }
+
+  get pid() {
+    return this.#process.pid
+  }
+
+  /** The next line that it prints. */
+  async line() {
+    const { value, done } = await eventually(this.#lines.next(), `a line of process ${this.pid}`)
+    if (done) throw new Error(`process ended instead of answering\n${this.#errors}`)
+    return value
+  }
+
+  /** Writes it a line. */
+  say(line) {
+    this.#process.stdin.write(`${line}\n`)
+  }
+
+  /** Writes it a line and waits for its answer. */
+  ask(line) {
+    this.say(line)
+    return this.line()
+  }
+
+  /** Closes its standard input. */
+  end() {
+    this.#process.stdin.end()
+  }
+
+  /** Kills it, and waits until it is gone. */
+  async kill(signal = 'SIGKILL') {
+    this.#process.kill(signal)
+    return eventually(this.exited, `the end of process ${this.pid}`)
+  }
+}
+
+/** A Node process that runs `script`, a file in fixtures/. */
+const fixture = (t, script, args = [], options = {}) =>
+  new Talker(
+    t,
+    process.execPath,
+    [...(options.execArgv ?? []), path.join(__dirname, 'fixtures', script), ...args],
+    options,
+  )
+
+/** A Node process that runs `source`, in which `lockFile` is defined. */
+const script = (t, source, args = [], options = {}) =>
+  new Talker(
+    t,
+    process.execPath,
+    ['-e', `const { lockFile } = require(${JSON.stringify(path.dirname(__dirname))})\n${source}`, ...args],
+    options,
+  )
+
+/** Another process with a handle for `file`, which acquires and releases as it is told (see fixtures/agent.js). */
+const agent = (t, file, options) => fixture(t, 'agent.js', [file], options)
+
+/** A worker thread that is told what to do with its locks (see fixtures/thread.js). Terminated when the test ends. */
+class Thread {
+  #answers
+  #worker
+
+  constructor(t, file) {
+    this.#worker = new Worker(path.join(__dirname, 'fixtures/thread.js'), { workerData: { file } })
+    this.#answers = on(this.#worker, 'message')
+    let failure
+    this.#worker.on('error', (error) => {
+      failure = error
+    })
+    this.exited = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => resolve({ code, failure }))
+    })
+    t.after(() => this.terminate())
+  }
+
+  /** The next thing that it says. */
+  async answer() {
+    const end = this.exited.then(({ failure }) => {
+      throw failure ?? new Error('the thread ended instead of answering')
+    })
+    const { value } = await eventually(Promise.race([this.#answers.next(), end]), 'an answer of a thread')
+    return value[0]
+  }
+
+  /** Tells it to do something, with the lock of its own file unless `file` says another. */
+  say(command, options, file) {
+    this.#worker.postMessage({ command, options, file })
+  }
+
+  /** The same, and waits for its answer. */
+  ask(command, options, file) {
+    this.say(command, options, file)
+    return this.answer()
+  }
+
+  /** Acquires the lock, and waits until it is held. */
+  async acquire(options, file) {
+    await this.ask('acquire', options, file)
+    return this.answer()
+  }
+
+  /** Ends it from outside, and waits until it is gone. */
+  async terminate() {
+    this.#worker.terminate()
+    return eventually(this.exited, 'the end of a thread')
+  }
+}
+
+/** Skips the test if a program is missing; with LOCKET_REQUIRE_ALL=1 that is a failure. */
+function needs(t, command, args = ['--version']) {
+  if (spawnSync(command, args).status === 0) return true
+  return unavailable(t, `${command} is not installed`)
+}
+
+/** Skips the test, saying why; with LOCKET_REQUIRE_ALL=1 that is a failure. */
+function unavailable(t, why) {
+  if (process.env.LOCKET_REQUIRE_ALL === '1') throw new Error(`LOCKET_REQUIRE_ALL: ${why}`)
+  t.skip(why)
+  return false
+}
+
+/** Is the lock of `file` to be had now? Asked by a handle of its own. */
+async function isFree(file) {
+  const lock = lockFile(file)
+  const free = await lock.tryAcquire()
+  if (free) lock.release()
+  return free
+}
+
+module.exports = {
+  PATIENCE,
+  Talker,
+  Thread,
+  agent,
+  eventually,
+  fixture,
+  isFree,
+  needs,
+  script,
+  staysPending,
+  temporaryFolder,
+  temporaryPath,
+  unavailable,
+  until,
+}

@@ -1,0 +1,51 @@
+// `npm test`: installs what is missing, builds, and runs all tests of types, Rust and JavaScript.
+// `npm test -- types|core|loom|node`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
+
+const fs = require('node:fs')
+const path = require('node:path')
+
+const { prepare, root, run } = require('./prepare.js')
+const { preparePython } = require('./python.js')
+
+const PARTS = {
+  types() {
+    run('npx', ['tsc', '-p', '__test__/types'])
+  },
+  core() {
+    run('cargo', ['test', '--quiet', '--no-default-features'])
+  },
+  /** Every interleaving of the queue's small cases. Takes a target folder of its own: its flags rebuild everything. */
+  loom() {
+    run('cargo', ['test', '--quiet', '--release', '--no-default-features', '--test', 'loom'], {
+      RUSTFLAGS: `${process.env.RUSTFLAGS ?? ''} --cfg loom`,
+      CARGO_TARGET_DIR: path.join(root, 'target/loom'),
+    })
+  },
+  node() {
+    const obstacle = preparePython()
+    if (obstacle && process.env.LOCKET_REQUIRE_ALL === '1') {
+      console.error(`LOCKET_REQUIRE_ALL: ${obstacle}`)
+      process.exit(1)
+    }
+    const folders = ['__test__', '__test__/interop']
+    const files = folders.flatMap((folder) =>
+      fs
+        .readdirSync(path.join(root, folder))
+        .filter((name) => name.endsWith('.test.js') || name.endsWith('.test.mjs'))
+        .map((name) => path.join(folder, name)),
+    )
+    run(process.execPath, ['--expose-gc', '--test', '--test-reporter=spec', ...files])
+  },
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in PARTS))
+if (unknown.length > 0) {
+  console.error(`Unknown: ${unknown.join(', ')}. There are: ${Object.keys(PARTS).join(', ')}`)
+  process.exit(64)
+}
+prepare()
+for (const name of wanted.length > 0 ? wanted : Object.keys(PARTS)) {
+  console.log(`\n== ${name}`)
+  PARTS[name]()
+}

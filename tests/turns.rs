@@ -1,0 +1,223 @@
+//! What a turn asks of the kernel, seen by a file that keeps the books and fails as it is told.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use locket::core::handle::Handle;
+use locket::core::kernel::{LockFile, LockMode};
+use locket::core::queue::{Entered, Follow, HANDOFF_TURNS};
+use locket::core::request::{Outcome, Owner, Purpose, Reply, Request, Wish};
+use locket::core::shared_file::SharedFile;
+use locket::core::sys;
+
+use LockMode::{Exclusive, Shared};
+
+/// The calls that were made, in their order, and what the next lock call fails with.
+#[derive(Default)]
+struct Books {
+    calls: Mutex<Vec<String>>,
+    failure: Mutex<Option<i32>>,
+}
+
+impl Books {
+    fn note(&self, call: impl Into<String>) {
+        self.calls.lock().unwrap().push(call.into());
+    }
+
+    /// The calls since the last time.
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+struct BookFile(Arc<Books>);
+
+impl LockFile for BookFile {
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        self.0.note(format!("lock {mode:?}"));
+        self.0.failure.lock().unwrap().take().map_or(Ok(true), |number| Err(io::Error::from_raw_os_error(number)))
+    }
+
+    fn lock(&self, mode: LockMode) -> io::Result<()> {
+        self.try_lock(mode).map(|_| ())
+    }
+
+    fn unlock(&self) {
+        self.0.note("unlock");
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.0.note("look");
+        Ok(path != Path::new("/moved"))
+    }
+
+    fn unlink(&self, _: &Path) -> io::Result<()> {
+        self.0.note("unlink");
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Notes(Mutex<Option<Outcome>>);
+
+impl Reply for Notes {
+    fn deliver(&self, _: u64, outcome: Outcome) {
+        assert!(self.0.lock().unwrap().replace(outcome).is_none(), "two outcomes");
+    }
+}
+
+/// A file with its books, and requests for it.
+struct Stage {
+    books: Arc<Books>,
+    file: Arc<SharedFile>,
+    owner: Arc<Owner>,
+    tickets: u64,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let books = Arc::new(Books::default());
+        let identity = sys::identity_at(Path::new("/")).unwrap().unwrap();
+        let file = Arc::new(SharedFile::new(Box::new(BookFile(books.clone())), identity));
+        Self { books, file, owner: Arc::new(Owner::on_this_thread()), tickets: 0 }
+    }
+
+    fn enter(&mut self, path: &str, mode: LockMode, remove_on_release: bool) -> (Arc<Request>, Arc<Notes>) {
+        let notes = Arc::new(Notes::default());
+        self.tickets += 1;
+        let request = Arc::new(Request::new(
+            self.tickets,
+            Wish {
+                handle: Arc::new(Handle::new(PathBuf::from(path), 0o666, remove_on_release)),
+                mode,
+                purpose: Purpose::Acquire,
+                deadline: None,
+                blocks_owner: false,
+                owner: self.owner.clone(),
+                reply: notes.clone(),
+                token: 0,
+            },
+        ));
+        if let Entered::Turn = self.file.enter(&request) {
+            self.work(None);
+        }
+        (request, notes)
+    }
+
+    fn work(&self, had: Option<LockMode>) -> Vec<Arc<Request>> {
+        let mut moved = Vec::new();
+        self.file.work(had, true, &mut moved);
+        moved
+    }
+
+    fn release(&self, request: &Request) -> Vec<Arc<Request>> {
+        match self.file.release(request) {
+            Some(Follow::Turn(had)) => self.work(had),
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[test]
+fn an_acquire_locks_and_then_looks_and_a_release_unlocks() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    assert_eq!(stage.books.calls(), ["lock Exclusive", "look"]);
+    stage.release(&a);
+    assert_eq!(stage.books.calls(), ["unlock"]);
+}
+
+#[test]
+fn a_handoff_is_a_look_at_the_path_and_no_other_call() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    let (_, b) = stage.enter("/file", Exclusive, false);
+    stage.books.calls();
+    stage.release(&a);
+    assert_eq!(stage.books.calls(), ["look"]);
+    assert!(matches!(*b.0.lock().unwrap(), Some(Outcome::Granted)));
+}
+
+#[test]
+fn after_its_budget_of_handoffs_the_process_unlocks_for_the_others() {
+    let mut stage = Stage::new();
+    let waiting: Vec<_> = (0..HANDOFF_TURNS + 1).map(|_| stage.enter("/file", Exclusive, false).0).collect();
+    for request in &waiting {
+        stage.release(request);
+    }
+    let calls = stage.books.calls();
+    assert_eq!(calls.iter().filter(|call| *call == "unlock").count(), 2);
+    let first_unlock = calls.iter().position(|call| call == "unlock").unwrap();
+    assert_eq!(calls[first_unlock + 1], "lock Exclusive");
+    assert_eq!(calls[..first_unlock].iter().filter(|call| *call == "look").count() as u32, HANDOFF_TURNS);
+}
+
+#[test]
+fn an_exclusive_lock_becomes_a_shared_one_for_shared_waiters() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    let (b, _) = stage.enter("/file", Shared, false);
+    let (c, _) = stage.enter("/file", Shared, false);
+    let (_, d) = stage.enter("/file", Exclusive, false);
+    stage.books.calls();
+    stage.release(&a);
+    assert_eq!(stage.books.calls(), ["lock Shared", "look"], "one look for both: they came by one path");
+    stage.release(&b);
+    assert_eq!(stage.books.calls(), [""; 0]);
+    stage.release(&c);
+    assert_eq!(stage.books.calls(), ["unlock", "lock Exclusive", "look"]);
+    assert!(matches!(*d.0.lock().unwrap(), Some(Outcome::Granted)));
+}
+
+#[test]
+fn a_file_system_without_locks_is_an_error_that_says_so() {
+    let mut stage = Stage::new();
+    for number in unsupported_errors() {
+        *stage.books.failure.lock().unwrap() = Some(number);
+        let (_, notes) = stage.enter("/file", Exclusive, false);
+        let Some(Outcome::Failed(error)) = notes.0.lock().unwrap().take() else { panic!("no failure") };
+        assert!(error.unsupported);
+        assert!(stage.file.is_idle());
+    }
+    *stage.books.failure.lock().unwrap() = Some(5);
+    let (_, notes) = stage.enter("/file", Exclusive, false);
+    let Some(Outcome::Failed(error)) = notes.0.lock().unwrap().take() else { panic!("no failure") };
+    assert!(!error.unsupported);
+}
+
+#[cfg(unix)]
+fn unsupported_errors() -> [i32; 4] {
+    [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP]
+}
+
+#[cfg(windows)]
+fn unsupported_errors() -> [i32; 2] {
+    // ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED
+    [1, 50]
+}
+
+#[test]
+fn those_whose_path_names_another_file_go_and_the_others_stay() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    let (b, _) = stage.enter("/moved", Exclusive, false);
+    let (_, c) = stage.enter("/file", Exclusive, false);
+    let (d, _) = stage.enter("/moved", Exclusive, false);
+    let moved = stage.release(&a);
+    assert!(moved.len() == 2 && Arc::ptr_eq(&moved[0], &b) && Arc::ptr_eq(&moved[1], &d));
+    assert!(matches!(*c.0.lock().unwrap(), Some(Outcome::Granted)));
+}
+
+#[test]
+fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, true);
+    stage.books.calls();
+    stage.release(&a);
+    assert_eq!(stage.books.calls(), ["look", "unlink", "unlock"]);
+    let (b, _) = stage.enter("/file", Shared, true);
+    stage.books.calls();
+    stage.release(&b);
+    assert_eq!(stage.books.calls(), ["unlock"]);
+}
