@@ -1,6 +1,7 @@
 // Rules 2 and 3: locked or unlocked; first come, first served.
 
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
@@ -51,7 +52,6 @@ test('the handle that waits for its own shared acquisition holds up those behind
 })
 
 test('a handle whose file was replaced while it holds still holds one acquisition', async (t) => {
-  const fs = require('node:fs')
   const file = temporaryPath(t)
   const lock = lockFile(file)
   await lock.acquire()
@@ -70,9 +70,10 @@ test('waiters get the lock in the order of their calls', async (t) => {
   const file = temporaryPath(t)
   const order = []
   const waits = []
+  const shared = lockFile(file)
   for (let i = 0; i < 500; i++) {
-    // Some by one handle, some by their own; some asked for while the file is not even open.
-    const lock = i % 3 === 0 ? lockFile(file) : (waits.lock ??= lockFile(file))
+    // Some by one handle, some by their own; the first of them while the file is not even open.
+    const lock = i % 3 === 0 ? lockFile(file) : shared
     waits.push(lock.run(() => order.push(i)))
   }
   await Promise.all(waits)
