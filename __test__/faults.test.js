@@ -140,7 +140,6 @@ test('everything works where the system has no thread to give', async (t) => {
     [file],
   )
   assert.equal(await limited.line(), 'ready')
-  const { spawnSync } = require('node:child_process')
   const limit = ['--pid', String(limited.pid), '--nproc=1']
   if (spawnSync('prlimit', limit, { uid: 65534, gid: 65534 }).status !== 0) {
     return unavailable(t, 'prlimit(1) is not installed, or may not limit')

@@ -51,12 +51,13 @@ const CHECKS = {
 /** The options among `known` that are set, checked. An option that is undefined is not set. */
 function checkOptions(options, known) {
   if (options === undefined) return {}
-  if (options === null || typeof options !== 'object') throw wrongType('options', 'of type object', options)
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
+    throw wrongType('options', 'of type object', options)
   const checked = {}
-  for (const name of Object.keys(options)) {
+  for (const name in options) {
     const value = options[name]
-    if (!known.includes(name)) throw wrongValue(`options.${name}`, 'is not an option of this function', value)
     if (value === undefined) continue
+    if (!known.includes(name)) throw wrongValue(`options.${name}`, 'is not an option of this function', value)
     CHECKS[name](value)
     checked[name] = value
   }

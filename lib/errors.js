@@ -1,3 +1,4 @@
+const os = require('node:os')
 const util = require('node:util')
 
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
@@ -31,9 +32,20 @@ class AbortError extends Error {
   }
 }
 
+/** What libuv, and so Node, has no words for. */
+const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
+
+/** The name of a system error and what it means. */
+function describe(errno) {
+  const known = util.getSystemErrorMap().get(errno)
+  if (known) return known
+  const name = Object.keys(os.constants.errno).find((key) => os.constants.errno[key] === -errno) ?? 'UNKNOWN'
+  return [name, UNKNOWN_TO_NODE[name] ?? `system error ${errno}`]
+}
+
 /** `ENOENT: no such file or directory, open 'PATH'`, with the properties that Node gives such errors. */
 function systemError({ errno, syscall }, path) {
-  const [code, description] = util.getSystemErrorMap().get(errno) ?? [`UNKNOWN`, 'unknown error']
+  const [code, description] = describe(errno)
   const error = new Error(`${code}: ${description}, ${syscall} '${path}'`)
   return Object.assign(error, { errno, code, syscall, path })
 }

@@ -140,7 +140,7 @@ impl NativeLock {
                 return outcome;
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                engine::cancel(request, Reason::TimedOut);
+                engine::expire(request);
                 deadline = None;
             } else if self.environment.is_worker && !self.environment.can_run_javascript(env) {
                 engine::cancel(request, Reason::Aborted);

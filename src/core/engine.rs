@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::pool::{self, Pool, STALL, Submitted};
 use super::queue::{Entered, Follow};
 use super::request::{Outcome, Owner, Purpose, Reason, Request, Whereabouts, Wish};
 use super::shared_file::{Cancellation, FIRST_PAUSE, LONGEST_PAUSE, Rest, SharedFile};
-use super::sys::{self, Identity, Interrupts};
+use super::sys::{self, Identity, Interrupts, OpenFile};
 use super::timekeeper::{Key, Timekeeper};
 
 /// How often a thread that is wanted back from the kernel is signalled again.
@@ -106,6 +107,8 @@ impl Drop for LaneGuard {
 enum Timer {
     /// The wait of this request is over.
     Deadline(Arc<Request>),
+    /// It was over before the file had been opened.
+    StillOpening(Arc<Request>),
     /// The thread that was called back has not answered.
     GiveUp(Arc<Request>),
     /// Signal the thread again: the last signal may have come too early.
@@ -121,7 +124,8 @@ enum Timer {
 impl Timer {
     fn fire(self) {
         match self {
-            Self::Deadline(request) => cancel(&request, Reason::TimedOut),
+            Self::Deadline(request) => expire(&request),
+            Self::StillOpening(request) => cancel(&request, Reason::TimedOut),
             Self::GiveUp(request) => {
                 if let Whereabouts::InLine(shared) = request.settle_or_locate(Reason::TimedOut) {
                     shared.abandon(&request);
@@ -180,6 +184,16 @@ pub fn conclude(request: &Arc<Request>, granted: bool) {
     }
     if let Some(deadline) = request.deadline {
         TIMEKEEPER.remove((deadline, request.ticket));
+    }
+}
+
+/// The deadline of `request` has come. However short it was, the lock is refused only if somebody has it: so a
+/// file that is being opened is tried first, unless opening it takes for ever (on a dead network mount).
+pub fn expire(request: &Arc<Request>) {
+    if request.is_opening() {
+        ENGINE.after(GIVE_UP, Timer::StillOpening(request.clone()));
+    } else {
+        cancel(request, Reason::TimedOut);
     }
 }
 
@@ -286,66 +300,81 @@ impl Engine {
         }
     }
 
-    /// Finds the file of `request` and puts it in line there. `lane` is left when that is done.
+    /// Finds the file of `request`, puts it in line there, and sees to it. `lane` is left when it is in line.
     fn open(&self, request: &Arc<Request>, seat: Seat, lane: LaneGuard) {
-        let mut shared;
-        let entered = loop {
-            if request.is_settled() {
-                return;
-            }
-            // A handle holds one acquisition at a time: its next one waits where it holds the last, even if
-            // its path names another file by now. That is seen when the turn comes.
-            if let Some(held) = request.handle.granted_file()
-                && let Some(entered) = held.enter_if_busy(request)
-            {
-                shared = held;
-                break entered;
-            }
-            let create = (request.purpose != Purpose::Probe).then_some(request.handle.file_mode);
-            let file = match sys::open(&request.handle.path, create) {
-                Ok(file) => file,
-                Err(error)
-                    if request.purpose == Purpose::Probe && error.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    return request.settle(Outcome::Probed(false));
-                }
-                Err(error) => return request.settle(Outcome::Failed(SystemError::new(&error, "open"))),
-            };
-            let identity = file.identity();
-            // Entered while the table is locked: so no file with somebody in line is ever out of the table.
-            let mut table = self.table();
-            let entered;
-            (shared, entered) = match table.entry(identity) {
-                Entry::Occupied(entry) => {
-                    let shared = entry.get().clone();
-                    let entered = shared.enter(request);
-                    drop(table);
-                    (shared, entered)
-                }
-                Entry::Vacant(entry) => {
-                    let shared = Arc::new(SharedFile::new(Box::new(file), identity));
-                    let entered = shared.enter(request);
-                    if matches!(entered, Entered::Turn) {
-                        entry.insert(shared.clone());
-                    }
-                    (shared, entered)
-                }
-            };
-            if !matches!(entered, Entered::Elsewhere) {
-                break entered;
-            }
-        };
+        let Some((shared, entered)) = self.find_line(request) else { return };
         drop(lane);
         match entered {
             Entered::Granted => request.settle(Outcome::Granted),
             Entered::Refused(outcome) => request.settle(outcome),
             Entered::Gone => request.settle(Outcome::Aborted),
-            Entered::Turn => self.take_turn(&shared, None, seat),
-            Entered::Waits if request.purpose != Purpose::Acquire => {
-                // It hears from the thread that has the turn, at once, unless that one is stuck.
-                self.after(GIVE_UP, Timer::Deadline(request.clone()));
+            Entered::Elsewhere => {}
+            Entered::Turn | Entered::Waits => {
+                if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    cancel(request, Reason::TimedOut);
+                }
+                if matches!(entered, Entered::Turn) {
+                    self.take_turn(&shared, None, seat);
+                } else if request.purpose != Purpose::Acquire {
+                    // It hears from the thread that has the turn, at once, unless that one is stuck.
+                    self.after(GIVE_UP, Timer::Deadline(request.clone()));
+                }
             }
-            Entered::Waits | Entered::Elsewhere => {}
+        }
+    }
+
+    /// Puts `request` in the line of its file. `None`: it has been settled.
+    fn find_line(&self, request: &Arc<Request>) -> Option<(Arc<SharedFile>, Entered)> {
+        while !request.is_settled() {
+            // A handle holds one acquisition at a time: its next one waits where it holds the last, even if
+            // its path names another file by now. That is seen when the turn comes.
+            let held = request.handle.granted_file();
+            let place = match held.and_then(|held| held.enter_if_busy(request).map(|entered| (held, entered)))
+            {
+                Some(place) => place,
+                None => match self.open_file(request) {
+                    Ok(file) => self.enter_line_of(file, request),
+                    Err(outcome) => {
+                        request.settle(outcome);
+                        return None;
+                    }
+                },
+            };
+            if !matches!(place.1, Entered::Elsewhere) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn open_file(&self, request: &Request) -> Result<OpenFile, Outcome> {
+        let probe = request.purpose == Purpose::Probe;
+        let create = (!probe).then_some(request.handle.file_mode);
+        sys::open(&request.handle.path, create).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if probe => Outcome::Probed(false),
+            _ => Outcome::Failed(SystemError::new(&error, "open")),
+        })
+    }
+
+    /// Puts `request` in the line of `file`, or of the same file as this process has it already.
+    fn enter_line_of(&self, file: OpenFile, request: &Arc<Request>) -> (Arc<SharedFile>, Entered) {
+        let identity = file.identity();
+        // Entered while the table is locked: so no file with somebody in line is ever out of the table. The file
+        // that is not needed is closed after that.
+        let mut table = self.table();
+        match table.entry(identity) {
+            Entry::Occupied(entry) => {
+                let entered = entry.get().enter(request);
+                (entry.get().clone(), entered)
+            }
+            Entry::Vacant(entry) => {
+                let shared = Arc::new(SharedFile::new(Box::new(file), identity));
+                let entered = shared.enter(request);
+                if matches!(entered, Entered::Turn) {
+                    entry.insert(shared.clone());
+                }
+                (shared, entered)
+            }
         }
     }
 

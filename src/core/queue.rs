@@ -44,6 +44,8 @@ struct Waiter {
     request: Arc<Request>,
     /// Given up; goes as soon as the thread that asks the kernel on its behalf is known to be out.
     leaving: Option<Reason>,
+    /// The kernel has been asked on its behalf.
+    asked: bool,
 }
 
 #[derive(Debug)]
@@ -217,7 +219,7 @@ impl Queue {
         if !request.enter(shared) {
             return Entered::Gone;
         }
-        let waiter = Waiter { request: request.clone(), leaving: None };
+        let waiter = Waiter { request: request.clone(), leaving: None, asked: false };
         self.impatient += usize::from(!waiter.is_patient());
         self.line.insert(index, waiter);
         if self.is_idle() {
@@ -230,7 +232,7 @@ impl Queue {
     /// The next step of the turn. `had`: in which mode the process has the kernel's lock now.
     pub fn next(&mut self, had: Option<LockMode>, now: Instant, settled: &mut Vec<Settlement>) -> Step {
         loop {
-            let Some(front) = self.line.front() else {
+            let Some(front) = self.line.front_mut() else {
                 return match had {
                     Some(mode) if self.is_held() => self.hold(mode, settled),
                     Some(_) => Step::Unlock,
@@ -243,10 +245,13 @@ impl Queue {
             let request = front.request.clone();
             let Some(mode) = had else {
                 // Here the thread that asked for it is known to be out: it may go, and never has the lock.
-                if let Some(reason) = front.leaving {
+                if let Some(reason) = front.leaving
+                    && !front.is_due_a_try()
+                {
                     self.settle_front(reason.into(), settled);
                     continue;
                 }
+                front.asked = true;
                 return Step::Ask(request.mode, request.ticket);
             };
             if request.purpose == Purpose::Probe {
@@ -397,9 +402,13 @@ impl Queue {
     pub fn cancel(&mut self, ticket: Ticket, reason: Reason) -> (Cancelled, Follow) {
         let Some(index) = self.position(ticket) else { return (Cancelled::NotHere, Follow::Nothing) };
         let others = self.line.iter().enumerate().any(|(i, waiter)| i != index && waiter.leaving.is_none());
-        if index == 0 && !others && matches!(self.phase, Phase::Working | Phase::Blocked { .. }) {
+        let waiter = &mut self.line[index];
+        let due_a_try = reason == Reason::TimedOut && !waiter.asked;
+        if index == 0
+            && (!others || due_a_try)
+            && matches!(self.phase, Phase::Working | Phase::Blocked { .. })
+        {
             // The thread that has the turn asks on behalf of this request alone. It may have the lock already.
-            let waiter = &mut self.line[index];
             if waiter.leaving.is_none() {
                 self.impatient += usize::from(waiter.is_patient());
                 waiter.leaving = Some(reason);
@@ -560,6 +569,11 @@ impl Waiter {
     /// Does it stay in line until it is let in?
     fn is_patient(&self) -> bool {
         self.leaving.is_none() && self.request.purpose == Purpose::Acquire
+    }
+
+    /// However short its time was: it is refused only if the kernel has said no.
+    fn is_due_a_try(&self) -> bool {
+        self.leaving == Some(Reason::TimedOut) && !self.asked
     }
 
     /// Does it stand in the way of those behind it?

@@ -159,6 +159,11 @@ impl Request {
         self.blocks_owner && self.deadline.is_none() && self.purpose == Purpose::Acquire
     }
 
+    /// Is it on its way to a line?
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(*self.place.lock(), Place::Opening)
+    }
+
     /// Has it its outcome?
     pub(super) fn is_settled(&self) -> bool {
         matches!(*self.place.lock(), Place::Settled)
