@@ -1,3 +1,5 @@
+'use strict'
+
 const { LockError, LockTimeoutError } = require('./lib/errors.js')
 const { FileLock, lockFile } = require('./lib/file-lock.js')
 

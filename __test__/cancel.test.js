@@ -1,3 +1,5 @@
+'use strict'
+
 // Rule 6: cancelling leaves no trace.
 
 const assert = require('node:assert/strict')

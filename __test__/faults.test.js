@@ -1,3 +1,5 @@
+'use strict'
+
 // What the system refuses, and what must not pile up.
 
 const assert = require('node:assert/strict')

@@ -1,3 +1,5 @@
+'use strict'
+
 // Rules 11 to 17: what happens to the file.
 
 const assert = require('node:assert/strict')

@@ -1,3 +1,5 @@
+'use strict'
+
 // Rule 1: the file is the lock's name, however its path is spelled.
 
 const assert = require('node:assert/strict')

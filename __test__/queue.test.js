@@ -1,3 +1,5 @@
+'use strict'
+
 // Rules 2 and 3: locked or unlocked; first come, first served.
 
 const assert = require('node:assert/strict')

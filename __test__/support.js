@@ -1,3 +1,5 @@
+'use strict'
+
 // What the tests share: folders that go away, processes that are talked to line by line, and waits that end.
 
 const { spawn, spawnSync } = require('node:child_process')

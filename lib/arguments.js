@@ -1,3 +1,5 @@
+'use strict'
+
 // Checks of what users pass in, before anything happens. Messages and codes are those of Node's own checks.
 
 const nodePath = require('node:path')

@@ -1,3 +1,5 @@
+'use strict'
+
 const os = require('node:os')
 const util = require('node:util')
 

@@ -1,3 +1,5 @@
+'use strict'
+
 const { isMainThread } = require('node:worker_threads')
 
 const { Environment, NativeLock } = require('../native.js')

@@ -1,3 +1,5 @@
+'use strict'
+
 // `npm run lint`: formatters and linters of both languages.
 
 const { prepare, run } = require('./prepare.js')

@@ -1,3 +1,5 @@
+'use strict'
+
 // Brings a clone to where it can run: development dependencies installed, addon built. Does what is missing or out of
 // date, and nothing else.
 

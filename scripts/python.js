@@ -1,3 +1,5 @@
+'use strict'
+
 // The Python libraries that the interoperation tests lock against, in a virtual environment of their own.
 
 const { spawnSync } = require('node:child_process')

@@ -1,3 +1,5 @@
+'use strict'
+
 // `npm test`: installs what is missing, builds, and runs all tests of types, Rust and JavaScript.
 // `npm test -- types|core|loom|node`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
 

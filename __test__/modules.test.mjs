@@ -1,0 +1,157 @@
+// The package as modules of either kind get it, by path and by name, and `using` as compilers translate it.
+
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import * as byName from '@locket/native'
+import { FileLock, LockError, LockTimeoutError, lockFile } from '@locket/native'
+import ts from 'typescript'
+
+import * as byPath from '../index.js'
+import {
+  FileLock as FileLockByPath,
+  LockError as LockErrorByPath,
+  LockTimeoutError as LockTimeoutErrorByPath,
+  lockFile as lockFileByPath,
+} from '../index.js'
+import support from './support.js'
+
+const require = createRequire(import.meta.url)
+const HOME = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile }
+const NAMES = Object.keys(IMPORTED)
+
+test('the names can be imported, by path and by name of the package, and are the same objects', () => {
+  assert.equal(lockFile, lockFileByPath)
+  assert.equal(FileLock, FileLockByPath)
+  assert.equal(LockError, LockErrorByPath)
+  assert.equal(LockTimeoutError, LockTimeoutErrorByPath)
+})
+
+test('require gives the same objects, by path and by name of the package', () => {
+  const required = [require('@locket/native'), require('..'), require('../index.js')]
+  for (const each of required) {
+    assert.equal(each, byName.default)
+    assert.deepEqual(Object.keys(each).sort(), NAMES)
+    for (const name of NAMES) {
+      assert.equal(typeof each[name], 'function')
+      assert.equal(each[name], IMPORTED[name])
+    }
+  }
+})
+
+test('nothing else is exported, nor can be reached inside the package', () => {
+  // Later versions of Node add "module.exports" to what a CommonJS module exports.
+  const exported = Object.keys(byName).filter((name) => name !== 'module.exports')
+  assert.deepEqual(exported.sort(), [...NAMES, 'default'].sort())
+  assert.throws(() => require('@locket/native/lib/errors.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
+  assert.equal(require('@locket/native/package.json').name, '@locket/native')
+})
+
+test('a lock made by either import is of the class of the other', async (t) => {
+  const file = support.temporaryPath(t)
+  const lock = await byName.lockFile(file).acquire()
+  t.after(() => lock[Symbol.dispose]())
+  assert.ok(lock instanceof require('..').FileLock)
+  await assert.rejects(byPath.lockFile(file).acquire({ timeout: 0 }), require('@locket/native').LockTimeoutError)
+})
+
+const withoutSymbols = Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose'
+
+describe('using, compiled', { skip: withoutSymbols }, () => {
+  /** The functions that `source`, in TypeScript, exports once it is compiled to what Node 20 runs. */
+  function compiled(t, source) {
+    const { outputText, diagnostics } = ts.transpileModule(
+      `import { lockFile } from ${JSON.stringify(HOME)}\n${source}`,
+      {
+        compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS },
+        reportDiagnostics: true,
+      },
+    )
+    assert.deepEqual(diagnostics, [])
+    assert.doesNotMatch(outputText, /^\s*(await )?using /m)
+    const file = path.join(support.temporaryFolder(t), 'compiled.cjs')
+    fs.writeFileSync(file, outputText)
+    return require(file)
+  }
+
+  const SOURCE = `
+    export async function awaitUsing(file: string, task: (lock: unknown) => unknown) {
+      await using lock = await lockFile(file).acquire()
+      return await task(lock)
+    }
+    export async function using(file: string, task: (lock: unknown) => unknown) {
+      using lock = await lockFile(file).acquire()
+      return await task(lock)
+    }
+    export function usingSync(file: string, task: (lock: unknown) => unknown) {
+      using lock = lockFile(file).acquireSync()
+      return task(lock)
+    }`
+
+  for (const form of ['awaitUsing', 'using', 'usingSync']) {
+    test(`${form}: held in the block, released at its end`, async (t) => {
+      const file = support.temporaryPath(t)
+      const other = lockFile(file)
+      let seen
+      const result = await compiled(t, SOURCE)[form](file, (lock) => {
+        seen = lock
+        assert.ok(lock instanceof FileLock)
+        assert.equal(lock.held, true)
+        assert.equal(other.tryAcquireSync(), false)
+        return 'result'
+      })
+      assert.equal(result, 'result')
+      assert.equal(seen.held, false)
+      assert.equal(other.tryAcquireSync(), true)
+      other.release()
+    })
+
+    test(`${form}: released when the block throws, and the error is passed on as it is`, async (t) => {
+      const file = support.temporaryPath(t)
+      const thrown = new Error('from the block')
+      const block = async () =>
+        compiled(t, SOURCE)[form](file, (lock) => {
+          assert.equal(lock.held, true)
+          throw thrown
+        })
+      await assert.rejects(block, (error) => error === thrown)
+      assert.equal(await support.isFree(file), true)
+    })
+
+    test(`${form}: what the block has released, and another has acquired, is left alone`, async (t) => {
+      const file = support.temporaryPath(t)
+      const other = lockFile(file)
+      await compiled(t, SOURCE)[form](file, (lock) => {
+        lock.release()
+        other.acquireSync({ timeout: 0 })
+      })
+      assert.equal(other.held, true)
+      assert.equal(await support.isFree(file), false)
+      other.release()
+    })
+  }
+
+  test('several locks are released in the reverse order', async (t) => {
+    const folder = support.temporaryFolder(t)
+    const { nested } = compiled(
+      t,
+      `export async function nested(files: string[], note: (locks: unknown[]) => void) {
+        await using first = await lockFile(files[0]).acquire()
+        using between = { [Symbol.dispose]: () => note([first, second]) }
+        await using second = await lockFile(files[1]).acquire()
+        note([first, second])
+      }`,
+    )
+    const files = ['first.lock', 'second.lock'].map((name) => path.join(folder, name))
+    const notes = []
+    await nested(files, (locks) => notes.push(locks.map((lock) => lock.held)))
+    assert.deepEqual(notes[0], [true, true])
+    assert.deepEqual(notes[1], [true, false])
+    for (const file of files) assert.equal(await support.isFree(file), true)
+  })
+})

@@ -1,0 +1,193 @@
+// The public types, as users use them. Compiled, never run: `npx tsc -p __test__/types`.
+
+import {
+  type AcquireOptions,
+  FileLock,
+  LockError,
+  type LockFileOptions,
+  type LockMode,
+  LockTimeoutError,
+  lockFile,
+} from '@locket/native'
+
+/** Are these the same type? Not only: does one fit the other. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <A, B>(_: Same<A, B>) => {}
+
+same<LockMode, 'exclusive' | 'shared'>(true)
+same<AcquireOptions, { timeout?: number; mode?: LockMode; signal?: AbortSignal }>(true)
+same<LockFileOptions, { timeout?: number; mode?: LockMode; fileMode?: number; removeOnRelease?: boolean }>(true)
+same<Parameters<typeof lockFile>, [path: string | Buffer | URL, options?: LockFileOptions]>(true)
+same<ReturnType<typeof lockFile>, FileLock>(true)
+
+export function making() {
+  lockFile('build.lock')
+  lockFile(Buffer.from('build.lock'))
+  lockFile(new URL('file:///tmp/build.lock'))
+  lockFile('build.lock', {})
+  lockFile('build.lock', { timeout: 30_000, mode: 'shared', fileMode: 0o600, removeOnRelease: true })
+
+  // @ts-expect-error A path is needed.
+  lockFile()
+  // @ts-expect-error A descriptor is no path.
+  lockFile(3)
+  // @ts-expect-error A signal is for one wait, not for a handle.
+  lockFile('build.lock', { signal: AbortSignal.timeout(5) })
+  // @ts-expect-error There is no such mode.
+  lockFile('build.lock', { mode: 'write' })
+  // @ts-expect-error Milliseconds, as a number.
+  lockFile('build.lock', { timeout: '5s' })
+  // @ts-expect-error Bits, as a number.
+  lockFile('build.lock', { fileMode: '644' })
+  // @ts-expect-error Only lockFile() makes them.
+  new FileLock()
+  // @ts-expect-error Only lockFile() makes them.
+  new FileLock('build.lock')
+  // @ts-expect-error And nobody derives from them.
+  return class extends FileLock {}
+}
+
+export function properties(lock: FileLock) {
+  same<typeof lock.path, string>(true)
+  same<typeof lock.held, boolean>(true)
+  // @ts-expect-error Fixed when the handle is made.
+  lock.path = 'elsewhere.lock'
+  // @ts-expect-error Told, not set.
+  lock.held = true
+}
+
+export async function acquiring(lock: FileLock, signal: AbortSignal, mode: LockMode) {
+  const held = await lock.acquire()
+  same<typeof held, FileLock>(true)
+  await lock.acquire({ timeout: 0 })
+  await lock.acquire({ timeout: Infinity, mode, signal })
+  await lock.acquire({ timeout: undefined, mode: undefined, signal: undefined })
+  ;(await lockFile('build.lock').acquire({ mode: 'shared' })).release()
+
+  const options: AcquireOptions = { timeout: 5000 }
+  options.signal = signal
+  await lock.acquire(options)
+
+  // @ts-expect-error There is no such mode.
+  await lock.acquire({ mode: 'write' })
+  // @ts-expect-error Any string is not a mode.
+  await lock.acquire({ mode: String(mode) })
+  // @ts-expect-error Not an option of acquiring.
+  await lock.acquire({ fileMode: 0o600 })
+  // @ts-expect-error The signal itself, not its controller.
+  await lock.acquire({ signal: new AbortController() })
+  // @ts-expect-error null is no timeout.
+  await lock.acquire({ timeout: null })
+  // @ts-expect-error A promise is not the lock yet.
+  const early: FileLock = lock.acquire()
+  // @ts-expect-error A promise has nothing to release.
+  lock.acquire().release()
+  return early
+}
+
+export function acquiringSync(lock: FileLock, signal: AbortSignal) {
+  same<ReturnType<typeof lock.acquireSync>, FileLock>(true)
+  lock.acquireSync().release()
+  lock.acquireSync({ timeout: 100, mode: 'shared' }).release()
+
+  // @ts-expect-error Nothing can fire while the thread is blocked.
+  lock.acquireSync({ signal })
+  // @ts-expect-error There is no such mode.
+  lock.acquireSync({ mode: 'read' })
+}
+
+export async function trying(lock: FileLock, signal: AbortSignal) {
+  same<ReturnType<typeof lock.tryAcquire>, Promise<boolean>>(true)
+  same<ReturnType<typeof lock.tryAcquireSync>, boolean>(true)
+  if (await lock.tryAcquire()) lock.release()
+  if (await lock.tryAcquire({ mode: 'shared', signal })) lock.release()
+  if (lock.tryAcquireSync()) lock.release()
+  if (lock.tryAcquireSync({ mode: 'exclusive' })) lock.release()
+
+  // @ts-expect-error Not awaited: a promise is always true.
+  if (lock.tryAcquire()) lock.release()
+  // @ts-expect-error A try has no timeout.
+  await lock.tryAcquire({ timeout: 5 })
+  // @ts-expect-error A try has no timeout.
+  lock.tryAcquireSync({ timeout: 5 })
+  // @ts-expect-error Nothing can fire while the thread is blocked.
+  lock.tryAcquireSync({ signal })
+}
+
+export async function asking(lock: FileLock) {
+  same<ReturnType<typeof lock.isLocked>, Promise<boolean>>(true)
+  if (await lock.isLocked()) return 'busy'
+  // @ts-expect-error Not awaited: a promise is always true.
+  if (lock.isLocked()) return 'busy'
+  // @ts-expect-error It takes no options.
+  await lock.isLocked({ mode: 'shared' })
+}
+
+export function releasing(lock: FileLock) {
+  same<ReturnType<typeof lock.release>, void>(true)
+  lock.release()
+  // @ts-expect-error There is nothing to await or to use.
+  const released: boolean = lock.release()
+  return released
+}
+
+export async function running(lock: FileLock, signal: AbortSignal) {
+  const synchronous = await lock.run(() => 1)
+  same<typeof synchronous, number>(true)
+  const asynchronous = await lock.run(async () => 'built')
+  same<typeof asynchronous, string>(true)
+  const thenable = await lock.run((): PromiseLike<Date> => Promise.resolve(new Date()))
+  same<typeof thenable, Date>(true)
+  const nothing = await lock.run(() => {}, { timeout: 30_000, mode: 'shared', signal })
+  same<typeof nothing, void>(true)
+  await lock.run((own) => {
+    same<typeof own, FileLock>(true)
+    own.release()
+  })
+
+  // @ts-expect-error A task is needed.
+  await lock.run()
+  // @ts-expect-error The task is a function, not its promise.
+  await lock.run(Promise.resolve(1))
+  // @ts-expect-error It is given the lock and nothing else.
+  await lock.run((own, other) => [own, other])
+  // @ts-expect-error There is no such mode.
+  await lock.run(() => {}, { mode: 'write' })
+  // @ts-expect-error A number comes of it, not a string.
+  const wrong: string = await lock.run(() => 1)
+  return wrong
+}
+
+export async function using() {
+  await using first = await lockFile('first.lock').acquire()
+  using second = lockFile('second.lock').acquireSync({ timeout: 100 })
+  using third = await lockFile('third.lock').acquire()
+  const disposables: [Disposable, AsyncDisposable] = [first, second]
+  // @ts-expect-error Not awaited: a promise is not to be disposed of.
+  using early = lockFile('early.lock').acquire()
+  // @ts-expect-error Nor this way.
+  await using late = lockFile('late.lock').acquire()
+  return [...disposables, third, early, late].length
+}
+
+export function telling(error: unknown) {
+  if (error instanceof LockTimeoutError) {
+    same<typeof error.timeout, number>(true)
+    const lockError: LockError = error
+    // @ts-expect-error Told, not set.
+    error.timeout = 5
+    return `${lockError.path} after ${error.timeout}`
+  }
+  if (error instanceof LockError) {
+    same<typeof error.code, string>(true)
+    same<typeof error.path, string>(true)
+    const plain: Error = error
+    // @ts-expect-error Only a timeout has one.
+    error.timeout
+    // @ts-expect-error Told, not set.
+    error.code = 'ERR_OTHER'
+    // @ts-expect-error Told, not set.
+    error.path = 'elsewhere.lock'
+    return plain.message
+  }
+}
