@@ -36,7 +36,12 @@ struct BookFile(Arc<Books>);
 impl LockFile for BookFile {
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
         self.0.note(format!("lock {mode:?}"));
-        self.0.failure.lock().unwrap().take().map_or(Ok(true), |number| Err(io::Error::from_raw_os_error(number)))
+        self.0
+            .failure
+            .lock()
+            .unwrap()
+            .take()
+            .map_or(Ok(true), |number| Err(io::Error::from_raw_os_error(number)))
     }
 
     fn lock(&self, mode: LockMode) -> io::Result<()> {

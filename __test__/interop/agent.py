@@ -1,0 +1,122 @@
+"""A process with one lock of a Python library, told line by line what to do:
+
+    acquire {options}   says "waiting", then "acquired" or "ERR_LOCK_TIMEOUT"
+    try                 says "true" or "false"
+    release             says "released"
+    exit                ends without releasing
+
+The words, the option "timeout" and its unit (milliseconds) are those of fixtures/agent.js. It ends when its standard
+input does.
+
+Usage: agent.py locket|filelock|portalocker FILE
+"""
+
+import json
+import os
+import sys
+
+# How long the libraries that poll sleep in between, in seconds. Their own choice (50 ms and more) makes tests slow.
+POLL = 0.001
+
+
+class Refused(Exception):
+    """The lock was not to be had in time."""
+
+
+class Locket:
+    def __init__(self, path):
+        self._path = path
+        self._lock = None
+
+    def acquire(self, timeout):
+        """Waits at most `timeout` seconds; for ever, in the kernel, if it is None."""
+        import locket
+
+        lock = locket.lock_file(self._path, timeout=timeout, retry_period=POLL)
+        try:
+            lock.acquire()
+        except locket.LockError as error:
+            raise Refused from error
+        self._lock = lock
+
+    def release(self):
+        self._lock.release()
+
+
+class Filelock:
+    def __init__(self, path):
+        import filelock
+
+        # Where the system has no flock(2), the library would fall back to a lock of another kind.
+        self._lock = filelock.FileLock(path, poll_interval=POLL, fallback_to_soft=False)
+
+    def acquire(self, timeout):
+        import filelock
+
+        try:
+            self._lock.acquire(timeout=-1 if timeout is None else timeout)
+        except filelock.Timeout as error:
+            raise Refused from error
+
+    def release(self):
+        self._lock.release()
+
+
+class Portalocker:
+    def __init__(self, path):
+        self._path = path
+        self._lock = None
+
+    def acquire(self, timeout):
+        import portalocker
+
+        if timeout is None:
+            # Without NON_BLOCKING it waits in the kernel, instead of for five seconds at most.
+            lock = portalocker.Lock(self._path, flags=portalocker.LockFlags.EXCLUSIVE)
+        else:
+            lock = portalocker.Lock(self._path, timeout=timeout, check_interval=POLL)
+        try:
+            lock.acquire()
+        except portalocker.AlreadyLocked as error:
+            raise Refused from error
+        self._lock = lock
+
+    def release(self):
+        self._lock.release()
+
+
+LIBRARIES = {"locket": Locket, "filelock": Filelock, "portalocker": Portalocker}
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def main(library, path):
+    lock = LIBRARIES[library](path)
+    for line in sys.stdin:
+        command, _, options = line.strip().partition(" ")
+        if command == "acquire":
+            timeout = json.loads(options or "{}").get("timeout")
+            say("waiting")
+            try:
+                lock.acquire(None if timeout is None else timeout / 1000)
+                say("acquired")
+            except Refused:
+                say("ERR_LOCK_TIMEOUT")
+        elif command == "try":
+            try:
+                lock.acquire(0)
+                say("true")
+            except Refused:
+                say("false")
+        elif command == "release":
+            lock.release()
+            say("released")
+        elif command == "exit":
+            os._exit(0)
+        else:
+            raise ValueError(command)
+
+
+main(*sys.argv[1:])
