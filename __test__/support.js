@@ -18,7 +18,7 @@ const PATIENCE = 20_000
 /** A folder of the test's own, removed when it ends. */
 function temporaryFolder(t) {
   const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'locket-')))
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
   return folder
 }
 

@@ -1,0 +1,169 @@
+'use strict'
+
+// Rules 4 and 5: who may release what; disposal, run, and what isLocked says.
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { lockFile } = require('..')
+const { agent, eventually, isFree, staysPending, temporaryPath } = require('./support.js')
+
+test('a release by any handle of the file unlocks what is held exclusively', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  lockFile(file).release()
+  assert.equal(holder.held, false)
+  assert.equal(await isFree(file), true)
+  assert.throws(() => holder.release(), { code: 'ERR_LOCK_NOT_HELD' })
+})
+
+test('a release by another handle leaves a shared lock alone', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire({ mode: 'shared' })
+  const other = lockFile(file)
+  assert.throws(() => other.release(), { code: 'ERR_LOCK_NOT_HELD' })
+  await other.acquire({ mode: 'shared' })
+  other.release()
+  assert.throws(() => other.release(), { code: 'ERR_LOCK_NOT_HELD' })
+  assert.equal(holder.held, true)
+  assert.equal(await isFree(file), false)
+  holder.release()
+  assert.equal(await isFree(file), true)
+})
+
+test('a lock is free for other processes when release has returned', async (t) => {
+  const file = temporaryPath(t)
+  const other = agent(t, file)
+  const lock = lockFile(file)
+  for (let i = 0; i < 50; i++) {
+    await lock.acquire()
+    lock.release()
+    assert.equal(await other.ask('try'), 'true', `round ${i}`)
+    assert.equal(await other.ask('release'), 'released')
+  }
+})
+
+test('what has not come yet cannot be released', async (t) => {
+  const lock = lockFile(temporaryPath(t))
+  const wait = lock.acquire()
+  assert.throws(() => lock.release(), { code: 'ERR_LOCK_NOT_HELD' })
+  await wait
+  assert.equal(lock.held, true)
+  lock.release()
+})
+
+test("disposal releases what this handle holds, and nobody else's", async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  lock[Symbol.dispose]()
+  await lock[Symbol.asyncDispose]()
+
+  await lock.acquire()
+  lock[Symbol.dispose]()
+  assert.equal(lock.held, false)
+
+  const other = await lockFile(file).acquire()
+  lock[Symbol.dispose]()
+  await lock[Symbol.asyncDispose]()
+  assert.equal(other.held, true)
+  assert.equal(await isFree(file), false)
+  await other[Symbol.asyncDispose]()
+  assert.equal(await isFree(file), true)
+})
+
+test('run holds the lock until what the task returns has settled', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  let finish
+  const task = new Promise((resolve) => {
+    finish = resolve
+  })
+  let given
+  const run = lock.run((it) => {
+    given = it
+    return task
+  })
+  assert.ok(await staysPending(run))
+  assert.equal(given, lock)
+  assert.equal(await isFree(file), false)
+  finish('result')
+  assert.equal(await run, 'result')
+  assert.equal(await isFree(file), true)
+})
+
+test('run releases when the promise of the task is rejected, and passes the reason on', async (t) => {
+  const file = temporaryPath(t)
+  const reason = new Error('of the task')
+  await assert.rejects(
+    lockFile(file).run(async () => {
+      throw reason
+    }),
+    (error) => error === reason,
+  )
+  assert.equal(await isFree(file), true)
+})
+
+test('the end of run releases only the acquisition that it made', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  let finish
+  const run = lock.run((it) => {
+    it.release()
+    return new Promise((resolve) => {
+      finish = resolve
+    })
+  })
+  await eventually(
+    lock.run(() => {}),
+    'the early release',
+  )
+  await lock.acquire()
+  finish()
+  await run
+  assert.equal(lock.held, true)
+  lock.release()
+})
+
+test('run does not call the task when the lock is not to be had', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const refused = lockFile(file, { timeout: 0 }).run(() => assert.fail('called'))
+  await assert.rejects(refused, { code: 'ERR_LOCK_TIMEOUT' })
+  assert.equal(holder.held, true)
+  holder.release()
+})
+
+test('isLocked tells of holders in this process and in others, in either mode', async (t) => {
+  const file = temporaryPath(t)
+  const other = agent(t, file)
+  const lock = lockFile(file)
+  assert.equal(await lock.isLocked(), false)
+  for (const mode of ['exclusive', 'shared']) {
+    await lock.acquire({ mode })
+    assert.equal(await lock.isLocked(), true)
+    assert.equal(await lockFile(file).isLocked(), true)
+    lock.release()
+    assert.equal(await lock.isLocked(), false)
+    assert.equal(await other.ask(`try {"mode":"${mode}"}`), 'true')
+    assert.equal(await lock.isLocked(), true)
+    assert.equal(await other.ask('release'), 'released')
+    assert.equal(await lock.isLocked(), false)
+  }
+})
+
+test('isLocked answers while others wait, and keeps no try of this process out', async (t) => {
+  const file = temporaryPath(t)
+  const other = agent(t, file)
+  assert.equal(await other.ask('try'), 'true')
+  const wait = lockFile(file).acquire()
+  assert.equal(await eventually(lockFile(file).isLocked(), 'the answer'), true)
+  assert.equal(await other.ask('release'), 'released')
+  const lock = await wait
+  lock.release()
+  for (let i = 0; i < 200; i++) {
+    const answer = lockFile(file).isLocked()
+    assert.equal(await lock.tryAcquire(), true, `round ${i}`)
+    lock.release()
+    await answer
+  }
+})
