@@ -156,7 +156,9 @@ test('a process with waiters of its own without end lets another process have it
     `
     const lock = lockFile(process.argv[1])
     let busy = true
-    const loop = async () => { while (busy) await lockFile(process.argv[1]).run(() => {}) }
+    // Held for a turn of the event loop, so that all others are in line again by then.
+    const hold = () => new Promise(setImmediate)
+    const loop = async () => { while (busy) await lockFile(process.argv[1]).run(hold) }
     Promise.all(Array.from({ length: 20 }, loop)).then(() => process.exit(0))
     lock.run(() => console.log('busy'))
     process.stdin.on('data', () => { busy = false })
@@ -177,7 +179,8 @@ test('two processes with many waiters each share the turns', async (t) => {
   const source = `
     let turns = 0
     let busy = true
-    const loop = async () => { while (busy) await lockFile(process.argv[1]).run(() => { turns++ }) }
+    const hold = () => { turns++; return new Promise(setImmediate) }
+    const loop = async () => { while (busy) await lockFile(process.argv[1]).run(hold) }
     process.stdin.on('data', () => { busy = false })
     console.log('ready')
     process.stdin.once('data', () => {})

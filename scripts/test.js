@@ -1,13 +1,16 @@
 'use strict'
 
 // `npm test`: installs what is missing, builds, and runs all tests of types, Rust and JavaScript.
-// `npm test -- types|core|loom|node`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
+// `npm test -- types|core|loom|node|paced`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
 
 const fs = require('node:fs')
 const path = require('node:path')
 
 const { prepare, root, run } = require('./prepare.js')
 const { preparePython } = require('./python.js')
+
+/** A wait that is still pending keeps a file of failed tests alive: it is ended then, in milliseconds. */
+const FILE_LIMIT = 180_000
 
 const PARTS = {
   types() {
@@ -29,15 +32,27 @@ const PARTS = {
       console.error(`LOCKET_REQUIRE_ALL: ${obstacle}`)
       process.exit(1)
     }
-    const folders = ['__test__', '__test__/interop']
-    const files = folders.flatMap((folder) =>
-      fs
-        .readdirSync(path.join(root, folder))
-        .filter((name) => name.endsWith('.test.js') || name.endsWith('.test.mjs'))
-        .map((name) => path.join(folder, name)),
-    )
-    run(process.execPath, ['--expose-gc', '--test', '--test-reporter=spec', ...files])
+    runNode(['__test__', '__test__/interop'].flatMap(testsIn))
   },
+  /** What depends on how one waits, again with the way that is taken where nobody can wait in the kernel. */
+  paced() {
+    const subjects = ['cancel', 'identity', 'locket', 'queue', 'release', 'interop/flock']
+    const files = subjects.map((name) => `__test__/${name}.test.js`)
+    runNode(files, { LOCKET_WAIT: 'paced' })
+  },
+}
+
+function testsIn(folder) {
+  const names = fs.readdirSync(path.join(root, folder)).filter((name) => /\.test\.m?js$/.test(name))
+  return names.map((name) => `${folder}/${name}`)
+}
+
+function runNode(files, env) {
+  run(
+    process.execPath,
+    ['--expose-gc', '--test', '--test-reporter=spec', `--test-timeout=${FILE_LIMIT}`, ...files],
+    env,
+  )
 }
 
 const wanted = process.argv.slice(2)

@@ -1,83 +1,20 @@
 //! The core as its users have it, on real files, with threads in the place of JavaScript environments.
 
 use std::fs::File;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fs4::FileExt;
 use locket::core::engine;
 use locket::core::handle::Handle;
 use locket::core::kernel::LockMode;
-use locket::core::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Wish};
+use locket::core::request::{Outcome, Purpose, Reason};
 
-/// Longer than anything here takes: it only bounds how long a failure takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+mod support;
 
-struct Replies(Mutex<Sender<Outcome>>);
-
-impl Reply for Replies {
-    fn deliver(&self, _: u64, outcome: Outcome) {
-        // A test that has ended does not listen any more.
-        let _ = self.0.lock().unwrap().send(outcome);
-    }
-}
-
-/// Somebody with one handle.
-struct User {
-    handle: Arc<Handle>,
-    owner: Arc<Owner>,
-}
-
-struct Wait {
-    request: Arc<Request>,
-    outcome: Receiver<Outcome>,
-}
-
-impl User {
-    fn new(path: &Path) -> Self {
-        Self {
-            handle: Arc::new(Handle::new(path.to_path_buf(), 0o666, false)),
-            owner: Arc::new(Owner::on_this_thread()),
-        }
-    }
-
-    fn start(&self, mode: LockMode, purpose: Purpose, timeout: Option<Duration>) -> Wait {
-        let (sender, outcome) = channel();
-        let request = engine::start(Wish {
-            handle: self.handle.clone(),
-            mode,
-            purpose,
-            deadline: timeout.map(|timeout| Instant::now() + timeout),
-            blocks_owner: false,
-            owner: self.owner.clone(),
-            reply: Arc::new(Replies(Mutex::new(sender))),
-            token: 0,
-        });
-        Wait { request, outcome }
-    }
-
-    fn acquire(&self) {
-        let wait = self.start(LockMode::Exclusive, Purpose::Acquire, None);
-        assert!(matches!(wait.outcome(), Outcome::Granted));
-    }
-}
-
-impl Wait {
-    /// The outcome, of which the user is told by this.
-    fn outcome(&self) -> Outcome {
-        let outcome = self.outcome.recv_timeout(PATIENCE).expect("an outcome");
-        engine::conclude(&self.request, matches!(outcome, Outcome::Granted));
-        outcome
-    }
-
-    fn is_pending(&self) -> bool {
-        self.outcome.recv_timeout(Duration::from_millis(20)).is_err()
-    }
-}
+use support::User;
 
 #[test]
 fn threads_exclude_each_other_and_lose_no_update() {
@@ -164,4 +101,34 @@ fn the_end_of_an_owner_releases_what_it_holds_and_leaves_the_lines() {
     assert!(engine::release(&behind.handle));
     let late = second.start(LockMode::Exclusive, Purpose::TryAcquire, None);
     assert!(!matches!(late.outcome(), Outcome::Granted), "an owner that has ended was granted a lock");
+}
+
+#[test]
+fn more_waits_than_threads_may_block_all_come_and_go() {
+    const FILES: usize = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..FILES).map(|i| folder.path().join(i.to_string())).collect();
+    let others: Vec<_> = paths.iter().map(|path| File::create(path).unwrap()).collect();
+    for other in &others {
+        FileExt::lock(other).unwrap();
+    }
+    let users: Vec<_> = paths.iter().chain(&paths).map(|path| User::new(path)).collect();
+    let start = || -> Vec<_> {
+        users.iter().map(|user| user.start(LockMode::Exclusive, Purpose::Acquire, None)).collect()
+    };
+    for _ in 0..10 {
+        let waits = start();
+        for wait in &waits {
+            engine::cancel(&wait.request, Reason::Aborted);
+        }
+        assert!(waits.iter().all(|wait| matches!(wait.outcome(), Outcome::Aborted)));
+    }
+    let waits = start();
+    for other in &others {
+        FileExt::unlock(other).unwrap();
+    }
+    for (user, wait) in users.iter().zip(&waits) {
+        assert!(matches!(wait.outcome(), Outcome::Granted));
+        assert!(engine::release(&user.handle));
+    }
 }

@@ -176,6 +176,20 @@ fn an_exclusive_lock_becomes_a_shared_one_for_shared_waiters() {
 }
 
 #[test]
+fn shared_waiters_by_different_paths_are_let_in_together_after_a_look_at_each() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    let (_, b) = stage.enter("/file", Shared, false);
+    let (_, c) = stage.enter("/other", Shared, false);
+    stage.books.calls();
+    stage.release(&a);
+    assert_eq!(stage.books.calls(), ["lock Shared", "look", "look"]);
+    for notes in [b, c] {
+        assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::Granted)));
+    }
+}
+
+#[test]
 fn a_file_system_without_locks_is_an_error_that_says_so() {
     let mut stage = Stage::new();
     for number in unsupported_errors() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::handle::{Grant, Handle};
 use super::kernel::{LockMode, SystemError};
-use super::pool::{self, Pool, STALL, Submitted};
+use super::pool::{self, Need, Pool, STALL};
 use super::queue::{Entered, Follow};
 use super::request::{Outcome, Owner, Purpose, Reason, Request, Whereabouts, Wish};
 use super::shared_file::{Cancellation, FIRST_PAUSE, LONGEST_PAUSE, Rest, SharedFile};
@@ -25,7 +25,7 @@ const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
 /// How long a rejection waits for a thread that cannot be interrupted (on a dead network mount).
 const GIVE_UP: Duration = Duration::from_millis(100);
 
-static POOL: Pool<Job> = Pool::new();
+static POOL: Pool<Job> = Pool::new(ask_for);
 static TIMEKEEPER: Timekeeper<Timer> = Timekeeper::new(Timer::fire);
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
     table: Mutex::new(HashMap::new()),
@@ -78,8 +78,8 @@ impl pool::Job for Job {
         let seat = if on_worker { Seat::Worker } else { Seat::Timekeeper };
         match self {
             Self::Open(request) => {
-                let lane = LaneGuard(ENGINE.lane(&request));
-                ENGINE.open(&request, seat, lane);
+                let on_the_way = OnTheWay { lane: Some(ENGINE.lane(&request)) };
+                ENGINE.open(&request, seat, on_the_way);
             }
             Self::Ask(shared) => ENGINE.take_turn(&shared, None, seat),
         }
@@ -94,13 +94,18 @@ impl pool::Job for Job {
     }
 }
 
-/// Leaves the lane when dropped: once the request is in line, or a panic has ended it.
-struct LaneGuard(u64);
+/// A request on its way to a line. Dropped when it is there, or when a panic has ended it.
+struct OnTheWay {
+    /// What a job has entered, and leaves then.
+    lane: Option<u64>,
+}
 
-impl Drop for LaneGuard {
+impl Drop for OnTheWay {
     fn drop(&mut self) {
         ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
-        POOL.leave_lane(self.0);
+        if let Some(lane) = self.lane {
+            POOL.leave_lane(lane);
+        }
     }
 }
 
@@ -142,12 +147,20 @@ impl Timer {
                 if let Some(shared) = shared.upgrade()
                     && shared.resume()
                 {
-                    ENGINE.submit(Job::Ask(shared));
+                    POOL.submit(Job::Ask(shared));
                 }
             }
-            Self::Watch(begun) => ENGINE.see_to(POOL.watch(begun)),
+            Self::Watch(begun) => POOL.watch(begun),
             Self::RunJobs => POOL.run_here(),
         }
+    }
+}
+
+/// What the pool cannot see to alone, the timekeeper does.
+fn ask_for(need: Need) {
+    match need {
+        Need::Watch(begun) => ENGINE.after(STALL, Timer::Watch(begun)),
+        Need::Thread => ENGINE.after(Duration::ZERO, Timer::RunJobs),
     }
 }
 
@@ -160,7 +173,7 @@ pub fn start(wish: Wish) -> Arc<Request> {
         ENGINE.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
     }
     ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-    ENGINE.submit(Job::Open(request.clone()));
+    POOL.submit(Job::Open(request.clone()));
     request
 }
 
@@ -170,9 +183,9 @@ pub fn start_here(wish: Wish) -> Arc<Request> {
     let request = ENGINE.request(wish);
     // Those that were there first are put in line first.
     if ENGINE.opening.fetch_add(1, Ordering::SeqCst) == 0 {
-        ENGINE.open(&request, Seat::Caller, LaneGuard(ENGINE.lane(&request)));
+        ENGINE.open(&request, Seat::Caller, OnTheWay { lane: None });
     } else {
-        ENGINE.submit(Job::Open(request.clone()));
+        POOL.submit(Job::Open(request.clone()));
     }
     request
 }
@@ -288,22 +301,10 @@ impl Engine {
         self.threadless.store(!kept, Ordering::Relaxed);
     }
 
-    fn submit(&self, job: Job) {
-        self.see_to(POOL.submit(job));
-    }
-
-    fn see_to(&self, submitted: Submitted) {
-        match submitted {
-            Submitted::Taken => {}
-            Submitted::Watch(begun) => self.after(STALL, Timer::Watch(begun)),
-            Submitted::Stranded => self.after(Duration::ZERO, Timer::RunJobs),
-        }
-    }
-
-    /// Finds the file of `request`, puts it in line there, and sees to it. `lane` is left when it is in line.
-    fn open(&self, request: &Arc<Request>, seat: Seat, lane: LaneGuard) {
+    /// Finds the file of `request`, puts it in line there, and sees to it.
+    fn open(&self, request: &Arc<Request>, seat: Seat, on_the_way: OnTheWay) {
         let Some((shared, entered)) = self.find_line(request) else { return };
-        drop(lane);
+        drop(on_the_way);
         match entered {
             Entered::Granted => request.settle(Outcome::Granted),
             Entered::Refused(outcome) => request.settle(outcome),
@@ -385,28 +386,24 @@ impl Engine {
             let rest = shared.work(had, seat != Seat::Releaser, &mut moved);
             if !moved.is_empty() {
                 self.opening.fetch_add(moved.len(), Ordering::SeqCst);
-                self.see_to(POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::Open)));
+                POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::Open));
             }
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
                 (Rest::Idle, _) => return self.retire(shared),
                 (Rest::Ask, _) | (Rest::Wait(..), Seat::Caller | Seat::Releaser) => {
-                    return self.submit(Job::Ask(shared.clone()));
+                    return POOL.submit(Job::Ask(shared.clone()));
                 }
-                (Rest::Wait(mode, ticket), Seat::Worker) => match self.interrupts {
-                    Some(interrupts) if POOL.begin_blocking() => {
-                        let had = shared.wait(mode, ticket, interrupts);
-                        POOL.end_blocking();
-                        had
+                (Rest::Wait(mode, ticket), _) => {
+                    let waited = match self.interrupts.filter(|_| seat == Seat::Worker) {
+                        Some(interrupts) => POOL.blocking(|| shared.wait(mode, ticket, interrupts)),
+                        None => None,
+                    };
+                    match waited {
+                        Some(had) => had,
+                        None if self.pause(shared, mode) => return,
+                        None => None,
                     }
-                    _ if self.pause(shared, mode) => return,
-                    _ => None,
-                },
-                (Rest::Wait(mode, _), Seat::Timekeeper) => {
-                    if self.pause(shared, mode) {
-                        return;
-                    }
-                    None
                 }
             };
         }

@@ -35,6 +35,7 @@ pub trait Job: Send + 'static {
 /// Worker threads, started when they are needed.
 pub struct Pool<J: 'static> {
     state: Mutex<State<J>>,
+    ask_for: fn(Need),
 }
 
 struct State<J> {
@@ -42,72 +43,67 @@ struct State<J> {
     /// Lanes of jobs that have been begun.
     busy_lanes: Vec<u64>,
     /// Parked workers, the last one to park at the end.
-    idle: Vec<Thread>,
-    /// Workers that look for jobs or do them, and are neither blocked nor stuck.
-    running: usize,
+    idle: Vec<(Id, Thread)>,
+    /// Workers that look for jobs or do them, and are neither blocked nor stuck. Mostly one.
+    running: Vec<Id>,
     blocked: usize,
     threads: usize,
+    last_id: Id,
     /// How many jobs have been begun: does it go forward?
     begun: u64,
-    /// Counts how often the running workers were declared stuck.
-    epoch: u64,
     watched: bool,
 }
 
-/// What the one who submits a job has to see to.
+/// What a worker is known by.
+type Id = u64;
+
+/// What a pool cannot see to alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Submitted {
-    /// Nothing: a worker will do it.
-    Taken,
+pub enum Need {
     /// The worker is busy: call [`Pool::watch`] after [`STALL`], with this number.
     Watch(u64),
-    /// There is no thread to do it: call [`Pool::run_here`] somewhere.
-    Stranded,
+    /// There is no thread to do the jobs: call [`Pool::run_here`] somewhere.
+    Thread,
 }
 
 thread_local! {
-    /// The epoch in which this worker was last known to go forward.
-    static EPOCH: Cell<u64> = const { Cell::new(0) };
-}
-
-impl<J: Job> Default for Pool<J> {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Which worker the calling thread is.
+    static ME: Cell<Id> = const { Cell::new(0) };
 }
 
 impl<J: Job> Pool<J> {
-    /// A pool without threads.
-    pub const fn new() -> Self {
+    /// A pool without threads. `ask_for` is called with nothing locked.
+    pub const fn new(ask_for: fn(Need)) -> Self {
         Self {
+            ask_for,
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
                 busy_lanes: Vec::new(),
                 idle: Vec::new(),
-                running: 0,
+                running: Vec::new(),
                 blocked: 0,
                 threads: 0,
+                last_id: 0,
                 begun: 0,
-                epoch: 0,
                 watched: false,
             }),
         }
     }
 
     /// Submits a job behind all others.
-    pub fn submit(&'static self, job: J) -> Submitted {
+    pub fn submit(&'static self, job: J) {
         let mut state = self.lock();
         state.jobs.push_back(job);
-        self.see_to_jobs(state)
+        self.see_to_jobs(state);
     }
 
     /// Submits jobs before all others, in their order.
-    pub fn submit_first(&'static self, jobs: impl DoubleEndedIterator<Item = J>) -> Submitted {
+    pub fn submit_first(&'static self, jobs: impl DoubleEndedIterator<Item = J>) {
         let mut state = self.lock();
         for job in jobs.rev() {
             state.jobs.push_front(job);
         }
-        self.see_to_jobs(state)
+        self.see_to_jobs(state);
     }
 
     /// The job that entered `lane` has come so far that the next one may be begun.
@@ -118,15 +114,15 @@ impl<J: Job> Pool<J> {
         }
     }
 
-    /// Has a worker been stuck since [`Submitted::Watch`]? Then another one takes over.
-    pub fn watch(&'static self, begun: u64) -> Submitted {
+    /// Has a worker been stuck since [`Need::Watch`]? Then another one takes over.
+    pub fn watch(&'static self, begun: u64) {
         let mut state = self.lock();
         state.watched = false;
-        if !state.jobs.is_empty() && state.begun == begun && state.running > 0 {
-            state.epoch += 1;
-            state.running = 0;
+        if !state.jobs.is_empty() && state.begun == begun {
+            // They come back to the list when they have done their jobs.
+            state.running.clear();
         }
-        self.see_to_jobs(state)
+        self.see_to_jobs(state);
     }
 
     /// Does all jobs on the calling thread: for where there are no workers.
@@ -139,109 +135,102 @@ impl<J: Job> Pool<J> {
         }
     }
 
-    /// The calling worker is about to block in the kernel. `false`: it must not, since too many do already, or
-    /// nobody else is there to do the jobs.
-    pub fn begin_blocking(&'static self) -> bool {
+    /// Runs `block`, which blocks the calling worker in the kernel, while another worker does the jobs. `None`: it
+    /// was not run, since too many are blocked already, or nobody else is there to do the jobs.
+    pub fn blocking<T>(&'static self, block: impl FnOnce() -> T) -> Option<T> {
         let mut state = self.lock();
         if state.blocked >= MAX_BLOCKED {
-            return false;
+            return None;
         }
-        state.rejoin();
-        state.running -= 1;
+        state.leave();
         state.blocked += 1;
-        let stranded = self.see_to_jobs(state) == Submitted::Stranded;
-        if stranded {
-            self.end_blocking();
+        let back = Back(self);
+        if !self.find_worker(state) {
+            return None;
         }
-        !stranded
+        let result = block();
+        drop(back);
+        Some(result)
     }
 
-    /// The calling worker is back.
-    pub fn end_blocking(&self) {
-        let mut state = self.lock();
-        state.blocked -= 1;
-        state.running += 1;
-        EPOCH.set(state.epoch);
+    fn see_to_jobs(&'static self, state: MutexGuard<'_, State<J>>) {
+        if !self.find_worker(state) {
+            (self.ask_for)(Need::Thread);
+        }
     }
 
-    /// Sees to it that somebody does the jobs.
-    fn see_to_jobs(&'static self, mut state: MutexGuard<'_, State<J>>) -> Submitted {
+    /// Sees to it that a worker does the jobs, if there are any. `false`: none can be had.
+    fn find_worker(&'static self, mut state: MutexGuard<'_, State<J>>) -> bool {
         if state.jobs.is_empty() {
-            return Submitted::Taken;
+            return true;
         }
-        if state.running > 0 {
-            if state.watched {
-                return Submitted::Taken;
+        if !state.running.is_empty() {
+            if !state.watched {
+                state.watched = true;
+                let begun = state.begun;
+                drop(state);
+                (self.ask_for)(Need::Watch(begun));
             }
-            state.watched = true;
-            return Submitted::Watch(state.begun);
+            return true;
         }
-        state.running += 1;
-        if let Some(worker) = state.idle.pop() {
+        if let Some((id, worker)) = state.idle.pop() {
+            state.running.push(id);
             drop(state);
             worker.unpark();
-            return Submitted::Taken;
+            return true;
         }
-        if state.threads < MAX_THREADS {
-            state.threads += 1;
-            let epoch = state.epoch;
-            drop(state);
-            if threads::start("locket-worker", move || {
-                EPOCH.set(epoch);
-                self.work();
-            }) {
-                return Submitted::Taken;
-            }
-            state = self.lock();
-            state.threads -= 1;
+        if state.threads >= MAX_THREADS {
+            return false;
         }
-        state.running -= 1;
-        Submitted::Stranded
+        state.threads += 1;
+        state.last_id += 1;
+        let id = state.last_id;
+        state.running.push(id);
+        drop(state);
+        if threads::start("locket-worker", move || self.work(id)) {
+            return true;
+        }
+        let mut state = self.lock();
+        state.threads -= 1;
+        state.running.retain(|&running| running != id);
+        false
     }
 
     /// A worker's life.
-    fn work(&'static self) {
+    fn work(&'static self, me: Id) {
+        ME.set(me);
+        while let Some(job) = self.next_job() {
+            threads::shielded(|| job.run(true));
+        }
+    }
+
+    /// Waits for a job. `None`: this worker is to end.
+    fn next_job(&self) -> Option<J> {
         loop {
-            while let Some(job) = self.next_job() {
-                threads::shielded(|| job.run(true));
+            {
+                let mut state = self.lock();
+                state.join();
+                if state.running.len() == 1
+                    && let Some(job) = state.pop()
+                {
+                    return Some(job);
+                }
+                state.leave();
+                state.idle.push((ME.get(), thread::current()));
             }
             if !self.park() {
-                return;
+                return None;
             }
         }
     }
 
-    /// The next job, or `None` when this worker is not needed.
-    fn next_job(&self) -> Option<J> {
-        let mut state = self.lock();
-        state.rejoin();
-        if state.running > 1 {
-            return None;
-        }
-        state.pop()
-    }
-
-    /// Waits to be woken. `false`: this worker is to end.
+    /// Waits to be woken. `false`: nobody has for a while.
     fn park(&self) -> bool {
-        let me = thread::current();
         let deadline = Instant::now() + IDLE;
-        {
-            let mut state = self.lock();
-            // A job may have come between.
-            if state.running == 1 && state.has_job() {
-                return true;
-            }
-            state.running -= 1;
-            state.idle.push(me.clone());
-        }
         loop {
             thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
             let mut state = self.lock();
-            let Some(index) = state.idle.iter().position(|thread| thread.id() == me.id()) else {
-                // Whoever took this worker from the list has counted it as running.
-                EPOCH.set(state.epoch);
-                return true;
-            };
+            let Some(index) = state.idle.iter().position(|&(id, _)| id == ME.get()) else { return true };
             if Instant::now() >= deadline {
                 state.idle.remove(index);
                 state.threads -= 1;
@@ -255,17 +244,28 @@ impl<J: Job> Pool<J> {
     }
 }
 
+/// Brings a worker back from blocking when dropped, also if a panic has.
+struct Back<J: Job>(&'static Pool<J>);
+
+impl<J: Job> Drop for Back<J> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.blocked -= 1;
+        state.join();
+    }
+}
+
 impl<J: Job> State<J> {
-    /// Counts the calling worker as running, if it had been declared stuck.
-    fn rejoin(&mut self) {
-        if EPOCH.get() != self.epoch {
-            EPOCH.set(self.epoch);
-            self.running += 1;
+    /// The calling worker runs: again, if it had been taken for stuck.
+    fn join(&mut self) {
+        if !self.running.contains(&ME.get()) {
+            self.running.push(ME.get());
         }
     }
 
-    fn has_job(&self) -> bool {
-        self.next_index().is_some()
+    /// The calling worker does not run any more.
+    fn leave(&mut self) {
+        self.running.retain(|&id| id != ME.get());
     }
 
     /// The first job whose lane is free.
