@@ -1,0 +1,147 @@
+//! The pool alone, with jobs that tell what becomes of them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use locket::core::pool::{Job, Need, Pool};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Task {
+    run: Box<dyn FnOnce() + Send>,
+    lane: Option<u64>,
+}
+
+impl Job for Task {
+    fn run(self, _: bool) {
+        (self.run)();
+    }
+
+    fn lane(&self) -> Option<u64> {
+        self.lane
+    }
+}
+
+fn task(run: impl FnOnce() + Send + 'static) -> Task {
+    Task { run: Box::new(run), lane: None }
+}
+
+/// A task that says that it has begun, and ends when it is told to.
+fn stuck_task(begun: Sender<()>, lane: Option<u64>) -> (Task, Sender<()>) {
+    let (end, ended) = channel::<()>();
+    let run = move || {
+        begun.send(()).unwrap();
+        let _ = ended.recv();
+    };
+    (Task { run: Box::new(run), lane }, end)
+}
+
+#[test]
+fn jobs_are_done_in_their_order() {
+    static POOL: Pool<Task> = Pool::new(|_| ());
+    let (sender, done) = channel();
+    for i in 0..1000 {
+        let sender = sender.clone();
+        POOL.submit(task(move || sender.send(i).unwrap()));
+    }
+    for i in 0..1000 {
+        assert_eq!(done.recv_timeout(PATIENCE), Ok(i));
+    }
+}
+
+#[test]
+fn another_worker_takes_over_from_one_that_is_stuck() {
+    static NEEDS: Mutex<Vec<Need>> = Mutex::new(Vec::new());
+    static POOL: Pool<Task> = Pool::new(|need| NEEDS.lock().unwrap().push(need));
+    let (begun, has_begun) = channel();
+    let (stuck, end) = stuck_task(begun, None);
+    POOL.submit(stuck);
+    has_begun.recv_timeout(PATIENCE).unwrap();
+
+    let (sender, done) = channel();
+    POOL.submit(task(move || sender.send(()).unwrap()));
+    let need = NEEDS.lock().unwrap().pop().expect("the pool asks to be watched");
+    let Need::Watch(number) = need else { panic!("{need:?}") };
+    assert!(done.recv_timeout(Duration::from_millis(20)).is_err(), "done by nobody knows whom");
+    POOL.watch(number);
+    done.recv_timeout(PATIENCE).expect("another worker");
+    end.send(()).unwrap();
+}
+
+#[test]
+fn a_job_waits_for_the_one_before_it_in_its_lane_but_for_no_other() {
+    static WATCH: AtomicU64 = AtomicU64::new(u64::MAX);
+    static POOL: Pool<Task> = Pool::new(|need| {
+        if let Need::Watch(number) = need {
+            WATCH.store(number, Ordering::SeqCst);
+        }
+    });
+    let (begun, has_begun) = channel();
+    let (stuck, end) = stuck_task(begun, Some(1));
+    POOL.submit(stuck);
+    has_begun.recv_timeout(PATIENCE).unwrap();
+
+    let (sender, done) = channel();
+    for (name, lane) in [("behind", 1), ("beside", 2)] {
+        let sender = sender.clone();
+        POOL.submit(Task { run: Box::new(move || sender.send(name).unwrap()), lane: Some(lane) });
+    }
+    POOL.watch(WATCH.load(Ordering::SeqCst));
+    assert_eq!(done.recv_timeout(PATIENCE), Ok("beside"));
+    assert!(done.recv_timeout(Duration::from_millis(20)).is_err());
+    POOL.leave_lane(1);
+    end.send(()).unwrap();
+    assert_eq!(done.recv_timeout(PATIENCE), Ok("behind"));
+}
+
+#[test]
+fn a_job_that_panics_takes_no_worker_with_it() {
+    static POOL: Pool<Task> = Pool::new(|_| ());
+    let (sender, done) = channel();
+    POOL.submit(task(|| panic!("on purpose")));
+    POOL.submit(task(|| {
+        POOL.blocking(|| panic!("on purpose, while it blocks"));
+    }));
+    POOL.submit(task(move || sender.send(()).unwrap()));
+    done.recv_timeout(PATIENCE).expect("the next job");
+}
+
+#[test]
+fn jobs_are_done_however_often_their_worker_is_taken_for_stuck() {
+    static POOL: Pool<Task> = Pool::new(|_| ());
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    static STOP: AtomicBool = AtomicBool::new(false);
+    // Looks at every moment there is, so also between a worker's being woken and its waking.
+    let watcher = thread::spawn(|| {
+        while !STOP.load(Ordering::Relaxed) {
+            POOL.watch(DONE.load(Ordering::Relaxed));
+        }
+    });
+    for _ in 0..20_000 {
+        let (sender, done) = channel();
+        POOL.submit(task(move || {
+            POOL.blocking(|| ());
+            DONE.fetch_add(1, Ordering::Relaxed);
+            sender.send(()).unwrap();
+        }));
+        done.recv_timeout(PATIENCE).expect("the job");
+    }
+    STOP.store(true, Ordering::Relaxed);
+    watcher.join().unwrap();
+}
+
+#[test]
+fn while_a_worker_blocks_another_one_does_the_jobs() {
+    static POOL: Pool<Task> = Pool::new(|_| ());
+    let (sender, done) = channel();
+    let (end, ended) = channel::<()>();
+    POOL.submit(task(move || {
+        POOL.submit(task(move || sender.send(()).unwrap()));
+        POOL.blocking(|| ended.recv());
+    }));
+    done.recv_timeout(PATIENCE).expect("another worker");
+    end.send(()).unwrap();
+}
