@@ -44,7 +44,7 @@ export declare class NativeLock {
 /** Why a lock was not acquired. `lib/errors.js` makes the error of it. */
 export interface Refusal {
   /** What happened. */
-  reason: 'timeout' | 'aborted' | 'deadlock' | 'unsupported' | 'system'
+  reason: 'timeout' | 'aborted' | 'deadlock' | 'unsupported' | 'system' | 'panicked'
   /** The system's error number, negative, as libuv has it. */
   errno?: number
   /** The call that failed. */

@@ -192,6 +192,13 @@ for (const code of ['ENOLCK', 'ENOSYS', 'ENOTSUP']) {
   })
 }
 
+test('a panic of the native part is an error that blames nobody else', () => {
+  const { refusalError } = require('../lib/errors.js')
+  const error = refusalError({ reason: 'panicked' }, { path: '/x' })
+  assert.equal(error.code, 'ERR_INTERNAL_ASSERTION')
+  assert.match(error.message, /@locket\/native/)
+})
+
 /** What people look at in an error of the system. */
 function pick({ name, code, errno, syscall, path, message }) {
   return { name, code, errno, syscall, path, message }

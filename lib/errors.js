@@ -69,6 +69,11 @@ function refusalError(refusal, { path, timeout, signal }) {
       return new LockError('ERR_LOCK_UNSUPPORTED', `${path} is on a file system that has no such locks`, path, {
         cause: systemError(refusal, path),
       })
+    case 'panicked':
+      // As Node's own for what should not be: the code says that it is nobody's fault but ours.
+      return Object.assign(new Error('A defect of @locket/native: please report it, with what it said on stderr'), {
+        code: 'ERR_INTERNAL_ASSERTION',
+      })
     default:
       return systemError(refusal, path)
   }

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 
 use locket::core::handle::Handle;
 use locket::core::kernel::{LockFile, LockMode};
-use locket::core::queue::{Entered, Follow};
 use locket::core::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Wish};
 use locket::core::shared_file::{Cancellation, Rest, SharedFile};
 use locket::core::sys;
+use locket::core::turn::{Entered, Follow};
 use loom::thread;
 
 use LockMode::{Exclusive, Shared};
@@ -75,6 +75,7 @@ impl Reply for Notes {
             Outcome::Probed(true) => "locked",
             Outcome::Probed(false) => "free",
             Outcome::Failed(_) => "failed",
+            Outcome::Panicked => "panicked",
         });
     }
 }

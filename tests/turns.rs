@@ -1,15 +1,18 @@
 //! What a turn asks of the kernel, seen by a file that keeps the books and fails as it is told.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use locket::core::handle::Handle;
 use locket::core::kernel::{LockFile, LockMode};
-use locket::core::queue::{Entered, Follow, HANDOFF_TURNS};
+use locket::core::queue::HANDOFF_TURNS;
 use locket::core::request::{Outcome, Owner, Purpose, Reply, Request, Wish};
 use locket::core::shared_file::SharedFile;
 use locket::core::sys;
+use locket::core::turn::{Entered, Follow};
 
 use LockMode::{Exclusive, Shared};
 
@@ -18,6 +21,7 @@ use LockMode::{Exclusive, Shared};
 struct Books {
     calls: Mutex<Vec<String>>,
     failure: Mutex<Option<i32>>,
+    panics: AtomicBool,
 }
 
 impl Books {
@@ -36,6 +40,7 @@ struct BookFile(Arc<Books>);
 impl LockFile for BookFile {
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
         self.0.note(format!("lock {mode:?}"));
+        assert!(!self.0.panics.swap(false, Ordering::Relaxed), "on purpose");
         self.0
             .failure
             .lock()
@@ -90,6 +95,16 @@ impl Stage {
 
     fn enter(&mut self, path: &str, mode: LockMode, remove_on_release: bool) -> (Arc<Request>, Arc<Notes>) {
         let notes = Arc::new(Notes::default());
+        (self.enter_telling(path, mode, remove_on_release, &notes), notes)
+    }
+
+    fn enter_telling(
+        &mut self,
+        path: &str,
+        mode: LockMode,
+        remove_on_release: bool,
+        notes: &Arc<Notes>,
+    ) -> Arc<Request> {
         self.tickets += 1;
         let request = Arc::new(Request::new(
             self.tickets,
@@ -107,7 +122,7 @@ impl Stage {
         if let Entered::Turn = self.file.enter(&request) {
             self.work(None);
         }
-        (request, notes)
+        request
     }
 
     fn work(&self, had: Option<LockMode>) -> Vec<Arc<Request>> {
@@ -214,6 +229,19 @@ fn unsupported_errors() -> [i32; 4] {
 fn unsupported_errors() -> [i32; 2] {
     // ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED
     [1, 50]
+}
+
+#[test]
+fn a_panic_ends_the_waits_that_depend_on_it_and_the_next_one_works() {
+    let mut stage = Stage::new();
+    stage.books.panics.store(true, Ordering::Relaxed);
+    let notes = Arc::new(Notes::default());
+    let result = catch_unwind(AssertUnwindSafe(|| stage.enter_telling("/file", Exclusive, false, &notes)));
+    assert!(result.is_err());
+    assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::Panicked)));
+    assert!(stage.file.is_idle());
+    let (_, notes) = stage.enter("/file", Exclusive, false);
+    assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::Granted)));
 }
 
 #[test]

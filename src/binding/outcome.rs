@@ -9,7 +9,7 @@ use crate::core::request::Outcome;
 #[napi(object, object_from_js = false)]
 pub struct Refusal {
     /// What happened.
-    #[napi(ts_type = "'timeout' | 'aborted' | 'deadlock' | 'unsupported' | 'system'")]
+    #[napi(ts_type = "'timeout' | 'aborted' | 'deadlock' | 'unsupported' | 'system' | 'panicked'")]
     pub reason: &'static str,
     /// The system's error number, negative, as libuv has it.
     pub errno: Option<i32>,
@@ -25,6 +25,7 @@ pub fn to_refusal(outcome: Outcome) -> Option<Refusal> {
         Outcome::TimedOut => Some(because("timeout")),
         Outcome::Aborted => Some(because("aborted")),
         Outcome::Deadlock => Some(because("deadlock")),
+        Outcome::Panicked => Some(because("panicked")),
         Outcome::Failed(SystemError { errno, syscall, unsupported }) => Some(Refusal {
             reason: if unsupported { "unsupported" } else { "system" },
             errno: Some(errno),

@@ -9,43 +9,30 @@
 //! [`Queue::next`], and ends with [`Step::Held`] or [`Step::Idle`], or is laid down to be resumed later
 //! ([`Queue::pause`]).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::kernel::{LockMode, SystemError};
+use super::line::Line;
 use super::request::{Outcome, Owner, Purpose, Reason, Request, Ticket};
 use super::shared_file::SharedFile;
 use super::sys::WaitingThread;
+use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Step};
 
 /// How many acquisitions a process may pass on among its own before other processes have their turn.
 pub const HANDOFF_TURNS: u32 = 64;
 /// How long it may go on doing so.
 pub const HANDOFF_TIME: Duration = Duration::from_millis(5);
 
-/// An outcome that is due. Delivered once the queue's mutex has been unlocked.
-pub type Settlement = (Arc<Request>, Outcome);
-
 /// The state of one lock file within this process.
 pub struct Queue {
     phase: Phase,
     /// One exclusive acquisition, or shared ones, one a handle.
     holds: Vec<Arc<Request>>,
-    /// In the order of arrival, which is that of the tickets.
-    line: VecDeque<Waiter>,
-    /// How many in line do not wait, or not any more: counted, so that a long line need not be searched.
-    impatient: usize,
+    line: Line,
     /// What is left of the budget for passing the lock on.
     turns_left: u32,
     turns_end: Option<Instant>,
-}
-
-struct Waiter {
-    request: Arc<Request>,
-    /// Given up; goes as soon as the thread that asks the kernel on its behalf is known to be out.
-    leaving: Option<Reason>,
-    /// The kernel has been asked on its behalf.
-    asked: bool,
 }
 
 #[derive(Debug)]
@@ -62,77 +49,6 @@ enum Phase {
     Held(LockMode),
 }
 
-/// What became of a request that entered.
-pub enum Entered {
-    /// It holds the lock beside others.
-    Granted,
-    /// It waits; whoever has the turn, or gets it next, sees to it.
-    Waits,
-    /// It waits, and the caller has the turn.
-    Turn,
-    /// It was not let in.
-    Refused(Outcome),
-    /// It has been settled before; nothing to do.
-    Gone,
-    /// Its handle holds another file: it belongs in that file's line.
-    Elsewhere,
-}
-
-/// What the thread that has the turn does next.
-pub enum Step {
-    /// Try the lock in this mode, on behalf of this request. Then [`Queue::taken`] or [`Queue::refused`].
-    Ask(LockMode, Ticket),
-    /// See whether the path of this request still names the file. Then [`Queue::looked`].
-    Look(Arc<Request>),
-    /// Turn the exclusive lock into a shared one.
-    Downgrade,
-    /// Let go of the kernel's lock.
-    Unlock,
-    /// The turn is over: the next release begins another.
-    Held,
-    /// The turn is over: nobody is left.
-    Idle,
-}
-
-/// What to do after the kernel said no.
-pub enum Refused {
-    /// Ask [`Queue::next`].
-    Again,
-    /// Wait in the kernel for this mode.
-    Wait(LockMode, Ticket),
-}
-
-/// What a look at the path of a request showed.
-pub enum Look {
-    /// It names the file.
-    Same,
-    /// It names another, or nothing.
-    Moved,
-    /// It cannot be said.
-    Failed(SystemError),
-}
-
-/// What became of a request that was to be cancelled.
-pub enum Cancelled {
-    /// It is out of line.
-    Out(Settlement),
-    /// It goes as soon as the thread in the kernel is out. `true`: that thread has to be called back.
-    Leaving(bool),
-    /// It is not in line: granted, refused, or in another line by now.
-    NotHere,
-}
-
-/// What somebody who changed the line or the holds from outside has to do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follow {
-    /// Nothing.
-    Nothing,
-    /// The caller has the turn; this is what the process has of the kernel's lock.
-    Turn(Option<LockMode>),
-    /// Call back the thread that is blocked.
-    Interrupt,
-}
-
 impl Default for Queue {
     fn default() -> Self {
         Self::new()
@@ -142,14 +58,7 @@ impl Default for Queue {
 impl Queue {
     /// A queue with nobody in it.
     pub fn new() -> Self {
-        Self {
-            phase: Phase::Idle,
-            holds: Vec::new(),
-            line: VecDeque::new(),
-            impatient: 0,
-            turns_left: 0,
-            turns_end: None,
-        }
+        Self { phase: Phase::Idle, holds: Vec::new(), line: Line::default(), turns_left: 0, turns_end: None }
     }
 
     /// Has everybody gone?
@@ -167,11 +76,6 @@ impl Queue {
         self.holds.first().filter(|hold| hold.mode == LockMode::Exclusive)
     }
 
-    /// All acquisitions that hold the lock.
-    pub fn holds(&self) -> &[Arc<Request>] {
-        &self.holds
-    }
-
     /// A request whose path named this file a moment ago.
     pub fn enter(&mut self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> Entered {
         if request.is_settled() || request.owner.ended() {
@@ -182,46 +86,25 @@ impl Queue {
         {
             return Entered::Elsewhere;
         }
-        let index = self.line.partition_point(|waiter| waiter.request.ticket < request.ticket);
-        let mut ahead = self.line.range(..index).filter(|waiter| waiter.is_waiting()).peekable();
-        let first = ahead.peek().is_none();
-        let others_wait = !first;
-
+        let others_wait = self.line.ahead_of(request.ticket).next().is_some();
+        let joins =
+            !others_wait && matches!(self.phase, Phase::Held(LockMode::Shared)) && self.may_join(request);
         match request.purpose {
             Purpose::Probe if self.is_held() || (others_wait && self.asks_in_vain()) => {
                 return Entered::Refused(Outcome::Probed(true));
             }
             Purpose::Probe => {}
-            Purpose::Acquire | Purpose::TryAcquire => {
-                if first && matches!(self.phase, Phase::Held(LockMode::Shared)) && self.may_join(request) {
-                    return if !request.enter(shared) {
-                        Entered::Gone
-                    } else if request.handle.grant(shared, request) {
-                        self.holds.push(request.clone());
-                        Entered::Granted
-                    } else {
-                        request.leave();
-                        Entered::Elsewhere
-                    };
-                }
-                if request.purpose == Purpose::TryAcquire && (others_wait || self.is_held()) {
-                    return Entered::Refused(Outcome::TimedOut);
-                }
-                if request.blocks_for_ever() {
-                    let ours = |other: &Request| other.owner.thread == request.owner.thread;
-                    if self.holds.iter().any(|hold| ours(hold)) || ahead.any(|waiter| ours(&waiter.request)) {
-                        return Entered::Refused(Outcome::Deadlock);
-                    }
-                }
+            Purpose::Acquire | Purpose::TryAcquire if joins => return self.join(shared, request),
+            Purpose::TryAcquire if others_wait || self.is_held() => {
+                return Entered::Refused(Outcome::TimedOut);
             }
+            Purpose::Acquire if self.waits_for_itself(request) => return Entered::Refused(Outcome::Deadlock),
+            Purpose::Acquire | Purpose::TryAcquire => {}
         }
-
         if !request.enter(shared) {
             return Entered::Gone;
         }
-        let waiter = Waiter { request: request.clone(), leaving: None, asked: false };
-        self.impatient += usize::from(!waiter.is_patient());
-        self.line.insert(index, waiter);
+        self.line.insert(request.clone());
         if self.is_idle() {
             self.phase = Phase::Working;
             return Entered::Turn;
@@ -232,7 +115,7 @@ impl Queue {
     /// The next step of the turn. `had`: in which mode the process has the kernel's lock now.
     pub fn next(&mut self, had: Option<LockMode>, now: Instant, settled: &mut Vec<Settlement>) -> Step {
         loop {
-            let Some(front) = self.line.front_mut() else {
+            let Some(front) = self.line.front() else {
                 return match had {
                     Some(mode) if self.is_held() => self.hold(mode, settled),
                     Some(_) => Step::Unlock,
@@ -245,13 +128,11 @@ impl Queue {
             let request = front.request.clone();
             let Some(mode) = had else {
                 // Here the thread that asked for it is known to be out: it may go, and never has the lock.
-                if let Some(reason) = front.leaving
-                    && !front.is_due_a_try()
-                {
+                if let Some(reason) = front.goes() {
                     self.settle_front(reason.into(), settled);
                     continue;
                 }
-                front.asked = true;
+                self.line.ask_for_front();
                 return Step::Ask(request.mode, request.ticket);
             };
             if request.purpose == Purpose::Probe {
@@ -285,14 +166,7 @@ impl Queue {
 
     /// The kernel said no to `mode`, asked for on behalf of `ticket`.
     pub fn refused(&mut self, mode: LockMode, ticket: Ticket, settled: &mut Vec<Settlement>) -> Refused {
-        let Some(front) = self.line.front() else { return Refused::Again };
-        let request = &front.request;
-        if request.ticket != ticket || front.leaving.is_some() {
-            return Refused::Again;
-        }
-        if request.purpose != Purpose::Acquire {
-            let outcome = turned_away(request);
-            self.settle_front(outcome, settled);
+        if self.line.front_is(ticket).is_none() || self.line.dismiss_front(settled) {
             return Refused::Again;
         }
         Refused::Wait(mode, ticket)
@@ -302,7 +176,7 @@ impl Queue {
     pub fn block(&mut self, mode: LockMode, thread: WaitingThread, settled: &mut Vec<Settlement>) -> bool {
         let wanted = self.wants(mode);
         if wanted {
-            self.dismiss_impatient(settled);
+            self.line.dismiss_impatient(settled);
             self.phase = Phase::Blocked { mode, thread, interrupted: false };
         }
         wanted
@@ -325,7 +199,7 @@ impl Queue {
     pub fn pause(&mut self, mode: LockMode, settled: &mut Vec<Settlement>) -> bool {
         let wanted = self.wants(mode);
         if wanted {
-            self.dismiss_impatient(settled);
+            self.line.dismiss_impatient(settled);
             self.phase = Phase::Paused;
         }
         wanted
@@ -350,7 +224,7 @@ impl Queue {
         settled: &mut Vec<Settlement>,
         moved: &mut Vec<Arc<Request>>,
     ) {
-        if !self.line.front().is_some_and(|front| Arc::ptr_eq(&front.request, request)) {
+        if self.line.front_is(request.ticket).is_none() {
             return;
         }
         match look {
@@ -369,8 +243,7 @@ impl Queue {
             }
             Look::Failed(error) => self.settle_front(Outcome::Failed(error), settled),
             Look::Moved => {
-                let path = &request.handle.path;
-                for waiter in self.take_out(|waiter| waiter.request.handle.path == *path) {
+                for waiter in self.line.take_out(|waiter| waiter.request.handle.path == request.handle.path) {
                     match waiter.leaving {
                         Some(reason) => settled.push((waiter.request, reason.into())),
                         None => {
@@ -385,9 +258,19 @@ impl Queue {
 
     /// Locking on behalf of `ticket` failed.
     pub fn failed(&mut self, ticket: Ticket, error: SystemError, settled: &mut Vec<Settlement>) {
-        if self.line.front().is_some_and(|front| front.request.ticket == ticket) {
+        if self.line.front_is(ticket).is_some() {
             self.settle_front(Outcome::Failed(error), settled);
         }
+    }
+
+    /// The thread that had the turn has panicked: those in line are told so, and whoever comes next begins anew.
+    /// `true`: nobody holds the lock, so it has to be let go.
+    pub fn collapse(&mut self, settled: &mut Vec<Settlement>) -> bool {
+        settled.extend(
+            self.line.take_out(|_| true).into_iter().map(|waiter| (waiter.request, Outcome::Panicked)),
+        );
+        self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
+        !self.is_held()
     }
 
     /// Ends the acquisition that `ticket` asked for. `None`: it is not held.
@@ -400,37 +283,31 @@ impl Queue {
 
     /// Gives up the wait of `ticket`.
     pub fn cancel(&mut self, ticket: Ticket, reason: Reason) -> (Cancelled, Follow) {
-        let Some(index) = self.position(ticket) else { return (Cancelled::NotHere, Follow::Nothing) };
-        let others = self.line.iter().enumerate().any(|(i, waiter)| i != index && waiter.leaving.is_none());
-        let waiter = &mut self.line[index];
-        let due_a_try = reason == Reason::TimedOut && !waiter.asked;
-        if index == 0
-            && (!others || due_a_try)
-            && matches!(self.phase, Phase::Working | Phase::Blocked { .. })
-        {
+        let Some(index) = self.line.position(ticket) else { return (Cancelled::NotHere, Follow::Nothing) };
+        let asking = matches!(self.phase, Phase::Working | Phase::Blocked { .. });
+        let due_a_try = reason == Reason::TimedOut && !self.line.get(index).asked;
+        let alone = self.line.staying().all(|request| request.ticket == ticket);
+        if index == 0 && asking && (alone || due_a_try) {
             // The thread that has the turn asks on behalf of this request alone. It may have the lock already.
-            if waiter.leaving.is_none() {
-                self.impatient += usize::from(waiter.is_patient());
-                waiter.leaving = Some(reason);
-            }
+            self.line.mark_leaving(index, reason);
             let follow = self.follow_departure();
             return (Cancelled::Leaving(follow == Follow::Interrupt), Follow::Nothing);
         }
-        let request = self.remove(index);
+        let request = self.line.remove(index);
         (Cancelled::Out((request, reason.into())), self.follow_departure())
     }
 
     /// Takes `ticket` out of line, although the thread that asks on its behalf has not been heard of. Should
     /// the lock come all the same, nobody is granted it.
     pub fn abandon(&mut self, ticket: Ticket) -> Option<Settlement> {
-        let index = self.position(ticket)?;
-        let reason = self.line[index].leaving?;
-        Some((self.remove(index), reason.into()))
+        let index = self.line.position(ticket)?;
+        let reason = self.line.get(index).leaving?;
+        Some((self.line.remove(index), reason.into()))
     }
 
     /// Ends all that `owner` holds and waits for. Returns what it held.
     pub fn end(&mut self, owner: &Arc<Owner>, settled: &mut Vec<Settlement>) -> (Vec<Arc<Request>>, Follow) {
-        let gone = self.take_out(|waiter| Arc::ptr_eq(&waiter.request.owner, owner));
+        let gone = self.line.take_out(|waiter| Arc::ptr_eq(&waiter.request.owner, owner));
         let left = !gone.is_empty();
         settled.extend(gone.into_iter().map(|waiter| (waiter.request, Outcome::Aborted)));
         let (ended, stay): (Vec<_>, Vec<_>) =
@@ -452,6 +329,29 @@ impl Queue {
         request.mode == LockMode::Shared && request.handle.is_free()
     }
 
+    /// Lets `request` in beside the holders, without it having waited.
+    fn join(&mut self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> Entered {
+        if !request.enter(shared) {
+            return Entered::Gone;
+        }
+        if !request.handle.grant(shared, request) {
+            request.leave();
+            return Entered::Elsewhere;
+        }
+        self.holds.push(request.clone());
+        Entered::Granted
+    }
+
+    /// Would `request` block, for ever, the very thread whose code has to let go of the lock first?
+    fn waits_for_itself(&self, request: &Request) -> bool {
+        request.blocks_for_ever()
+            && self
+                .holds
+                .iter()
+                .chain(self.line.ahead_of(request.ticket))
+                .any(|other| other.owner.thread == request.owner.thread)
+    }
+
     /// Has the kernel said no to those in line?
     fn asks_in_vain(&self) -> bool {
         matches!(self.phase, Phase::Blocked { .. } | Phase::Paused)
@@ -463,35 +363,14 @@ impl Queue {
 
     /// Is the first in line one that waits for `mode`?
     fn wants(&self, mode: LockMode) -> bool {
-        self.line.front().is_some_and(|front| {
-            front.leaving.is_none() && front.request.purpose == Purpose::Acquire && front.request.mode == mode
-        })
+        self.line.front().is_some_and(|front| front.is_patient() && front.request.mode == mode)
     }
 
     /// Ends the turn: the holders have the lock, in `mode`.
     fn hold(&mut self, mode: LockMode, settled: &mut Vec<Settlement>) -> Step {
-        self.dismiss_impatient(settled);
+        self.line.dismiss_impatient(settled);
         self.phase = Phase::Held(mode);
         Step::Held
-    }
-
-    /// The lock is not to be had now: those that do not wait for it hear so, wherever in line they stand.
-    fn dismiss_impatient(&mut self, settled: &mut Vec<Settlement>) {
-        if self.impatient > 0 {
-            let gone = self.take_out(|waiter| !waiter.is_patient());
-            settled.extend(gone.into_iter().map(|waiter| {
-                let outcome = waiter.leaving.map_or_else(|| turned_away(&waiter.request), Outcome::from);
-                (waiter.request, outcome)
-            }));
-        }
-    }
-
-    /// Takes those out of line that `go` says.
-    fn take_out(&mut self, go: impl Fn(&Waiter) -> bool) -> VecDeque<Waiter> {
-        let (gone, stay) = std::mem::take(&mut self.line).into_iter().partition(go);
-        self.line = stay;
-        self.impatient = self.line.iter().filter(|waiter| !waiter.is_patient()).count();
-        gone
     }
 
     /// The first in line holds the lock. Should its handle have been granted another file just now, it goes
@@ -502,7 +381,7 @@ impl Queue {
         settled: &mut Vec<Settlement>,
         moved: &mut Vec<Arc<Request>>,
     ) {
-        let request = self.remove(0);
+        let request = self.line.remove(0);
         if request.handle.grant(shared, &request) {
             self.turns_left = self.turns_left.saturating_sub(1);
             self.holds.push(request.clone());
@@ -514,18 +393,7 @@ impl Queue {
     }
 
     fn settle_front(&mut self, outcome: Outcome, settled: &mut Vec<Settlement>) {
-        let request = self.remove(0);
-        settled.push((request, outcome));
-    }
-
-    fn position(&self, ticket: Ticket) -> Option<usize> {
-        self.line.binary_search_by_key(&ticket, |waiter| waiter.request.ticket).ok()
-    }
-
-    fn remove(&mut self, index: usize) -> Arc<Request> {
-        let waiter = self.line.remove(index).expect("the index is of this line");
-        self.impatient -= usize::from(!waiter.is_patient());
-        waiter.request
+        settled.push((self.line.remove(0), outcome));
     }
 
     /// Somebody has stopped holding. The first in line may be let in: by a new turn, unless one is under way.
@@ -548,44 +416,14 @@ impl Queue {
                 self.phase = Phase::Working;
                 Follow::Turn(None)
             }
-            Phase::Blocked { mode, ref mut interrupted, .. } => {
-                let useful = self
-                    .line
-                    .iter()
-                    .find(|waiter| waiter.leaving.is_none())
-                    .is_some_and(|waiter| waiter.request.mode == mode);
-                if useful {
-                    return Follow::Nothing;
-                }
+            // The thread waits for what nobody wants.
+            Phase::Blocked { mode, ref mut interrupted, .. }
+                if self.line.staying().next().is_none_or(|next| next.mode != mode) =>
+            {
                 *interrupted = true;
                 Follow::Interrupt
             }
             _ => Follow::Nothing,
         }
-    }
-}
-
-impl Waiter {
-    /// Does it stay in line until it is let in?
-    fn is_patient(&self) -> bool {
-        self.leaving.is_none() && self.request.purpose == Purpose::Acquire
-    }
-
-    /// However short its time was: it is refused only if the kernel has said no.
-    fn is_due_a_try(&self) -> bool {
-        self.leaving == Some(Reason::TimedOut) && !self.asked
-    }
-
-    /// Does it stand in the way of those behind it?
-    fn is_waiting(&self) -> bool {
-        self.leaving.is_none() && self.request.purpose != Purpose::Probe
-    }
-}
-
-/// What one hears that does not wait, if the lock is not to be had.
-fn turned_away(request: &Request) -> Outcome {
-    match request.purpose {
-        Purpose::Probe => Outcome::Probed(true),
-        Purpose::Acquire | Purpose::TryAcquire => Outcome::TimedOut,
     }
 }

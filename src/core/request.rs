@@ -38,6 +38,8 @@ pub enum Outcome {
     Probed(bool),
     /// The operating system refused.
     Failed(SystemError),
+    /// A defect of this library. The panic's message has gone to stderr.
+    Panicked,
 }
 
 /// Why a wait is given up.

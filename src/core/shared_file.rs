@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::handle::Handle;
 use super::kernel::{LockFile, LockMode, SystemError};
-use super::queue::{Cancelled, Entered, Follow, Look, Queue, Refused, Settlement, Step};
+use super::queue::Queue;
 use super::request::{Owner, Reason, Request, Ticket};
 use super::sync::Mutex;
 use super::sys::{Identity, Interrupts};
+use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Step};
 
 /// The first pause between two tries, where nobody can wait in the kernel.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -81,6 +82,7 @@ impl SharedFile {
         // Delivered only when the turn rests: a holder that knew of its lock earlier could release it while
         // this thread still has the turn, and release() would return before the kernel's lock is free.
         let mut settled = Vec::new();
+        let collapse = Collapse(self);
         let rest = loop {
             let step = self.queue.lock().next(had, Instant::now(), &mut settled);
             match step {
@@ -118,6 +120,7 @@ impl SharedFile {
                 }
             }
         };
+        collapse.avert();
         deliver(settled);
         rest
     }
@@ -131,6 +134,7 @@ impl SharedFile {
         if !blocks {
             return None;
         }
+        let collapse = Collapse(self);
         let result = self.file.lock(mode);
         let mut settled = Vec::new();
         let had = {
@@ -148,6 +152,7 @@ impl SharedFile {
         if had.is_some() {
             self.taken();
         }
+        collapse.avert();
         deliver(settled);
         had
     }
@@ -253,6 +258,25 @@ impl SharedFile {
             // A folder that cannot be written keeps the file, which harms nobody.
             let _ = self.file.unlink(&hold.handle.path);
         }
+    }
+}
+
+/// Ends a turn that a panic has broken off: nobody waits for ever for a thread that is not coming back.
+struct Collapse<'a>(&'a SharedFile);
+
+impl Collapse<'_> {
+    fn avert(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Collapse<'_> {
+    fn drop(&mut self) {
+        let mut settled = Vec::new();
+        if self.0.queue.lock().collapse(&mut settled) {
+            self.0.file.unlock();
+        }
+        deliver(settled);
     }
 }
 

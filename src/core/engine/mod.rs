@@ -1,0 +1,223 @@
+//! What holds the core together: the table of files, the threads, and what users of the core call.
+//!
+//! A request is opened by a worker, put into the line of its file, and from there seen to by whoever has that
+//! file's turn. There is one engine a process, for all its JavaScript environments.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::handle::{Grant, Handle};
+use super::pool::{Need, Pool, STALL};
+use super::request::{Owner, Purpose, Reason, Request, Whereabouts, Wish};
+use super::shared_file::{Cancellation, FIRST_PAUSE, LONGEST_PAUSE, SharedFile};
+use super::sys::{self, Identity, Interrupts};
+use super::timekeeper::{Key, Timekeeper};
+use super::turn::Follow;
+
+mod opening;
+mod timers;
+mod turns;
+
+use opening::{Job, OnTheWay};
+use timers::Timer;
+use turns::Seat;
+
+/// How long a rejection waits for a thread that cannot be interrupted (on a dead network mount).
+const GIVE_UP: Duration = Duration::from_millis(100);
+
+static POOL: Pool<Job> = Pool::new(ask_for);
+static TIMEKEEPER: Timekeeper<Timer> = Timekeeper::new(Timer::fire);
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
+    table: Mutex::new(HashMap::new()),
+    numbers: AtomicU64::new(0),
+    opening: AtomicUsize::new(0),
+    threadless: AtomicBool::new(false),
+    lanes: RandomState::new(),
+    // `paced` makes every wait the paced one, as where the kernel's cannot be had; for tests.
+    interrupts: match std::env::var_os("LOCKET_WAIT") {
+        Some(way) if way == "paced" => None,
+        _ => Interrupts::claim(),
+    },
+});
+
+struct Engine {
+    /// Every file that this process holds or waits for. Locked before any queue.
+    table: Mutex<HashMap<Identity, Arc<SharedFile>>>,
+    /// Tickets, and the keys of timers.
+    numbers: AtomicU64,
+    /// How many requests are on their way to a line.
+    opening: AtomicUsize,
+    /// The system had no thread to give for the timekeeper, when it was last asked.
+    threadless: AtomicBool,
+    lanes: RandomState,
+    interrupts: Option<Interrupts>,
+}
+
+/// What the pool cannot see to alone, the timekeeper does.
+fn ask_for(need: Need) {
+    match need {
+        Need::Watch(begun) => ENGINE.after(STALL, Timer::Watch(begun)),
+        Need::Thread => ENGINE.after(Duration::ZERO, Timer::RunJobs),
+    }
+}
+
+/// Starts a request. Its outcome comes by its [`Wish::reply`]; call [`conclude`] when it has.
+pub fn start(wish: Wish) -> Arc<Request> {
+    let request = ENGINE.request(wish);
+    if let Some(deadline) = request.deadline
+        && request.purpose == Purpose::Acquire
+    {
+        ENGINE.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
+    }
+    ENGINE.opening.fetch_add(1, Ordering::SeqCst);
+    POOL.submit(Job::Open(request.clone()));
+    request
+}
+
+/// Starts a request on the calling thread, as far as that can be done without blocking. The caller waits for the
+/// outcome, and cancels the request when its deadline has come.
+pub fn start_here(wish: Wish) -> Arc<Request> {
+    let request = ENGINE.request(wish);
+    // Those that were there first are put in line first.
+    if ENGINE.opening.fetch_add(1, Ordering::SeqCst) == 0 {
+        ENGINE.open(&request, Seat::Caller, OnTheWay::by_itself(&request));
+    } else {
+        POOL.submit(Job::Open(request.clone()));
+    }
+    request
+}
+
+/// The outcome of `request` has come to its user.
+pub fn conclude(request: &Arc<Request>, granted: bool) {
+    if granted {
+        request.receive();
+    }
+    if let Some(deadline) = request.deadline {
+        TIMEKEEPER.remove((deadline, request.ticket));
+    }
+}
+
+/// The deadline of `request` has come. However short it was, the lock is refused only if somebody has it: so a
+/// file that is being opened is tried first, unless opening it takes for ever (on a dead network mount).
+pub fn expire(request: &Arc<Request>) {
+    if request.is_opening() {
+        ENGINE.after(GIVE_UP, Timer::StillOpening(request.clone()));
+    } else {
+        cancel(request, Reason::TimedOut);
+    }
+}
+
+/// Gives up the wait of `request`. Its outcome still comes by its reply: [`Outcome::Granted`] if the lock came
+/// first.
+pub fn cancel(request: &Arc<Request>, reason: Reason) {
+    while let Whereabouts::InLine(shared) = request.settle_or_locate(reason) {
+        match shared.cancel(request, reason) {
+            Cancellation::Out(follow) => return ENGINE.follow(&shared, follow),
+            Cancellation::Leaving { interrupt } => {
+                ENGINE.after(GIVE_UP, Timer::GiveUp(request.clone()));
+                if interrupt {
+                    ENGINE.follow(&shared, Follow::Interrupt);
+                }
+                return;
+            }
+            // Taken out of line meanwhile: to be settled, which is as good, or to have its file opened anew.
+            Cancellation::NotHere => match request.settle_or_locate(reason) {
+                Whereabouts::InLine(elsewhere) if !Arc::ptr_eq(&elsewhere, &shared) => {}
+                _ => return,
+            },
+        }
+    }
+}
+
+/// Releases what `handle` holds, or if it holds nothing the exclusive lock that this process holds on its file
+/// by any other handle. `false`: there is no such lock.
+pub fn release(handle: &Handle) -> bool {
+    if let Some(grant) = handle.received()
+        && ENGINE.release(&grant)
+    {
+        return true;
+    }
+    ENGINE.find_exclusive_hold(handle).is_some_and(|grant| ENGINE.release(&grant))
+}
+
+/// Releases what `handle` itself holds, if `wanted` says so of the request that was granted.
+pub fn release_own(handle: &Handle, wanted: impl FnOnce(&Request) -> bool) {
+    if let Some(grant) = handle.received()
+        && wanted(&grant.request)
+    {
+        ENGINE.release(&grant);
+    }
+}
+
+/// Ends all that `owner` holds and waits for, in every file. It need not listen
+/// for outcomes any more.
+pub fn end(owner: &Arc<Owner>) {
+    owner.end();
+    // Whoever enters a line from now on sees that the owner has ended.
+    let files: Vec<_> = ENGINE.table().values().cloned().collect();
+    for shared in files {
+        let follow = shared.end(owner);
+        ENGINE.follow(&shared, follow);
+    }
+}
+
+/// Where the system has no thread to give, those who wait do the work themselves: this is to be called now, and
+/// again and again after the time that it returns, as long as they wait. `None`: there are threads.
+pub fn pump() -> Option<Duration> {
+    if !ENGINE.threadless.load(Ordering::Relaxed) {
+        return None;
+    }
+    let next = TIMEKEEPER.fire_due();
+    let pause = next.map_or(LONGEST_PAUSE, |next| next.saturating_duration_since(Instant::now()));
+    Some(pause.clamp(FIRST_PAUSE, LONGEST_PAUSE))
+}
+
+impl Engine {
+    fn table(&self) -> MutexGuard<'_, HashMap<Identity, Arc<SharedFile>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request(&self, wish: Wish) -> Arc<Request> {
+        Arc::new(Request::new(self.number(), wish))
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn lane(&self, request: &Request) -> u64 {
+        self.lanes.hash_one(&request.handle.path)
+    }
+
+    fn after(&self, delay: Duration, timer: Timer) {
+        self.add_timer((Instant::now() + delay, self.number()), timer);
+    }
+
+    fn add_timer(&self, key: Key, timer: Timer) {
+        let kept = TIMEKEEPER.add(key, timer);
+        self.threadless.store(!kept, Ordering::Relaxed);
+    }
+
+    fn release(&self, grant: &Grant) -> bool {
+        let Some(follow) = grant.shared.release(&grant.request) else { return false };
+        self.follow(&grant.shared, follow);
+        true
+    }
+
+    /// The exclusive lock that this process holds on the file of `handle`.
+    ///
+    /// If the path names another file by now, or none, the lock that was taken by this path is meant.
+    fn find_exclusive_hold(&self, handle: &Handle) -> Option<Grant> {
+        let identity = sys::identity_at(&handle.path).ok().flatten();
+        let table = self.table();
+        let hold_of = |shared: &Arc<SharedFile>| {
+            shared.exclusive_hold().map(|request| Grant { shared: shared.clone(), request, received: true })
+        };
+        identity.and_then(|identity| table.get(&identity)).and_then(hold_of).or_else(|| {
+            table.values().filter_map(hold_of).find(|grant| grant.request.handle.path == handle.path)
+        })
+    }
+}

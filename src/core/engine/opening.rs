@@ -1,0 +1,158 @@
+//! The way of a request into a line: its file is opened, and looked up among those that this process has.
+
+use std::collections::hash_map::Entry;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Instant;
+
+use super::timers::Timer;
+use super::turns::Seat;
+use super::{ENGINE, Engine, GIVE_UP, POOL, cancel};
+use crate::core::kernel::SystemError;
+use crate::core::pool;
+use crate::core::request::{Outcome, Purpose, Reason, Request};
+use crate::core::shared_file::SharedFile;
+use crate::core::sys::{self, OpenFile};
+use crate::core::turn::Entered;
+
+/// What workers do.
+pub(super) enum Job {
+    /// Find the file of a request and put it in line.
+    Open(Arc<Request>),
+    /// Take the turn, which begins with a question to the kernel.
+    Ask(Arc<SharedFile>),
+}
+
+impl pool::Job for Job {
+    fn run(self, on_worker: bool) {
+        let seat = if on_worker { Seat::Worker } else { Seat::Timekeeper };
+        match self {
+            Self::Open(request) => {
+                let on_the_way = OnTheWay::in_lane(&request, ENGINE.lane(&request));
+                ENGINE.open(&request, seat, on_the_way);
+            }
+            Self::Ask(shared) => ENGINE.take_turn(&shared, None, seat),
+        }
+    }
+
+    /// Requests by one path keep their order, also when a worker is stuck.
+    fn lane(&self) -> Option<u64> {
+        match self {
+            Self::Open(request) => Some(ENGINE.lane(request)),
+            Self::Ask(_) => None,
+        }
+    }
+}
+
+/// A request on its way to a line. Dropped when it is there, or when a panic has ended it.
+pub(super) struct OnTheWay<'a> {
+    request: &'a Request,
+    /// What a job has entered, and leaves then.
+    lane: Option<u64>,
+}
+
+impl<'a> OnTheWay<'a> {
+    /// Of a job of the pool.
+    pub fn in_lane(request: &'a Request, lane: u64) -> Self {
+        Self { request, lane: Some(lane) }
+    }
+
+    /// Of a request that its user's thread sees to itself.
+    pub fn by_itself(request: &'a Request) -> Self {
+        Self { request, lane: None }
+    }
+}
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
+        if let Some(lane) = self.lane {
+            POOL.leave_lane(lane);
+        }
+        if thread::panicking() {
+            self.request.settle(Outcome::Panicked);
+        }
+    }
+}
+
+impl Engine {
+    /// Finds the file of `request`, puts it in line there, and sees to it.
+    pub(super) fn open(&self, request: &Arc<Request>, seat: Seat, on_the_way: OnTheWay<'_>) {
+        let Some((shared, entered)) = self.find_line(request) else { return };
+        drop(on_the_way);
+        match entered {
+            Entered::Granted => request.settle(Outcome::Granted),
+            Entered::Refused(outcome) => request.settle(outcome),
+            Entered::Gone => request.settle(Outcome::Aborted),
+            Entered::Elsewhere => {}
+            Entered::Turn | Entered::Waits => {
+                if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    cancel(request, Reason::TimedOut);
+                }
+                if matches!(entered, Entered::Turn) {
+                    self.take_turn(&shared, None, seat);
+                } else if request.purpose != Purpose::Acquire {
+                    // It hears from the thread that has the turn, at once, unless that one is stuck.
+                    self.after(GIVE_UP, Timer::Deadline(request.clone()));
+                }
+            }
+        }
+    }
+
+    /// Puts `request` in the line of its file. `None`: it has been settled.
+    fn find_line(&self, request: &Arc<Request>) -> Option<(Arc<SharedFile>, Entered)> {
+        while !request.is_settled() {
+            // A handle holds one acquisition at a time: its next one waits where it holds the last, even if
+            // its path names another file by now. That is seen when the turn comes.
+            let held = request.handle.granted_file();
+            let place = match held.and_then(|held| held.enter_if_busy(request).map(|entered| (held, entered)))
+            {
+                Some(place) => place,
+                None => match self.open_file(request) {
+                    Ok(file) => self.enter_line_of(file, request),
+                    Err(outcome) => {
+                        request.settle(outcome);
+                        return None;
+                    }
+                },
+            };
+            if !matches!(place.1, Entered::Elsewhere) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn open_file(&self, request: &Request) -> Result<OpenFile, Outcome> {
+        let probe = request.purpose == Purpose::Probe;
+        let create = (!probe).then_some(request.handle.file_mode);
+        sys::open(&request.handle.path, create).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if probe => Outcome::Probed(false),
+            _ => Outcome::Failed(SystemError::new(&error, "open")),
+        })
+    }
+
+    /// Puts `request` in the line of `file`, or of the same file as this process has it already.
+    fn enter_line_of(&self, file: OpenFile, request: &Arc<Request>) -> (Arc<SharedFile>, Entered) {
+        let identity = file.identity();
+        // Entered while the table is locked: so no file with somebody in line is ever out of the table. The file
+        // that is not needed is closed after that.
+        let mut table = self.table();
+        match table.entry(identity) {
+            Entry::Occupied(entry) => {
+                let entered = entry.get().enter(request);
+                (entry.get().clone(), entered)
+            }
+            Entry::Vacant(entry) => {
+                let shared = Arc::new(SharedFile::new(Box::new(file), identity));
+                let entered = shared.enter(request);
+                if matches!(entered, Entered::Turn) {
+                    entry.insert(shared.clone());
+                }
+                (shared, entered)
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What is done at its time.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::opening::Job;
+use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
+use crate::core::request::{Reason, Request, Whereabouts};
+use crate::core::shared_file::SharedFile;
+
+/// What the timekeeper does when it is time.
+pub(super) enum Timer {
+    /// The wait of this request is over.
+    Deadline(Arc<Request>),
+    /// It was over before the file had been opened.
+    StillOpening(Arc<Request>),
+    /// The thread that was called back has not answered.
+    GiveUp(Arc<Request>),
+    /// Signal the thread again, this long after the last time: that signal may have come too early.
+    Interrupt(Weak<SharedFile>, Duration),
+    /// Ask the kernel again.
+    Retry(Weak<SharedFile>),
+    /// Has the worker been stuck since?
+    Watch(u64),
+    /// Do the jobs, since there is nobody else.
+    RunJobs,
+}
+
+impl Timer {
+    pub fn fire(self) {
+        match self {
+            Self::Deadline(request) => expire(&request),
+            Self::StillOpening(request) => cancel(&request, Reason::TimedOut),
+            Self::GiveUp(request) => {
+                if let Whereabouts::InLine(shared) = request.settle_or_locate(Reason::TimedOut) {
+                    shared.abandon(&request);
+                }
+            }
+            Self::Interrupt(shared, delay) => {
+                if let Some(shared) = shared.upgrade()
+                    && shared.interrupt_again()
+                {
+                    let delay = (delay * 2).min(GIVE_UP);
+                    ENGINE.after(delay, Self::Interrupt(Arc::downgrade(&shared), delay));
+                }
+            }
+            Self::Retry(shared) => {
+                if let Some(shared) = shared.upgrade()
+                    && shared.resume()
+                {
+                    POOL.submit(Job::Ask(shared));
+                }
+            }
+            Self::Watch(begun) => POOL.watch(begun),
+            Self::RunJobs => POOL.run_here(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Turns: who takes them on which thread, and where they go when that thread must not go on.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::opening::Job;
+use super::timers::Timer;
+use super::{Engine, POOL};
+use crate::core::kernel::LockMode;
+use crate::core::shared_file::{Rest, SharedFile};
+use crate::core::turn::Follow;
+
+/// How soon a thread that is wanted back from the kernel is signalled again; doubled from then on.
+const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
+
+/// Which thread takes a turn, and so what it may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// A worker: anything.
+    Worker,
+    /// The timekeeper, where there are no workers: it may try, but not block.
+    Timekeeper,
+    /// A user's thread that asks for itself: it may try.
+    Caller,
+    /// A user's thread that passes the lock on: it may look and unlock.
+    Releaser,
+}
+
+impl Engine {
+    /// Works on the turn of `shared`, which the caller has, until it is over or somebody else's.
+    pub(super) fn take_turn(&self, shared: &Arc<SharedFile>, mut had: Option<LockMode>, seat: Seat) {
+        let mut moved = Vec::new();
+        loop {
+            let rest = shared.work(had, seat != Seat::Releaser, &mut moved);
+            if !moved.is_empty() {
+                self.opening.fetch_add(moved.len(), Ordering::SeqCst);
+                POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::Open));
+            }
+            had = match (rest, seat) {
+                (Rest::Held, _) => return,
+                (Rest::Idle, _) => return self.retire(shared),
+                (Rest::Ask, _) | (Rest::Wait(..), Seat::Caller | Seat::Releaser) => {
+                    return POOL.submit(Job::Ask(shared.clone()));
+                }
+                (Rest::Wait(mode, ticket), _) => {
+                    let waited = match self.interrupts.filter(|_| seat == Seat::Worker) {
+                        Some(interrupts) => POOL.blocking(|| shared.wait(mode, ticket, interrupts)),
+                        None => None,
+                    };
+                    match waited {
+                        Some(had) => had,
+                        None if self.pause(shared, mode) => return,
+                        None => None,
+                    }
+                }
+            };
+        }
+    }
+
+    /// Has the kernel asked again in a while, with jitter, lest many processes ask in step.
+    fn pause(&self, shared: &Arc<SharedFile>, mode: LockMode) -> bool {
+        let Some(pause) = shared.pause(mode) else { return false };
+        let jitter = self.lanes.hash_one(Instant::now()) % 512;
+        let delay = pause * u32::try_from(768 + jitter).expect("below 1280") / 1024;
+        self.after(delay, Timer::Retry(Arc::downgrade(shared)));
+        true
+    }
+
+    /// Lets go of a file that nobody holds or waits for, unless somebody has come meanwhile.
+    fn retire(&self, shared: &Arc<SharedFile>) {
+        let mut table = self.table();
+        if shared.is_idle() {
+            let identity = shared.identity();
+            if table.get(&identity).is_some_and(|entry| Arc::ptr_eq(entry, shared)) {
+                table.remove(&identity);
+            }
+        }
+    }
+
+    /// Does what a change from outside has brought about.
+    pub(super) fn follow(&self, shared: &Arc<SharedFile>, follow: Follow) {
+        match follow {
+            Follow::Nothing => {}
+            Follow::Turn(had) => self.take_turn(shared, had, Seat::Releaser),
+            Follow::Interrupt => {
+                self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(shared), INTERRUPT_AGAIN))
+            }
+        }
+    }
+}

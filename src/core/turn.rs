@@ -1,0 +1,80 @@
+//! The words in which a queue and whoever drives it speak: what became of a call, and what is to be done next.
+
+use std::sync::Arc;
+
+use super::kernel::{LockMode, SystemError};
+use super::request::{Outcome, Request, Ticket};
+
+/// An outcome that is due. Delivered once the queue's mutex has been unlocked.
+pub type Settlement = (Arc<Request>, Outcome);
+
+/// What became of a request that entered.
+pub enum Entered {
+    /// It holds the lock beside others.
+    Granted,
+    /// It waits; whoever has the turn, or gets it next, sees to it.
+    Waits,
+    /// It waits, and the caller has the turn.
+    Turn,
+    /// It was not let in.
+    Refused(Outcome),
+    /// It has been settled before; nothing to do.
+    Gone,
+    /// Its handle holds another file: it belongs in that file's line.
+    Elsewhere,
+}
+
+/// What the thread that has the turn does next.
+pub enum Step {
+    /// Try the lock in this mode, on behalf of this request. Then [`Queue::taken`] or [`Queue::refused`].
+    Ask(LockMode, Ticket),
+    /// See whether the path of this request still names the file. Then [`Queue::looked`].
+    Look(Arc<Request>),
+    /// Turn the exclusive lock into a shared one.
+    Downgrade,
+    /// Let go of the kernel's lock.
+    Unlock,
+    /// The turn is over: the next release begins another.
+    Held,
+    /// The turn is over: nobody is left.
+    Idle,
+}
+
+/// What to do after the kernel said no.
+pub enum Refused {
+    /// Ask [`Queue::next`].
+    Again,
+    /// Wait in the kernel for this mode.
+    Wait(LockMode, Ticket),
+}
+
+/// What a look at the path of a request showed.
+pub enum Look {
+    /// It names the file.
+    Same,
+    /// It names another, or nothing.
+    Moved,
+    /// It cannot be said.
+    Failed(SystemError),
+}
+
+/// What became of a request that was to be cancelled.
+pub enum Cancelled {
+    /// It is out of line.
+    Out(Settlement),
+    /// It goes as soon as the thread in the kernel is out. `true`: that thread has to be called back.
+    Leaving(bool),
+    /// It is not in line: granted, refused, or in another line by now.
+    NotHere,
+}
+
+/// What somebody who changed the line or the holds from outside has to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Nothing.
+    Nothing,
+    /// The caller has the turn; this is what the process has of the kernel's lock.
+    Turn(Option<LockMode>),
+    /// Call back the thread that is blocked.
+    Interrupt,
+}
