@@ -124,6 +124,17 @@ test('a FIFO does not hang', async (t) => {
   lock.release()
 })
 
+test('a FIFO that may only be read does not hang', async (t) => {
+  if (!needs(t, 'mkfifo')) return
+  const file = temporaryPath(t)
+  execFileSync('mkfifo', ['--mode=444', file])
+  fs.chmodSync(path.dirname(file), 0o755)
+  // Opening a FIFO for reading waits for somebody to write, unless one says otherwise.
+  const other = asNobody(t, "lockFile(process.argv[1]).run(() => console.log('acquired'))", [file])
+  if (!other) return
+  assert.equal(await other.line(), 'acquired')
+})
+
 test('a file that may only be read can be locked', async (t) => {
   const file = temporaryPath(t)
   fs.writeFileSync(file, '', { mode: 0o444 })
