@@ -181,7 +181,11 @@ impl Process {
     }
 
     fn cancel(&self, client: &Client) {
-        if let Cancellation::Out(follow) = self.file.cancel(&client.request, Reason::Aborted) {
+        self.give_up(client, Reason::Aborted);
+    }
+
+    fn give_up(&self, client: &Client, reason: Reason) {
+        if let Cancellation::Out(follow) = self.file.cancel(&client.request, reason) {
             self.follow(follow);
         }
     }
@@ -228,6 +232,54 @@ fn a_grant_and_a_cancel_at_once_end_in_one_of_them() {
         } else {
             assert_eq!(a.outcome(), Some("aborted"));
         }
+        process.assert_all_gone();
+    });
+}
+
+#[test]
+fn a_deadline_that_comes_before_the_first_try_does_not_refuse_a_free_lock() {
+    loom::model(|| {
+        let process = Process::new();
+        let a = process.client(&owner(), Exclusive, Purpose::Acquire);
+        let entering = {
+            let (process, a) = (process.clone(), a.clone());
+            thread::spawn(move || process.enter(&a))
+        };
+        process.give_up(&a, Reason::TimedOut);
+        entering.join().unwrap();
+        assert!(a.is_granted());
+        process.release(&a);
+        process.assert_all_gone();
+    });
+}
+
+#[test]
+fn a_release_a_cancel_and_a_newcomer_at_once_leave_nobody_waiting_for_nothing() {
+    loom::model(|| {
+        let process = Process::new();
+        let [a, b, c] = [(); 3].map(|()| process.client(&owner(), Exclusive, Purpose::Acquire));
+        process.enter(&a);
+        process.enter(&b);
+        let releasing = {
+            let (process, a) = (process.clone(), a.clone());
+            thread::spawn(move || process.release(&a))
+        };
+        let cancelling = {
+            let (process, b) = (process.clone(), b.clone());
+            thread::spawn(move || process.cancel(&b))
+        };
+        process.enter(&c);
+        releasing.join().unwrap();
+        cancelling.join().unwrap();
+        process.assert_kernel_has(Some(Exclusive));
+        if b.is_granted() {
+            assert_eq!(c.outcome(), None);
+            process.release(&b);
+        } else {
+            assert_eq!(b.outcome(), Some("aborted"));
+        }
+        assert!(c.is_granted());
+        process.release(&c);
         process.assert_all_gone();
     });
 }
