@@ -465,20 +465,18 @@ fn the_cancel_of_an_exclusive_waiter_lets_the_shared_one_behind_it_join() {
         let a = process.client(&owner(), Shared, Purpose::Acquire);
         let b = process.client(&owner(), Exclusive, Purpose::Acquire);
         let c = process.client(&owner(), Shared, Purpose::Acquire);
-        for client in [&a, &b, &c] {
-            process.enter(client);
-        }
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
+        process.enter(&a);
+        process.enter(&b);
+        let entering = {
+            let (process, c) = (process.clone(), c.clone());
+            thread::spawn(move || process.enter(&c))
         };
         process.cancel(&b);
-        releasing.join().unwrap();
-        if b.is_granted() {
-            process.release(&b);
-        }
+        entering.join().unwrap();
+        assert_eq!(b.outcome(), Some("aborted"));
         assert!(c.is_granted());
         process.assert_kernel_has(Some(Shared));
+        process.release(&a);
         process.release(&c);
         process.assert_all_gone();
     });
