@@ -8,7 +8,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
-const { agent, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
+const { agent, allInLine, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
 
 /** What the kernel knows of this process and a file: the lines of its table of locks. */
 function kernelLocks(file) {
@@ -27,8 +27,6 @@ async function whileHeldByAnother(t, body) {
   assert.equal(await holder.ask('try'), 'true')
   await body(file, holder)
 }
-
-const allInLine = (file) => lockFile(path.join(path.dirname(file), 'another')).isLocked()
 
 test('a wait ends at its timeout, and not before', (t) =>
   whileHeldByAnother(t, async (file) => {

@@ -10,7 +10,7 @@ const { describe, test } = require('node:test')
 const { Worker } = require('node:worker_threads')
 
 const { lockFile } = require('..')
-const { eventually, isFree, script, staysPending, temporaryPath, until } = require('./support.js')
+const { eventually, isFree, script, staysPending, TELL, temporaryPath, until } = require('./support.js')
 
 const HOME = path.dirname(__dirname)
 const onLinux = { skip: process.platform !== 'linux' && 'only Linux tells who is in line' }
@@ -21,23 +21,6 @@ function locked(t, file, options) {
   t.after(() => holder[Symbol.dispose]())
   return holder
 }
-
-/** In a child: what went wrong in `call`, as a line can say it. */
-const TELL = `
-  const fs = require('node:fs')
-  const describe = ({ name, code, errno, syscall, path, message, cause }) =>
-    ({ name, code, errno, syscall, path, message, cause: cause && describe(cause) })
-  const tell = (value) => fs.writeSync(1, JSON.stringify(value) + '\\n')
-  const codeOf = (call) => { try { call(); return 'no error' } catch (error) { return error.code ?? error.stack } }
-  const errorOf = async (call) => { try { await call(); return 'no error' } catch (error) { return describe(error) } }
-  const errorsOf = async (lock) => [
-    await errorOf(() => lock.acquire()),
-    await errorOf(() => lock.acquireSync()),
-    await errorOf(() => lock.tryAcquire()),
-    await errorOf(() => lock.tryAcquireSync()),
-    await errorOf(() => lock.run(() => {})),
-  ]
-`
 
 // In processes of their own: where the deadlock is not seen, the thread is blocked for good.
 describe('ERR_LOCK_DEADLOCK', () => {

@@ -11,17 +11,7 @@ const { describe, test } = require('node:test')
 const { LockError, LockTimeoutError, lockFile } = require('..')
 const support = require('./support.js')
 
-const { agent, eventually, isFree, staysPending, temporaryPath } = support
-
-/** The error of `call`, whether it throws or rejects. */
-async function errorOf(call) {
-  try {
-    await eventually(call(), 'the error')
-  } catch (error) {
-    return error
-  }
-  return assert.fail('there was no error')
-}
+const { agent, errorOf, isFree, staysPending, temporaryPath } = support
 
 /** `file`, locked by a handle that is released when the test ends. */
 function locked(t, file, options) {

@@ -11,6 +11,7 @@ const { test } = require('node:test')
 const { lockFile } = require('..')
 const {
   agent,
+  allInLine,
   eventually,
   isFree,
   needs,
@@ -20,8 +21,6 @@ const {
   temporaryPath,
   unavailable,
 } = require('./support.js')
-
-const allInLine = (file) => lockFile(path.join(path.dirname(file), 'another')).isLocked()
 
 /** Runs `source` as a user without privileges, in a folder where everybody may do anything. Skips without root. */
 function asNobody(t, source, args) {

@@ -4,14 +4,10 @@
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
-const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
-const { agent, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
-
-/** Resolves when all that was asked for before is in line: jobs are done in their order. */
-const allInLine = (file) => lockFile(path.join(path.dirname(file), 'another')).isLocked()
+const { agent, allInLine, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
 
 test('acquiring what this very handle holds waits until it is released', async (t) => {
   const lock = lockFile(temporaryPath(t))

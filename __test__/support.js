@@ -2,6 +2,7 @@
 
 // What the tests share: folders that go away, processes that are talked to line by line, and waits that end.
 
+const assert = require('node:assert/strict')
 const { spawn, spawnSync } = require('node:child_process')
 const { on } = require('node:events')
 const fs = require('node:fs')
@@ -194,6 +195,36 @@ function unavailable(t, why) {
   return false
 }
 
+/** Resolves when all that has been asked for in this thread is in line: jobs are done in their order. */
+const allInLine = (file) => lockFile(path.join(path.dirname(file), 'another')).isLocked()
+
+/** The error of `call`, whether it throws or rejects. */
+async function errorOf(call) {
+  try {
+    await eventually(call(), 'the error')
+  } catch (error) {
+    return error
+  }
+  return assert.fail('there was no error')
+}
+
+/** In a child: what went wrong in `call`, as a line can say it. */
+const TELL = `
+  const fs = require('node:fs')
+  const describe = ({ name, code, errno, syscall, path, message, cause }) =>
+    ({ name, code, errno, syscall, path, message, cause: cause && describe(cause) })
+  const tell = (value) => fs.writeSync(1, JSON.stringify(value) + '\\n')
+  const codeOf = (call) => { try { call(); return 'no error' } catch (error) { return error.code ?? error.stack } }
+  const errorOf = async (call) => { try { await call(); return 'no error' } catch (error) { return describe(error) } }
+  const errorsOf = async (lock) => [
+    await errorOf(() => lock.acquire()),
+    await errorOf(() => lock.acquireSync()),
+    await errorOf(() => lock.tryAcquire()),
+    await errorOf(() => lock.tryAcquireSync()),
+    await errorOf(() => lock.run(() => {})),
+  ]
+`
+
 /** Is the lock of `file` to be had now? Asked by a handle of its own. */
 async function isFree(file) {
   const lock = lockFile(file)
@@ -203,6 +234,9 @@ async function isFree(file) {
 }
 
 module.exports = {
+  allInLine,
+  errorOf,
+  TELL,
   PATIENCE,
   Talker,
   Thread,

@@ -11,40 +11,13 @@ const { describe, test } = require('node:test')
 const { lockFile } = require('..')
 const support = require('./support.js')
 
-const { eventually, script, temporaryFolder, temporaryPath } = support
+const { errorOf, script, TELL, temporaryFolder, temporaryPath } = support
 
 const HOME = path.dirname(__dirname)
 const onUnix = { skip: process.platform === 'win32' && 'Windows has no such limits' }
 
 /** The number of flock(2), where the tests know it. */
 const FLOCK = { x64: 73, arm64: 32 }[process.arch]
-
-/** In a child: what went wrong in `call`, as a line can say it. */
-const TELL = `
-  const fs = require('node:fs')
-  const describe = ({ name, code, errno, syscall, path, message, cause }) =>
-    ({ name, code, errno, syscall, path, message, cause: cause && describe(cause) })
-  const tell = (value) => fs.writeSync(1, JSON.stringify(value) + '\\n')
-  const codeOf = (call) => { try { call(); return 'no error' } catch (error) { return error.code ?? error.stack } }
-  const errorOf = async (call) => { try { await call(); return 'no error' } catch (error) { return describe(error) } }
-  const errorsOf = async (lock) => [
-    await errorOf(() => lock.acquire()),
-    await errorOf(() => lock.acquireSync()),
-    await errorOf(() => lock.tryAcquire()),
-    await errorOf(() => lock.tryAcquireSync()),
-    await errorOf(() => lock.run(() => {})),
-  ]
-`
-
-/** The error of `call`, whether it throws or rejects. */
-async function errorOf(call) {
-  try {
-    await eventually(call(), 'the error')
-  } catch (error) {
-    return error
-  }
-  return assert.fail('there was no error')
-}
 
 describe('what the operating system refuses', () => {
   test('is shaped as the errors of fs are', async (t) => {

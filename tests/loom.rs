@@ -144,7 +144,13 @@ impl Process {
         }
     }
 
-    /// What `engine::take_turn` does, with the paced way of waiting.
+    /// Does it on another thread.
+    fn meanwhile(&self, client: &Client, act: fn(&Self, &Client)) -> thread::JoinHandle<()> {
+        let (process, client) = (self.clone(), client.clone());
+        thread::spawn(move || act(&process, &client))
+    }
+
+    /// What the engine does with a turn, with the paced way of waiting.
     fn drive(&self, mut had: Option<LockMode>) {
         loop {
             let mut moved = Vec::new();
@@ -220,10 +226,7 @@ fn a_grant_and_a_cancel_at_once_end_in_one_of_them() {
     loom::model(|| {
         let process = Process::new();
         let a = process.client(&owner(), Exclusive, Purpose::Acquire);
-        let entering = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.enter(&a))
-        };
+        let entering = process.meanwhile(&a, Process::enter);
         process.cancel(&a);
         entering.join().unwrap();
         if a.is_granted() {
@@ -241,10 +244,7 @@ fn a_deadline_that_comes_before_the_first_try_does_not_refuse_a_free_lock() {
     loom::model(|| {
         let process = Process::new();
         let a = process.client(&owner(), Exclusive, Purpose::Acquire);
-        let entering = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.enter(&a))
-        };
+        let entering = process.meanwhile(&a, Process::enter);
         process.give_up(&a, Reason::TimedOut);
         entering.join().unwrap();
         assert!(a.is_granted());
@@ -260,14 +260,8 @@ fn a_release_a_cancel_and_a_newcomer_at_once_leave_nobody_waiting_for_nothing() 
         let [a, b, c] = [(); 3].map(|()| process.client(&owner(), Exclusive, Purpose::Acquire));
         process.enter(&a);
         process.enter(&b);
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
-        };
-        let cancelling = {
-            let (process, b) = (process.clone(), b.clone());
-            thread::spawn(move || process.cancel(&b))
-        };
+        let releasing = process.meanwhile(&a, Process::release);
+        let cancelling = process.meanwhile(&b, Process::cancel);
         process.enter(&c);
         releasing.join().unwrap();
         cancelling.join().unwrap();
@@ -292,10 +286,7 @@ fn a_handoff_and_a_cancel_at_once_let_the_next_one_in() {
         for client in [&a, &b, &c] {
             process.enter(client);
         }
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
-        };
+        let releasing = process.meanwhile(&a, Process::release);
         process.cancel(&b);
         releasing.join().unwrap();
         process.assert_kernel_has(Some(Exclusive));
@@ -318,10 +309,7 @@ fn a_handoff_to_the_last_in_line_and_its_cancel_leave_nothing_behind() {
         let [a, b] = [(); 2].map(|()| process.client(&owner(), Exclusive, Purpose::Acquire));
         process.enter(&a);
         process.enter(&b);
-        let cancelling = {
-            let (process, b) = (process.clone(), b.clone());
-            thread::spawn(move || process.cancel(&b))
-        };
+        let cancelling = process.meanwhile(&b, Process::cancel);
         process.release(&a);
         cancelling.join().unwrap();
         assert!(b.outcome().is_some());
@@ -344,10 +332,7 @@ fn a_release_and_the_end_of_the_holders_environment_release_once() {
         for client in [&a, &b, &c] {
             process.enter(client);
         }
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
-        };
+        let releasing = process.meanwhile(&a, Process::release);
         process.end(&ending);
         releasing.join().unwrap();
         assert!(b.outcome().is_some());
@@ -394,10 +379,7 @@ fn consecutive_shared_requests_are_let_in_together_also_when_one_is_cancelled() 
         for client in [&a, &b, &c, &d] {
             process.enter(client);
         }
-        let cancelling = {
-            let (process, c) = (process.clone(), c.clone());
-            thread::spawn(move || process.cancel(&c))
-        };
+        let cancelling = process.meanwhile(&c, Process::cancel);
         process.release(&a);
         cancelling.join().unwrap();
         process.assert_kernel_has(Some(Shared));
@@ -426,10 +408,7 @@ fn shared_holders_that_leave_at_once_let_the_exclusive_one_in() {
             process.enter(client);
         }
         assert!(a.is_granted() && b.is_granted());
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
-        };
+        let releasing = process.meanwhile(&a, Process::release);
         process.release(&b);
         releasing.join().unwrap();
         assert!(c.is_granted());
@@ -445,10 +424,7 @@ fn a_shared_try_beside_a_shared_release_is_let_in() {
         let a = process.client(&owner(), Shared, Purpose::Acquire);
         let b = process.client(&owner(), Shared, Purpose::TryAcquire);
         process.enter(&a);
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
-        };
+        let releasing = process.meanwhile(&a, Process::release);
         process.enter(&b);
         releasing.join().unwrap();
         assert!(b.is_granted(), "nobody stood in the way");
@@ -467,10 +443,7 @@ fn the_cancel_of_an_exclusive_waiter_lets_the_shared_one_behind_it_join() {
         let c = process.client(&owner(), Shared, Purpose::Acquire);
         process.enter(&a);
         process.enter(&b);
-        let entering = {
-            let (process, c) = (process.clone(), c.clone());
-            thread::spawn(move || process.enter(&c))
-        };
+        let entering = process.meanwhile(&c, Process::enter);
         process.cancel(&b);
         entering.join().unwrap();
         assert_eq!(b.outcome(), Some("aborted"));
@@ -521,10 +494,7 @@ fn a_probe_beside_a_release_is_answered_and_takes_nothing() {
         let probe = process.client(&owner(), Exclusive, Purpose::Probe);
         let b = process.client(&owner(), Exclusive, Purpose::TryAcquire);
         process.enter(&a);
-        let releasing = {
-            let (process, a) = (process.clone(), a.clone());
-            thread::spawn(move || process.release(&a))
-        };
+        let releasing = process.meanwhile(&a, Process::release);
         process.enter(&probe);
         releasing.join().unwrap();
         assert!(matches!(probe.outcome(), Some("locked" | "free")));
