@@ -114,35 +114,26 @@ test('those behind a cancelled waiter move up', async (t) => {
   assert.deepEqual(order, ['third ERR_LOCK_TIMEOUT', 'first ABORT_ERR', 'second', 'fourth'])
 })
 
-test('a shared waiter behind a cancelled exclusive one joins the shared holders', async (t) => {
-  const file = temporaryPath(t)
-  const holder = await lockFile(file).acquire({ mode: 'shared' })
-  const controller = new AbortController()
-  const exclusive = lockFile(file).acquire({ signal: controller.signal })
-  await allInLine(file)
-  const shared = lockFile(file).acquire({ mode: 'shared' })
-  assert.ok(await staysPending(shared))
-  controller.abort()
-  await assert.rejects(exclusive, { code: 'ABORT_ERR' })
-  const joined = await eventually(shared, 'the shared lock')
-  joined.release()
-  holder.release()
-})
+const SHARED_HOLDERS = {
+  'of this process': (_, file) => lockFile(file).acquire({ mode: 'shared' }),
+  'of another process': async (t, file) => assert.equal(await agent(t, file).ask('try {"mode":"shared"}'), 'true'),
+}
 
-test('a shared waiter behind a cancelled exclusive one joins the shared holders of other processes', async (t) => {
-  const file = temporaryPath(t)
-  const other = agent(t, file)
-  assert.equal(await other.ask('try {"mode":"shared"}'), 'true')
-  const controller = new AbortController()
-  const exclusive = lockFile(file).acquire({ signal: controller.signal })
-  await allInLine(file)
-  const shared = lockFile(file).acquire({ mode: 'shared' })
-  assert.ok(await staysPending(shared))
-  controller.abort()
-  await assert.rejects(exclusive, { code: 'ABORT_ERR' })
-  const joined = await eventually(shared, 'the shared lock')
-  joined.release()
-})
+for (const [whose, hold] of Object.entries(SHARED_HOLDERS)) {
+  test(`a shared waiter behind a cancelled exclusive one joins the shared holders ${whose}`, async (t) => {
+    const file = temporaryPath(t)
+    await hold(t, file)
+    const controller = new AbortController()
+    const exclusive = lockFile(file).acquire({ signal: controller.signal })
+    await allInLine(file)
+    const shared = lockFile(file).acquire({ mode: 'shared' })
+    assert.ok(await staysPending(shared))
+    controller.abort()
+    await assert.rejects(exclusive, { code: 'ABORT_ERR' })
+    const joined = await eventually(shared, 'the shared lock')
+    joined.release()
+  })
+}
 
 test('a wait that has been rejected is out of the kernel, and holds nothing', async (t) => {
   if (process.platform !== 'linux') return t.skip("only Linux shows the kernel's table of locks")

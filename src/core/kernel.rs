@@ -1,6 +1,5 @@
 //! What the core asks of the kernel, as a trait, so that the loom models can stand in for it.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -55,11 +54,5 @@ impl SystemError {
     /// What locking failed with.
     pub fn locking(error: &io::Error) -> Self {
         Self { unsupported: sys::is_unsupported(error), ..Self::new(error, sys::LOCK_CALL) }
-    }
-}
-
-impl fmt::Display for SystemError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed with {}", self.syscall, self.errno)
     }
 }

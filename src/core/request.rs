@@ -137,11 +137,9 @@ enum Place {
 
 /// Where to cancel a request.
 pub(super) enum Whereabouts {
-    /// It was in no line, and has been settled by this look.
-    SettledNow,
     /// In the line of this file.
     InLine(Arc<SharedFile>),
-    /// It has its outcome.
+    /// It has its outcome: from before, or by this look, since it was in no line.
     Settled,
 }
 
@@ -206,7 +204,7 @@ impl Request {
                 *place = Place::Settled;
                 drop(place);
                 self.reply.deliver(self.token, reason.into());
-                Whereabouts::SettledNow
+                Whereabouts::Settled
             }
         }
     }
