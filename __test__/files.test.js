@@ -217,6 +217,20 @@ test('a waiter whose file was replaced meanwhile waits for the new one, within i
   lock.release()
 })
 
+test('whoever comes when the file has been replaced need not wait for the old one, as those before do', async (t) => {
+  const file = temporaryPath(t)
+  const old = lockFile(file)
+  await old.acquire()
+  const waits = Array.from({ length: 3 }, () => lockFile(file).acquire())
+  await allInLine(file)
+  fs.renameSync(file, `${file}.old`)
+  const lock = await eventually(lockFile(file).acquire(), 'the lock of the new file')
+  assert.ok(await staysPending(Promise.race(waits)))
+  old.release()
+  lock.release()
+  for (const wait of waits) (await eventually(wait, 'the lock of the new file')).release()
+})
+
 test('a hand-over within the process looks at the path too', async (t) => {
   const file = temporaryPath(t)
   const holder = await lockFile(file).acquire()

@@ -1,5 +1,6 @@
 //! A handle: one user's way to a lock. Many handles may name one file.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub struct Handle {
     pub file_mode: u32,
     /// Delete the file on release, while it is still locked exclusively.
     pub remove_on_release: bool,
+    /// Equal for equal paths, and seldom for others.
+    pub lane: u64,
     grant: Mutex<Option<Grant>>,
 }
 
@@ -33,7 +36,8 @@ pub struct Grant {
 impl Handle {
     /// A handle that holds nothing.
     pub fn new(path: PathBuf, file_mode: u32, remove_on_release: bool) -> Self {
-        Self { path, file_mode, remove_on_release, grant: Mutex::new(None) }
+        let lane = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
+        Self { path, file_mode, remove_on_release, lane, grant: Mutex::new(None) }
     }
 
     /// Does this handle hold the lock, as far as its user knows?
@@ -41,9 +45,9 @@ impl Handle {
         self.grant.lock().as_ref().is_some_and(|grant| grant.received)
     }
 
-    /// What this handle holds and its user knows of.
-    pub(super) fn received(&self) -> Option<Grant> {
-        self.grant.lock().clone().filter(|grant| grant.received)
+    /// Forgets what this handle holds, if its user knows of it and it is `wanted`: it is to be released now.
+    pub(super) fn take_received(&self, wanted: impl FnOnce(&Request) -> bool) -> Option<Grant> {
+        self.grant.lock().take_if(|grant| grant.received && wanted(&grant.request))
     }
 
     /// The file of the acquisition that this handle has, received or not.

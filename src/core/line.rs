@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::request::{Outcome, Purpose, Reason, Request, Ticket};
-use super::turn::Settlement;
+use super::turn::Settlements;
 
 /// Requests in the order of their tickets.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Line {
 
     /// Those that a request with this ticket would have to wait for: probes and those that leave are none.
     pub fn ahead_of(&self, ticket: Ticket) -> impl Iterator<Item = &Arc<Request>> {
-        let index = self.waiters.partition_point(|waiter| waiter.request.ticket < ticket);
+        let index = self.index_of(ticket);
         let waiting = |waiter: &&Waiter| waiter.leaving.is_none() && waiter.request.purpose != Purpose::Probe;
         self.waiters.range(..index).filter(waiting).map(|waiter| &waiter.request)
     }
@@ -86,10 +86,20 @@ impl Line {
 
     /// Puts a request where its ticket belongs.
     pub fn insert(&mut self, request: Arc<Request>) {
-        let index = self.waiters.partition_point(|waiter| waiter.request.ticket < request.ticket);
+        let index = self.index_of(request.ticket);
         let waiter = Waiter { request, leaving: None, asked: false };
         self.impatient += usize::from(!waiter.is_patient());
         self.waiters.insert(index, waiter);
+    }
+
+    /// Where a request with this ticket belongs: mostly at the end.
+    fn index_of(&self, ticket: Ticket) -> usize {
+        match self.waiters.back() {
+            Some(last) if last.request.ticket > ticket => {
+                self.waiters.partition_point(|waiter| waiter.request.ticket < ticket)
+            }
+            _ => self.waiters.len(),
+        }
     }
 
     /// The kernel is asked on behalf of the first.
@@ -110,7 +120,11 @@ impl Line {
 
     /// Takes the one out that stands there.
     pub fn remove(&mut self, index: usize) -> Arc<Request> {
-        let waiter = self.waiters.remove(index).expect("the index is of this line");
+        let waiter = match index {
+            0 => self.waiters.pop_front(),
+            _ => self.waiters.remove(index),
+        }
+        .expect("the index is of this line");
         self.impatient -= usize::from(!waiter.is_patient());
         waiter.request
     }
@@ -124,7 +138,7 @@ impl Line {
     }
 
     /// The lock is not to be had now: those that do not wait for it hear so, wherever they stand.
-    pub fn dismiss_impatient(&mut self, settled: &mut Vec<Settlement>) {
+    pub fn dismiss_impatient(&mut self, settled: &mut Settlements) {
         if self.impatient > 0 {
             let gone = self.take_out(|waiter| !waiter.is_patient());
             settled.extend(gone.into_iter().map(|waiter| {
@@ -135,7 +149,7 @@ impl Line {
     }
 
     /// The first is refused, since it does not wait. `false`: it does.
-    pub fn dismiss_front(&mut self, settled: &mut Vec<Settlement>) -> bool {
+    pub fn dismiss_front(&mut self, settled: &mut Settlements) -> bool {
         let impatient = self.front().filter(|front| !front.is_patient()).map(Waiter::refusal);
         if let Some(outcome) = impatient {
             settled.push((self.remove(0), outcome));

@@ -12,27 +12,35 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::kernel::{LockMode, SystemError};
 use super::line::Line;
 use super::request::{Outcome, Owner, Purpose, Reason, Request, Ticket};
 use super::shared_file::SharedFile;
 use super::sys::WaitingThread;
-use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Step};
+use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Settlements, Step};
 
 /// How many acquisitions a process may pass on among its own before other processes have their turn.
 pub const HANDOFF_TURNS: u32 = 64;
 /// How long it may go on doing so.
 pub const HANDOFF_TIME: Duration = Duration::from_millis(5);
+/// The first pause between two tries, where nobody can wait in the kernel.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest.
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// The state of one lock file within this process.
 pub struct Queue {
     phase: Phase,
     /// One exclusive acquisition, or shared ones, one a handle.
-    holds: Vec<Arc<Request>>,
+    holds: SmallVec<[Arc<Request>; 1]>,
     line: Line,
     /// What is left of the budget for passing the lock on.
     turns_left: u32,
     turns_end: Option<Instant>,
+    /// How long the next pause between two tries is.
+    pause: Duration,
 }
 
 #[derive(Debug)]
@@ -58,7 +66,14 @@ impl Default for Queue {
 impl Queue {
     /// A queue with nobody in it.
     pub fn new() -> Self {
-        Self { phase: Phase::Idle, holds: Vec::new(), line: Line::default(), turns_left: 0, turns_end: None }
+        Self {
+            phase: Phase::Idle,
+            holds: SmallVec::new(),
+            line: Line::default(),
+            turns_left: 0,
+            turns_end: None,
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// Has everybody gone?
@@ -78,14 +93,6 @@ impl Queue {
 
     /// A request whose path named this file a moment ago.
     pub fn enter(&mut self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> Entered {
-        if request.is_settled() || request.owner.ended() {
-            return Entered::Gone;
-        }
-        if let Some(elsewhere) = request.handle.granted_file()
-            && !Arc::ptr_eq(&elsewhere, shared)
-        {
-            return Entered::Elsewhere;
-        }
         let others_wait = self.line.ahead_of(request.ticket).next().is_some();
         let joins =
             !others_wait && matches!(self.phase, Phase::Held(LockMode::Shared)) && self.may_join(request);
@@ -112,8 +119,14 @@ impl Queue {
         Entered::Waits
     }
 
-    /// The next step of the turn. `had`: in which mode the process has the kernel's lock now.
-    pub fn next(&mut self, had: Option<LockMode>, now: Instant, settled: &mut Vec<Settlement>) -> Step {
+    /// The next step of the turn. `had`: in which mode the process has the kernel's lock now. `now` is asked only
+    /// where it matters: reading the clock takes a while.
+    pub fn next(
+        &mut self,
+        had: Option<LockMode>,
+        now: impl Fn() -> Instant,
+        settled: &mut Settlements,
+    ) -> Step {
         loop {
             let Some(front) = self.line.front() else {
                 return match had {
@@ -125,16 +138,17 @@ impl Queue {
                     }
                 };
             };
-            let request = front.request.clone();
             let Some(mode) = had else {
                 // Here the thread that asked for it is known to be out: it may go, and never has the lock.
                 if let Some(reason) = front.goes() {
                     self.settle_front(reason.into(), settled);
                     continue;
                 }
+                let step = Step::Ask(front.request.mode, front.request.ticket);
                 self.line.ask_for_front();
-                return Step::Ask(request.mode, request.ticket);
+                return step;
             };
+            let request = front.request.clone();
             if request.purpose == Purpose::Probe {
                 // An exclusive lock that was free to be taken was not held; a shared one says nothing.
                 if self.is_held() || mode == LockMode::Exclusive {
@@ -150,7 +164,7 @@ impl Queue {
                 return self.hold(mode, settled);
             }
             return match (mode, request.mode) {
-                _ if self.budget_is_spent(now) => Step::Unlock,
+                _ if self.budget_is_spent(&now) => Step::Unlock,
                 (LockMode::Exclusive, LockMode::Shared) => Step::Downgrade,
                 (LockMode::Shared, LockMode::Exclusive) => Step::Unlock,
                 _ => Step::Look(request),
@@ -162,10 +176,11 @@ impl Queue {
     pub fn taken(&mut self, now: Instant) {
         self.turns_left = HANDOFF_TURNS;
         self.turns_end = now.checked_add(HANDOFF_TIME);
+        self.pause = FIRST_PAUSE;
     }
 
     /// The kernel said no to `mode`, asked for on behalf of `ticket`.
-    pub fn refused(&mut self, mode: LockMode, ticket: Ticket, settled: &mut Vec<Settlement>) -> Refused {
+    pub fn refused(&mut self, mode: LockMode, ticket: Ticket, settled: &mut Settlements) -> Refused {
         if self.line.front_is(ticket).is_none() || self.line.dismiss_front(settled) {
             return Refused::Again;
         }
@@ -173,7 +188,7 @@ impl Queue {
     }
 
     /// The thread that has the turn is about to block for `mode`. `false`: it shall not.
-    pub fn block(&mut self, mode: LockMode, thread: WaitingThread, settled: &mut Vec<Settlement>) -> bool {
+    pub fn block(&mut self, mode: LockMode, thread: WaitingThread, settled: &mut Settlements) -> bool {
         let wanted = self.wants(mode);
         if wanted {
             self.line.dismiss_impatient(settled);
@@ -195,14 +210,17 @@ impl Queue {
         }
     }
 
-    /// Lays the turn down until the timekeeper resumes it. `false`: the caller keeps it.
-    pub fn pause(&mut self, mode: LockMode, settled: &mut Vec<Settlement>) -> bool {
-        let wanted = self.wants(mode);
-        if wanted {
-            self.line.dismiss_impatient(settled);
-            self.phase = Phase::Paused;
+    /// Lays the turn down until the timekeeper resumes it. Returns when that shall be, a little later each time;
+    /// `None`: the caller keeps the turn.
+    pub fn pause(&mut self, mode: LockMode, settled: &mut Settlements) -> Option<Duration> {
+        if !self.wants(mode) {
+            return None;
         }
-        wanted
+        self.line.dismiss_impatient(settled);
+        self.phase = Phase::Paused;
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        Some(pause)
     }
 
     /// Takes the turn up again, if it was laid down.
@@ -221,7 +239,7 @@ impl Queue {
         shared: &Arc<SharedFile>,
         request: &Arc<Request>,
         look: Look,
-        settled: &mut Vec<Settlement>,
+        settled: &mut Settlements,
         moved: &mut Vec<Arc<Request>>,
     ) {
         if self.line.front_is(request.ticket).is_none() {
@@ -257,7 +275,7 @@ impl Queue {
     }
 
     /// Locking on behalf of `ticket` failed.
-    pub fn failed(&mut self, ticket: Ticket, error: SystemError, settled: &mut Vec<Settlement>) {
+    pub fn failed(&mut self, ticket: Ticket, error: SystemError, settled: &mut Settlements) {
         if self.line.front_is(ticket).is_some() {
             self.settle_front(Outcome::Failed(error), settled);
         }
@@ -265,7 +283,7 @@ impl Queue {
 
     /// The thread that had the turn has panicked: those in line are told so, and whoever comes next begins anew.
     /// `true`: nobody holds the lock, so it has to be let go.
-    pub fn collapse(&mut self, settled: &mut Vec<Settlement>) -> bool {
+    pub fn collapse(&mut self, settled: &mut Settlements) -> bool {
         settled.extend(
             self.line.take_out(|_| true).into_iter().map(|waiter| (waiter.request, Outcome::Panicked)),
         );
@@ -276,8 +294,7 @@ impl Queue {
     /// Ends the acquisition that `ticket` asked for. `None`: it is not held.
     pub fn release(&mut self, ticket: Ticket) -> Option<Follow> {
         let index = self.holds.iter().position(|hold| hold.ticket == ticket)?;
-        let hold = self.holds.remove(index);
-        hold.handle.forget(ticket);
+        self.holds.remove(index);
         Some(self.follow_release())
     }
 
@@ -306,13 +323,13 @@ impl Queue {
     }
 
     /// Ends all that `owner` holds and waits for. Returns what it held.
-    pub fn end(&mut self, owner: &Arc<Owner>, settled: &mut Vec<Settlement>) -> (Vec<Arc<Request>>, Follow) {
+    pub fn end(&mut self, owner: &Arc<Owner>, settled: &mut Settlements) -> (Vec<Arc<Request>>, Follow) {
         let gone = self.line.take_out(|waiter| Arc::ptr_eq(&waiter.request.owner, owner));
         let left = !gone.is_empty();
         settled.extend(gone.into_iter().map(|waiter| (waiter.request, Outcome::Aborted)));
         let (ended, stay): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.holds).into_iter().partition(|hold| Arc::ptr_eq(&hold.owner, owner));
-        self.holds = stay;
+        self.holds = stay.into();
         for hold in &ended {
             hold.handle.forget(hold.ticket);
         }
@@ -357,8 +374,9 @@ impl Queue {
         matches!(self.phase, Phase::Blocked { .. } | Phase::Paused)
     }
 
-    fn budget_is_spent(&self, now: Instant) -> bool {
-        self.turns_left == 0 || self.turns_end.is_some_and(|end| now >= end)
+    fn budget_is_spent(&self, now: impl Fn() -> Instant) -> bool {
+        let begun = self.turns_left < HANDOFF_TURNS;
+        self.turns_left == 0 || (begun && self.turns_end.is_some_and(|end| now() >= end))
     }
 
     /// Is the first in line one that waits for `mode`?
@@ -367,7 +385,7 @@ impl Queue {
     }
 
     /// Ends the turn: the holders have the lock, in `mode`.
-    fn hold(&mut self, mode: LockMode, settled: &mut Vec<Settlement>) -> Step {
+    fn hold(&mut self, mode: LockMode, settled: &mut Settlements) -> Step {
         self.line.dismiss_impatient(settled);
         self.phase = Phase::Held(mode);
         Step::Held
@@ -378,7 +396,7 @@ impl Queue {
     fn let_in_front(
         &mut self,
         shared: &Arc<SharedFile>,
-        settled: &mut Vec<Settlement>,
+        settled: &mut Settlements,
         moved: &mut Vec<Arc<Request>>,
     ) {
         let request = self.line.remove(0);
@@ -392,7 +410,7 @@ impl Queue {
         }
     }
 
-    fn settle_front(&mut self, outcome: Outcome, settled: &mut Vec<Settlement>) {
+    fn settle_front(&mut self, outcome: Outcome, settled: &mut Settlements) {
         settled.push((self.line.remove(0), outcome));
     }
 

@@ -9,19 +9,13 @@ use super::queue::Queue;
 use super::request::{Owner, Reason, Request, Ticket};
 use super::sync::Mutex;
 use super::sys::{Identity, Interrupts};
-use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Step};
-
-/// The first pause between two tries, where nobody can wait in the kernel.
-pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest.
-pub const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
 
 /// One file, one of these: the table sees to that.
-pub struct SharedFile {
-    file: Box<dyn LockFile>,
+pub struct SharedFile<F: ?Sized = dyn LockFile> {
     identity: Identity,
     queue: Mutex<Queue>,
-    pause: Mutex<Duration>,
+    file: F,
 }
 
 /// Where a turn comes to rest.
@@ -38,8 +32,8 @@ pub enum Rest {
 
 impl SharedFile {
     /// A file that nobody waits for yet.
-    pub fn new(file: Box<dyn LockFile>, identity: Identity) -> Self {
-        Self { file, identity, queue: Mutex::new(Queue::new()), pause: Mutex::new(FIRST_PAUSE) }
+    pub fn new(file: impl LockFile + 'static, identity: Identity) -> Arc<Self> {
+        Arc::new(SharedFile { identity, queue: Mutex::new(Queue::new()), file })
     }
 
     /// Which file it is.
@@ -81,45 +75,55 @@ impl SharedFile {
     ) -> Rest {
         // Delivered only when the turn rests: a holder that knew of its lock earlier could release it while
         // this thread still has the turn, and release() would return before the kernel's lock is free.
-        let mut settled = Vec::new();
+        let mut settled = Settlements::new();
         let collapse = Collapse(self);
+        let mut queue = self.queue.lock();
         let rest = loop {
-            let step = self.queue.lock().next(had, Instant::now(), &mut settled);
+            let step = queue.next(had, Instant::now, &mut settled);
+            // The kernel is asked with the queue unlocked.
             match step {
                 Step::Held => break Rest::Held,
                 Step::Idle => break Rest::Idle,
                 Step::Ask(..) if !may_ask => break Rest::Ask,
-                Step::Ask(mode, ticket) => match self.file.try_lock(mode) {
-                    Ok(true) => {
-                        had = Some(mode);
-                        self.taken();
-                    }
-                    Ok(false) => {
-                        if let Refused::Wait(mode, ticket) =
-                            self.queue.lock().refused(mode, ticket, &mut settled)
-                        {
-                            break Rest::Wait(mode, ticket);
+                Step::Ask(mode, ticket) => {
+                    drop(queue);
+                    let tried = self.file.try_lock(mode);
+                    queue = self.queue.lock();
+                    match tried {
+                        Ok(true) => {
+                            had = Some(mode);
+                            queue.taken(Instant::now());
                         }
+                        Ok(false) => {
+                            if let Refused::Wait(mode, ticket) = queue.refused(mode, ticket, &mut settled) {
+                                break Rest::Wait(mode, ticket);
+                            }
+                        }
+                        Err(error) => queue.failed(ticket, SystemError::locking(&error), &mut settled),
                     }
-                    Err(error) => {
-                        self.queue.lock().failed(ticket, SystemError::locking(&error), &mut settled)
-                    }
-                },
+                }
                 Step::Look(request) => {
+                    drop(queue);
                     let look = self.look(&request.handle);
-                    self.queue.lock().looked(self, &request, look, &mut settled, moved);
+                    queue = self.queue.lock();
+                    queue.looked(self, &request, look, &mut settled, moved);
                 }
                 Step::Downgrade => {
+                    drop(queue);
                     // Not atomic everywhere. Whoever came between has the lock now, and we ask again.
                     had =
                         matches!(self.file.try_lock(LockMode::Shared), Ok(true)).then_some(LockMode::Shared);
+                    queue = self.queue.lock();
                 }
                 Step::Unlock => {
+                    drop(queue);
                     self.file.unlock();
                     had = None;
+                    queue = self.queue.lock();
                 }
             }
         };
+        drop(queue);
         collapse.avert();
         deliver(settled);
         rest
@@ -128,7 +132,7 @@ impl SharedFile {
     /// Waits in the kernel, on the calling thread, which has the turn. Returns what the process has of the lock
     /// then: nothing if the thread was called back.
     pub fn wait(&self, mode: LockMode, ticket: Ticket, interrupts: Interrupts) -> Option<LockMode> {
-        let mut settled = Vec::new();
+        let mut settled = Settlements::new();
         let blocks = self.queue.lock().block(mode, interrupts.this_thread(), &mut settled);
         deliver(settled);
         if !blocks {
@@ -136,12 +140,15 @@ impl SharedFile {
         }
         let collapse = Collapse(self);
         let result = self.file.lock(mode);
-        let mut settled = Vec::new();
+        let mut settled = Settlements::new();
         let had = {
             let mut queue = self.queue.lock();
             queue.unblock();
             match result {
-                Ok(()) => Some(mode),
+                Ok(()) => {
+                    queue.taken(Instant::now());
+                    Some(mode)
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
                 Err(error) => {
                     queue.failed(ticket, SystemError::locking(&error), &mut settled);
@@ -149,9 +156,6 @@ impl SharedFile {
                 }
             }
         };
-        if had.is_some() {
-            self.taken();
-        }
         collapse.avert();
         deliver(settled);
         had
@@ -160,15 +164,10 @@ impl SharedFile {
     /// Lays the turn down. Returns how long to wait before it is resumed, a little more each time; `None`:
     /// there is work to do now.
     pub fn pause(&self, mode: LockMode) -> Option<Duration> {
-        let mut settled = Vec::new();
-        let pauses = self.queue.lock().pause(mode, &mut settled);
+        let mut settled = Settlements::new();
+        let pause = self.queue.lock().pause(mode, &mut settled);
         deliver(settled);
-        pauses.then(|| {
-            let mut pause = self.pause.lock();
-            let now = *pause;
-            *pause = (now * 2).min(LONGEST_PAUSE);
-            now
-        })
+        pause
     }
 
     /// Takes the turn up again. `false`: somebody else has.
@@ -178,6 +177,8 @@ impl SharedFile {
 
     /// Ends the acquisition `hold`. `None`: it is not held any more.
     pub fn release(&self, hold: &Request) -> Option<Follow> {
+        // First, so that the handle's next request may be let in at once.
+        hold.handle.forget(hold.ticket);
         let follow = self.queue.lock().release(hold.ticket)?;
         self.remove_if_asked(hold, follow);
         Some(follow)
@@ -200,7 +201,7 @@ impl SharedFile {
                     interrupt_waiter(&queue);
                 }
                 drop(queue);
-                deliver(vec![settlement]);
+                settlement.0.settle(settlement.1);
                 Cancellation::Out(follow)
             }
         }
@@ -219,7 +220,7 @@ impl SharedFile {
 
     /// Ends all that `owner` has here.
     pub fn end(&self, owner: &Arc<Owner>) -> Follow {
-        let mut settled = Vec::new();
+        let mut settled = Settlements::new();
         let (ended, follow) = {
             let mut queue = self.queue.lock();
             let (ended, follow) = queue.end(owner, &mut settled);
@@ -233,11 +234,6 @@ impl SharedFile {
             self.remove_if_asked(&hold, follow);
         }
         follow
-    }
-
-    fn taken(&self) {
-        *self.pause.lock() = FIRST_PAUSE;
-        self.queue.lock().taken(Instant::now());
     }
 
     fn look(&self, handle: &Handle) -> Look {
@@ -272,7 +268,7 @@ impl Collapse<'_> {
 
 impl Drop for Collapse<'_> {
     fn drop(&mut self) {
-        let mut settled = Vec::new();
+        let mut settled = Settlements::new();
         if self.0.queue.lock().collapse(&mut settled) {
             self.0.file.unlock();
         }
@@ -302,7 +298,7 @@ fn interrupt_waiter(queue: &Queue) -> bool {
     true
 }
 
-fn deliver(settled: Vec<Settlement>) {
+fn deliver(settled: Settlements) {
     for (request, outcome) in settled {
         request.settle(outcome);
     }

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::kernel::{LockMode, SystemError};
 use super::request::{Outcome, Request, Ticket};
 
 /// An outcome that is due. Delivered once the queue's mutex has been unlocked.
 pub type Settlement = (Arc<Request>, Outcome);
+
+/// Outcomes that are due: mostly one.
+pub type Settlements = SmallVec<[Settlement; 1]>;
 
 /// What became of a request that entered.
 pub enum Entered {

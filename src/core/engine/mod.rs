@@ -3,25 +3,27 @@
 //! A request is opened by a worker, put into the line of its file, and from there seen to by whoever has that
 //! file's turn. There is one engine a process, for all its JavaScript environments.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::handle::{Grant, Handle};
 use super::pool::{Need, Pool, STALL};
+use super::queue::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::request::{Owner, Purpose, Reason, Request, Whereabouts, Wish};
-use super::shared_file::{Cancellation, FIRST_PAUSE, LONGEST_PAUSE, SharedFile};
+use super::shared_file::{Cancellation, SharedFile};
 use super::sys::{self, Identity, Interrupts};
 use super::timekeeper::{Key, Timekeeper};
 use super::turn::Follow;
 
 mod opening;
+mod sighting;
 mod timers;
 mod turns;
 
-use opening::{Job, OnTheWay};
+use opening::{Job, OnTheWay, Way};
 use timers::Timer;
 use turns::Seat;
 
@@ -31,11 +33,11 @@ const GIVE_UP: Duration = Duration::from_millis(100);
 static POOL: Pool<Job> = Pool::new(ask_for);
 static TIMEKEEPER: Timekeeper<Timer> = Timekeeper::new(Timer::fire);
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
-    table: Mutex::new(HashMap::new()),
+    table: Mutex::new(BTreeMap::new()),
     numbers: AtomicU64::new(0),
     opening: AtomicUsize::new(0),
     threadless: AtomicBool::new(false),
-    lanes: RandomState::new(),
+    jitter: RandomState::new(),
     // `paced` makes every wait the paced one, as where the kernel's cannot be had; for tests.
     interrupts: match std::env::var_os("LOCKET_WAIT") {
         Some(way) if way == "paced" => None,
@@ -45,14 +47,14 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
 
 struct Engine {
     /// Every file that this process holds or waits for. Locked before any queue.
-    table: Mutex<HashMap<Identity, Arc<SharedFile>>>,
+    table: Mutex<BTreeMap<Identity, Arc<SharedFile>>>,
     /// Tickets, and the keys of timers.
     numbers: AtomicU64,
     /// How many requests are on their way to a line.
     opening: AtomicUsize,
     /// The system had no thread to give for the timekeeper, when it was last asked.
     threadless: AtomicBool,
-    lanes: RandomState,
+    jitter: RandomState,
     interrupts: Option<Interrupts>,
 }
 
@@ -82,9 +84,10 @@ pub fn start(wish: Wish) -> Arc<Request> {
 pub fn start_here(wish: Wish) -> Arc<Request> {
     let request = ENGINE.request(wish);
     // Those that were there first are put in line first.
-    if ENGINE.opening.fetch_add(1, Ordering::SeqCst) == 0 {
-        ENGINE.open(&request, Seat::Caller, OnTheWay::by_itself(&request));
+    if ENGINE.opening.load(Ordering::SeqCst) == 0 {
+        ENGINE.open(&request, Seat::Caller, Way::Long, OnTheWay::by_itself(&request));
     } else {
+        ENGINE.opening.fetch_add(1, Ordering::SeqCst);
         POOL.submit(Job::Open(request.clone()));
     }
     request
@@ -135,7 +138,7 @@ pub fn cancel(request: &Arc<Request>, reason: Reason) {
 /// Releases what `handle` holds, or if it holds nothing the exclusive lock that this process holds on its file
 /// by any other handle. `false`: there is no such lock.
 pub fn release(handle: &Handle) -> bool {
-    if let Some(grant) = handle.received()
+    if let Some(grant) = handle.take_received(|_| true)
         && ENGINE.release(&grant)
     {
         return true;
@@ -145,9 +148,7 @@ pub fn release(handle: &Handle) -> bool {
 
 /// Releases what `handle` itself holds, if `wanted` says so of the request that was granted.
 pub fn release_own(handle: &Handle, wanted: impl FnOnce(&Request) -> bool) {
-    if let Some(grant) = handle.received()
-        && wanted(&grant.request)
-    {
+    if let Some(grant) = handle.take_received(wanted) {
         ENGINE.release(&grant);
     }
 }
@@ -176,7 +177,7 @@ pub fn pump() -> Option<Duration> {
 }
 
 impl Engine {
-    fn table(&self) -> MutexGuard<'_, HashMap<Identity, Arc<SharedFile>>> {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<Identity, Arc<SharedFile>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -186,10 +187,6 @@ impl Engine {
 
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn lane(&self, request: &Request) -> u64 {
-        self.lanes.hash_one(&request.handle.path)
     }
 
     fn after(&self, delay: Duration, timer: Timer) {

@@ -1,6 +1,6 @@
 //! The way of a request into a line: its file is opened, and looked up among those that this process has.
 
-use std::collections::hash_map::Entry;
+use std::collections::btree_map::Entry;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::timers::Timer;
 use super::turns::Seat;
-use super::{ENGINE, Engine, GIVE_UP, POOL, cancel};
+use super::{ENGINE, Engine, GIVE_UP, POOL, cancel, sighting};
 use crate::core::kernel::SystemError;
 use crate::core::pool;
 use crate::core::request::{Outcome, Purpose, Reason, Request};
@@ -21,6 +21,8 @@ use crate::core::turn::Entered;
 pub(super) enum Job {
     /// Find the file of a request and put it in line.
     Open(Arc<Request>),
+    /// The same, where the path does not name any more what it did a moment ago.
+    OpenAnew(Arc<Request>),
     /// Take the turn, which begins with a question to the kernel.
     Ask(Arc<SharedFile>),
 }
@@ -29,10 +31,8 @@ impl pool::Job for Job {
     fn run(self, on_worker: bool) {
         let seat = if on_worker { Seat::Worker } else { Seat::Timekeeper };
         match self {
-            Self::Open(request) => {
-                let on_the_way = OnTheWay::in_lane(&request, ENGINE.lane(&request));
-                ENGINE.open(&request, seat, on_the_way);
-            }
+            Self::Open(request) => ENGINE.open(&request, seat, Way::Short, OnTheWay::in_lane(&request)),
+            Self::OpenAnew(request) => ENGINE.open(&request, seat, Way::Long, OnTheWay::in_lane(&request)),
             Self::Ask(shared) => ENGINE.take_turn(&shared, None, seat),
         }
     }
@@ -40,10 +40,19 @@ impl pool::Job for Job {
     /// Requests by one path keep their order, also when a worker is stuck.
     fn lane(&self) -> Option<u64> {
         match self {
-            Self::Open(request) => Some(ENGINE.lane(request)),
+            Self::Open(request) | Self::OpenAnew(request) => Some(request.handle.lane),
             Self::Ask(_) => None,
         }
     }
+}
+
+/// How a file may be found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By what this thread has seen last, too.
+    Short,
+    /// By opening it alone.
+    Long,
 }
 
 /// A request on its way to a line. Dropped when it is there, or when a panic has ended it.
@@ -55,8 +64,8 @@ pub(super) struct OnTheWay<'a> {
 
 impl<'a> OnTheWay<'a> {
     /// Of a job of the pool.
-    pub fn in_lane(request: &'a Request, lane: u64) -> Self {
-        Self { request, lane: Some(lane) }
+    pub fn in_lane(request: &'a Request) -> Self {
+        Self { request, lane: Some(request.handle.lane) }
     }
 
     /// Of a request that its user's thread sees to itself.
@@ -67,8 +76,8 @@ impl<'a> OnTheWay<'a> {
 
 impl Drop for OnTheWay<'_> {
     fn drop(&mut self) {
-        ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
         if let Some(lane) = self.lane {
+            ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
             POOL.leave_lane(lane);
         }
         if thread::panicking() {
@@ -79,8 +88,12 @@ impl Drop for OnTheWay<'_> {
 
 impl Engine {
     /// Finds the file of `request`, puts it in line there, and sees to it.
-    pub(super) fn open(&self, request: &Arc<Request>, seat: Seat, on_the_way: OnTheWay<'_>) {
-        let Some((shared, entered)) = self.find_line(request) else { return };
+    pub(super) fn open(&self, request: &Arc<Request>, seat: Seat, way: Way, on_the_way: OnTheWay<'_>) {
+        // Cancelled before its turn came: no file is created for it any more.
+        if seat != Seat::Caller && request.is_settled() {
+            return;
+        }
+        let Some((shared, entered)) = self.find_line(request, way) else { return };
         drop(on_the_way);
         match entered {
             Entered::Granted => request.settle(Outcome::Granted),
@@ -102,13 +115,17 @@ impl Engine {
     }
 
     /// Puts `request` in the line of its file. `None`: it has been settled.
-    fn find_line(&self, request: &Arc<Request>) -> Option<(Arc<SharedFile>, Entered)> {
-        while !request.is_settled() {
+    fn find_line(&self, request: &Arc<Request>, way: Way) -> Option<(Arc<SharedFile>, Entered)> {
+        let enter = |shared: Arc<SharedFile>| shared.enter_if_busy(request).map(|entered| (shared, entered));
+        loop {
+            let next_ticket = self.numbers.load(Ordering::SeqCst);
             // A handle holds one acquisition at a time: its next one waits where it holds the last, even if
             // its path names another file by now. That is seen when the turn comes.
-            let held = request.handle.granted_file();
-            let place = match held.and_then(|held| held.enter_if_busy(request).map(|entered| (held, entered)))
-            {
+            let known = request.handle.granted_file().or_else(|| match way {
+                Way::Short => sighting::recall(request, next_ticket),
+                Way::Long => None,
+            });
+            let place = match known.and_then(enter) {
                 Some(place) => place,
                 None => match self.open_file(request) {
                     Ok(file) => self.enter_line_of(file, request),
@@ -118,11 +135,13 @@ impl Engine {
                     }
                 },
             };
-            if !matches!(place.1, Entered::Elsewhere) {
-                return Some(place);
+            match place.1 {
+                Entered::Elsewhere => continue,
+                Entered::Waits if way == Way::Short => sighting::note(request, &place.0, next_ticket),
+                _ => {}
             }
+            return Some(place);
         }
-        None
     }
 
     fn open_file(&self, request: &Request) -> Result<OpenFile, Outcome> {
@@ -146,7 +165,7 @@ impl Engine {
                 (entry.get().clone(), entered)
             }
             Entry::Vacant(entry) => {
-                let shared = Arc::new(SharedFile::new(Box::new(file), identity));
+                let shared = SharedFile::new(file, identity);
                 let entered = shared.enter(request);
                 if matches!(entered, Entered::Turn) {
                     entry.insert(shared.clone());

@@ -36,7 +36,7 @@ impl Engine {
             let rest = shared.work(had, seat != Seat::Releaser, &mut moved);
             if !moved.is_empty() {
                 self.opening.fetch_add(moved.len(), Ordering::SeqCst);
-                POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::Open));
+                POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::OpenAnew));
             }
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
@@ -62,7 +62,7 @@ impl Engine {
     /// Has the kernel asked again in a while, with jitter, lest many processes ask in step.
     fn pause(&self, shared: &Arc<SharedFile>, mode: LockMode) -> bool {
         let Some(pause) = shared.pause(mode) else { return false };
-        let jitter = self.lanes.hash_one(Instant::now()) % 512;
+        let jitter = self.jitter.hash_one(Instant::now()) % 512;
         let delay = pause * u32::try_from(768 + jitter).expect("below 1280") / 1024;
         self.after(delay, Timer::Retry(Arc::downgrade(shared)));
         true

@@ -1,24 +1,27 @@
 //! Lock files: opened so that nothing is followed, truncated or waited for, and locked with flock(2).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use fs4::{FileExt, TryLockError};
+use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::core::kernel::{LockFile, LockMode};
 
 /// Which file it is: two paths with equal identities name one file, as long as it is kept open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
-    device: u64,
+    // The inode first: it differs where the device mostly does not.
     inode: u64,
+    device: u64,
 }
 
 impl Identity {
-    fn of(metadata: &fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+    #[allow(clippy::unnecessary_cast, reason = "a device number has 32 bits and a sign on macOS")]
+    fn of(stat: &Stat) -> Self {
+        Self { inode: stat.st_ino, device: stat.st_dev as u64 }
     }
 }
 
@@ -47,54 +50,52 @@ const OPEN_ROUNDS: u32 = 128;
 pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
     let mut rounds = OPEN_ROUNDS;
     let file = loop {
-        let missing = match open_existing(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        match open_existing(path) {
+            Err(Errno::NOENT) => {}
             opened => break opened?,
-        };
-        let Some(mode) = create else { return Err(missing) };
-        match options().write(true).create_new(true).mode(mode).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        }
+        let Some(mode) = create else { return Err(Errno::NOENT.into()) };
+        let mode = Mode::from_raw_mode(mode as RawMode);
+        match open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode) {
+            Err(Errno::EXIST) => {}
             created => break created?,
         }
         rounds -= 1;
         if rounds == 0 {
-            return Err(missing);
+            return Err(Errno::NOENT.into());
         }
     };
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode).is_dir() {
+        return Err(Errno::ISDIR.into());
     }
-    Ok(OpenFile { identity: Identity::of(&metadata), file })
+    Ok(OpenFile { identity: Identity::of(&stat), file })
 }
 
 /// For reading and writing (NFS locks exclusively only what is open for writing), or for reading alone.
-fn open_existing(path: &Path) -> io::Result<File> {
-    match options().write(true).open(path) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EROFS)) => {
+fn open_existing(path: &Path) -> Result<File, Errno> {
+    match open_with(path, OFlags::RDWR, Mode::empty()) {
+        Err(error @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
             // Where reading is refused too, the first answer tells more: EROFS, say.
-            options().open(path).map_err(|_| error)
+            open_with(path, OFlags::RDONLY, Mode::empty()).map_err(|_| error)
         }
         opened => opened,
     }
 }
 
-/// O_NONBLOCK: a FIFO must not hang us. O_NOCTTY: a terminal must not become ours. std adds O_CLOEXEC.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    options
+/// O_NONBLOCK: a FIFO must not hang us. O_NOCTTY: a terminal must not become ours. O_CLOEXEC: a child inherits no lock.
+fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, Errno> {
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    retry_on_intr(|| rustix::fs::open(path, flags, mode)).map(File::from)
 }
 
 /// Which file `path` names now, if any.
 pub fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(Some(Identity::of(&metadata))),
+    match rustix::fs::stat(path) {
+        Ok(stat) => Ok(Some(Identity::of(&stat))),
         // ENOTDIR, ELOOP: somebody put another thing where a folder of the path was.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -20,7 +20,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 use crate::core::kernel::{LockFile, LockMode};
 
 /// Which file it is: two paths with equal identities name one file, as long as it is kept open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     volume: u32,
     file: u64,
