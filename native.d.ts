@@ -9,37 +9,36 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** The locks' side of a JavaScript environment. Make one, and every lock with it. */
-export declare class Environment {
-  /** `isMainThread`: as `node:worker_threads` has it. */
-  constructor(isMainThread: boolean)
+/** The functions of one environment. `handle` is a number that `createHandle` gave. */
+export interface Locks {
+  /** A handle for one path: absolute; a string, or bytes that are no UTF-8. */
+  createHandle: (path: string | Uint8Array, fileMode: number, removeOnRelease: boolean) => number
+  /** The handle has been garbage collected. It keeps its acquisition: a lock is held until it is released. */
+  forgetHandle: (handle: number) => void
+  /** Does this handle hold the lock? */
+  isHeld: (handle: number) => boolean
+  /** Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. */
+  acquire: (handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>
+  /** The same, blocking the thread. */
+  acquireSync: (handle: number, shared: boolean, timeout: number) => Refusal | undefined
+  /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
+  isLocked: (handle: number, id: number) => Promise<boolean | Refusal>
   /** Gives up the wait that was started with this id, if it is still under way. */
-  cancel(id: number): void
+  cancel: (handle: number, id: number) => void
+  /**
+   * Releases what this handle holds, or else the exclusive lock of this process on the same file. `false`: there is
+   * none.
+   */
+  release: (handle: number) => boolean
+  /** Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it. */
+  dispose: (handle: number, id?: number) => void
 }
 
 /**
- * One handle for one path. It keeps its acquisition when it is garbage collected: a lock is held until it is
- * released.
+ * Prepares the environment that calls, and returns what it may call from now on. `isMainThread`: as
+ * `node:worker_threads` has it.
  */
-export declare class NativeLock {
-  /** `path`: absolute; the bytes on Unix, UTF-8 on Windows. */
-  constructor(environment: Environment, path: Uint8Array, fileMode: number, removeOnRelease: boolean)
-  /** Does this handle hold the lock? */
-  get held(): boolean
-  /** Waits for the lock, at most `timeout` ms. `id` is the caller's, unique in its environment. */
-  acquire(id: number, shared: boolean, timeout: number): Promise<Refusal | undefined>
-  /** The same, blocking the thread. */
-  acquireSync(shared: boolean, timeout: number): Refusal | null
-  /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
-  isLocked(id: number): Promise<boolean | Refusal>
-  /**
-   * Releases what this handle holds, or else the exclusive lock of this process on the same file. `false`:
-   * there is none.
-   */
-  release(): boolean
-  /** Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it. */
-  dispose(id?: number | undefined | null): void
-}
+export declare function open(isMainThread: boolean): Locks
 
 /** Why a lock was not acquired. `lib/errors.js` makes the error of it. */
 export interface Refusal {

@@ -835,5 +835,4 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
-module.exports.Environment = nativeBinding.Environment
-module.exports.NativeLock = nativeBinding.NativeLock
+module.exports.open = nativeBinding.open

@@ -186,6 +186,12 @@ test('a FileLock cannot be made by hand', async (t) => {
   for (const way of ways) await refuses(lock, way, expected, String(way))
 })
 
+test('a handle shows its path and whether it is held', async (t) => {
+  const lock = lockFile(temporaryPath(t))
+  assert.equal(inspect(lock), `FileLock { path: '${lock.path}', held: false }`)
+  await lock.run(() => assert.match(inspect([lock]), /FileLock \{.*held: true/s))
+})
+
 test('a path that is no path is refused', async (t) => {
   const lock = lockFile(temporaryPath(t))
   const folder = path.dirname(lock.path)

@@ -9,7 +9,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
-const { agent, isFree, script, temporaryPath, unavailable, until } = require('./support.js')
+const { agent, fixture, isFree, script, temporaryPath, unavailable, until } = require('./support.js')
 
 const count = (folder) => fs.readdirSync(folder).length
 
@@ -96,6 +96,12 @@ test('10,000 rounds of everything leave no descriptor, no thread and little memo
   const growth = process.memoryUsage.rss() - before.rss
   assert.ok(growth < 40e6, `memory has grown by ${growth} bytes`)
   assert.equal(await isFree(file), true)
+})
+
+test('a handle that is garbage leaves nothing behind', async (t) => {
+  const child = fixture(t, 'many-handles.js', [temporaryPath(t)], { execArgv: ['--expose-gc'] })
+  const growth = Number(await child.line())
+  assert.ok(growth < 8e6, `memory has grown by ${growth} bytes`)
 })
 
 test('everything works where the system has no thread to give', async (t) => {

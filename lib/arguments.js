@@ -71,7 +71,7 @@ function checkTask(task) {
 }
 
 /**
- * The absolute path, for people and as the bytes that the system is given.
+ * The absolute path, for people; with `bytes` where it is not UTF-8, and so only bytes tell the system what is meant.
  *
  * On Unix `a/../b` is left as it is: where `a` is a symbolic link, only the kernel knows what it names.
  */
@@ -80,9 +80,15 @@ function checkPath(path) {
   let name = path instanceof URL ? fileURLToPath(path) : path
   if (typeof name !== 'string') throw wrongType('path', 'of type string or an instance of Buffer or URL', path)
   checkContent(name, '\0', path)
+  if (isResolved(name)) return { path: name }
   if (process.platform === 'win32' || !climbs(name)) name = nodePath.resolve(name)
   else if (!nodePath.isAbsolute(name)) name = `${process.cwd()}/${name}`
-  return { path: name, bytes: Buffer.from(name) }
+  return { path: name }
+}
+
+/** Is the path as absolute and plain as it can be? Mostly it is, and this look is far cheaper than resolving. */
+function isResolved(path) {
+  return path[0] === '/' && process.platform !== 'win32' && !/\/(?:[./]|$)/.test(path)
 }
 
 /** A path that need not be UTF-8. */
@@ -101,6 +107,7 @@ function checkContent(name, nul, path) {
 
 /** Does the path leave, by `..`, a folder that it names? */
 function climbs(path) {
+  if (!path.includes('..')) return false
   const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.')
   const named = segments.findIndex((segment) => segment !== '..')
   return named !== -1 && segments.includes('..', named)

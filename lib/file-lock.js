@@ -1,8 +1,9 @@
 'use strict'
 
+const { inspect } = require('node:util')
 const { isMainThread } = require('node:worker_threads')
 
-const { Environment, NativeLock } = require('../native.js')
+const { open } = require('../native.js')
 const { checkOptions, checkPath, checkTask, DEFAULT_FILE_MODE } = require('./arguments.js')
 const { LockError, refusalError } = require('./errors.js')
 
@@ -16,19 +17,24 @@ const TRY_ACQUIRE_SYNC_OPTIONS = ['mode']
 const DISPOSE = Symbol.dispose ?? Symbol('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol('Symbol.asyncDispose')
 
-const environment = new Environment(isMainThread)
+/** The native part, as this thread may call it. */
+const native = open(isMainThread)
+
+/** The native half of a handle goes when its JavaScript half has gone. */
+const registry = new FinalizationRegistry(native.forgetHandle)
 
 /** Only lockFile() knows it, so only lockFile() can make a FileLock. */
 const CONSTRUCT = Symbol('lockFile')
 
-/** The last number given to a wait of this environment. */
-let lastId = 0
-
 // The types, and what the methods promise, are in index.d.ts: that is where people read them.
 
 class FileLock {
-  #native
+  /** The number by which the native part knows this handle. */
+  #handle
+  /** What a wait is like that no options are given for. */
   #defaults
+  /** The number of the last wait. */
+  #lastId = 0
 
   constructor(key, path, options) {
     if (key !== CONSTRUCT) {
@@ -37,49 +43,53 @@ class FileLock {
     const {
       timeout = Infinity,
       mode = 'exclusive',
-      fileMode,
-      removeOnRelease,
+      fileMode = DEFAULT_FILE_MODE,
+      removeOnRelease = false,
     } = checkOptions(options, LOCK_FILE_OPTIONS)
     const checked = checkPath(path)
-    this.#defaults = { timeout, mode }
-    this.#native = new NativeLock(environment, checked.bytes, fileMode ?? DEFAULT_FILE_MODE, removeOnRelease ?? false)
-    Object.defineProperty(this, 'path', { value: checked.path, enumerable: true })
+    this.#defaults = { path: checked.path, timeout, shared: mode === 'shared', signal: undefined }
+    this.#handle = native.createHandle(checked.bytes ?? checked.path, fileMode, removeOnRelease)
+    registry.register(this, this.#handle)
+  }
+
+  get path() {
+    return this.#defaults.path
   }
 
   get held() {
-    return this.#native.held
+    return native.isHeld(this.#handle)
   }
 
   async acquire(options) {
     const wait = this.#wait(options, ACQUIRE_OPTIONS)
-    const refusal = await this.#start(++lastId, wait)
+    const refusal = await this.#start(this.#newId(), wait)
     if (refusal !== undefined) throw refusalError(refusal, wait)
     return this
   }
 
   acquireSync(options) {
     const wait = this.#wait(options, ACQUIRE_SYNC_OPTIONS)
-    const refusal = this.#native.acquireSync(wait.shared, wait.timeout)
+    const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
     if (refusal) throw refusalError(refusal, wait)
     return this
   }
 
   async tryAcquire(options) {
     const wait = this.#wait(options, TRY_ACQUIRE_OPTIONS, 0)
-    const refusal = await this.#start(++lastId, wait)
+    const refusal = await this.#start(this.#newId(), wait)
     if (refusal !== undefined && refusal.reason !== 'timeout') throw refusalError(refusal, wait)
     return refusal === undefined
   }
 
   tryAcquireSync(options) {
     const wait = this.#wait(options, TRY_ACQUIRE_SYNC_OPTIONS, 0)
-    const refusal = this.#native.acquireSync(wait.shared, wait.timeout)
+    const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
     if (refusal && refusal.reason !== 'timeout') throw refusalError(refusal, wait)
     return !refusal
   }
 
   release() {
-    if (!this.#native.release()) {
+    if (!native.release(this.#handle)) {
       throw new LockError('ERR_LOCK_NOT_HELD', `cannot release unlocked lock ${this.path}`, this.path)
     }
   }
@@ -87,49 +97,61 @@ class FileLock {
   async run(task, options) {
     checkTask(task)
     const wait = this.#wait(options, ACQUIRE_OPTIONS)
-    const id = ++lastId
+    const id = this.#newId()
     const refusal = await this.#start(id, wait)
     if (refusal !== undefined) throw refusalError(refusal, wait)
     try {
       return await task(this)
     } finally {
       // Of this acquisition alone: the task may have released it, and the handle may have been acquired again.
-      this.#native.dispose(id)
+      native.dispose(this.#handle, id)
     }
   }
 
   async isLocked() {
-    const answer = await this.#native.isLocked(++lastId)
+    const answer = await native.isLocked(this.#handle, this.#newId())
     if (typeof answer !== 'boolean') throw refusalError(answer, this)
     return answer
   }
 
   [DISPOSE]() {
-    this.#native.dispose()
+    native.dispose(this.#handle)
   }
 
   async [ASYNC_DISPOSE]() {
-    this.#native.dispose()
+    native.dispose(this.#handle)
+  }
+
+  [inspect.custom](_depth, options) {
+    return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
+  }
+
+  /** A number that no pending wait of this handle has. */
+  #newId() {
+    this.#lastId = (this.#lastId + 1) >>> 0
+    return this.#lastId
   }
 
   /** The options of one wait, over the handle's own. */
   #wait(options, known, timeout = this.#defaults.timeout) {
-    const { mode = this.#defaults.mode, ...own } = checkOptions(options, known)
-    return { path: this.path, timeout, shared: mode === 'shared', ...own }
+    if (options === undefined && timeout === this.#defaults.timeout) return this.#defaults
+    const { mode, ...own } = checkOptions(options, known)
+    const shared = mode === undefined ? this.#defaults.shared : mode === 'shared'
+    return { ...this.#defaults, timeout, shared, ...own }
   }
 
   /** Starts a wait. Resolves to undefined when the lock is held, or to why it is not. */
   #start(id, wait) {
-    const { shared, timeout, signal } = wait
-    return signal === undefined ? this.#native.acquire(id, shared, timeout) : this.#startAbortable(id, wait)
+    if (wait.signal !== undefined) return this.#startAbortable(id, wait)
+    return native.acquire(this.#handle, id, wait.shared, wait.timeout)
   }
 
   async #startAbortable(id, { shared, timeout, signal }) {
     if (signal.aborted) return { reason: 'aborted' }
-    const abort = () => environment.cancel(id)
+    const abort = () => native.cancel(this.#handle, id)
     signal.addEventListener('abort', abort, { once: true })
     try {
-      return await this.#native.acquire(id, shared, timeout)
+      return await native.acquire(this.#handle, id, shared, timeout)
     } finally {
       signal.removeEventListener('abort', abort)
     }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use napi::sys;
 
+use super::answer::Answer;
+use super::handles::Handles;
 use super::mailbox::Mailbox;
 use super::outcome::{to_answer, to_refusal};
 use crate::core::engine;
@@ -23,6 +25,9 @@ use crate::core::request::{Outcome, Owner, Purpose, Reason, Request};
 pub struct State {
     pub owner: Arc<Owner>,
     pub mailbox: Arc<Mailbox>,
+    pub handles: RefCell<Handles>,
+    /// Where its synchronous waits hear their outcome: one at a time, since each blocks the thread.
+    pub answer: Arc<Answer>,
     /// A worker thread may be told to end while it waits synchronously; the main thread may not.
     pub is_worker: bool,
     pending: RefCell<HashMap<u64, Pending>>,
@@ -35,38 +40,14 @@ struct Pending {
     request: Arc<Request>,
 }
 
-/// The locks' side of a JavaScript environment. Make one, and every lock with it.
-#[napi]
-pub struct Environment {
-    state: Rc<State>,
-}
-
-#[napi]
-impl Environment {
-    /// `isMainThread`: as `node:worker_threads` has it.
-    #[napi(constructor)]
-    pub fn new(env: Env, is_main_thread: bool) -> Result<Self> {
-        Ok(Self { state: State::open(env.raw(), !is_main_thread)? })
-    }
-
-    /// Gives up the wait that was started with this id, if it is still under way.
-    #[napi]
-    pub fn cancel(&self, env: Env, id: f64) {
-        self.state.cancel(env.raw(), id as u64);
-    }
-}
-
-impl Environment {
-    pub fn state(&self) -> Rc<State> {
-        self.state.clone()
-    }
-}
-
 impl State {
-    fn open(env: sys::napi_env, is_worker: bool) -> Result<Rc<Self>> {
+    /// The state of the environment that is calling us. It lives until Node has done with all its JavaScript.
+    pub fn open(env: sys::napi_env, is_worker: bool) -> Result<Rc<Self>> {
         let state = Rc::new(Self {
             owner: Arc::new(Owner::on_this_thread()),
             mailbox: Arc::new(Mailbox::new()),
+            handles: RefCell::default(),
+            answer: Arc::new(Answer::on_this_thread()),
             is_worker,
             pending: RefCell::new(HashMap::new()),
             bell: Cell::new(ptr::null_mut()),
@@ -101,25 +82,25 @@ impl State {
         Ok(state)
     }
 
-    /// A promise of the outcome of the request that `start` starts, known by `id`.
+    /// A promise of the outcome of the request that `start` starts. The outcome comes by `token`.
     pub fn promise(
         &self,
         env: sys::napi_env,
-        id: f64,
-        start: impl FnOnce(u64) -> Arc<Request>,
+        token: u64,
+        start: impl FnOnce() -> Arc<Request>,
     ) -> Result<sys::napi_value> {
-        let id = id as u64;
         let mut deferred = ptr::null_mut();
         let mut promise = ptr::null_mut();
         // SAFETY: `env` is the environment that is calling us.
         check_status!(unsafe { sys::napi_create_promise(env, &mut deferred, &mut promise) })?;
-        let request = start(id);
-        if self.pending.borrow_mut().insert(id, Pending { deferred, request }).is_none()
-            && self.pending.borrow().len() == 1
-        {
+        let request = start();
+        let mut pending = self.pending.borrow_mut();
+        pending.insert(token, Pending { deferred, request });
+        if pending.len() == 1 {
             // SAFETY: called on the environment's thread; the function lives as long as the environment.
             unsafe { sys::napi_ref_threadsafe_function(env, self.bell.get()) };
         }
+        drop(pending);
         self.pump(env);
         Ok(promise)
     }
@@ -171,8 +152,9 @@ impl State {
         }
     }
 
-    fn cancel(&self, env: sys::napi_env, id: u64) {
-        let request = self.pending.borrow().get(&id).map(|pending| pending.request.clone());
+    /// Gives up the wait that `token` names, if it is still under way.
+    pub fn cancel(&self, env: sys::napi_env, token: u64) {
+        let request = self.pending.borrow().get(&token).map(|pending| pending.request.clone());
         if let Some(request) = request {
             engine::cancel(&request, Reason::Aborted);
             self.settle_due(env);
@@ -181,8 +163,8 @@ impl State {
 
     /// Settles the promises of all outcomes that have come. Every call that may bring some about ends with it.
     pub fn settle_due(&self, env: sys::napi_env) {
-        for (id, outcome) in self.mailbox.empty() {
-            let Some(pending) = self.pending.borrow_mut().remove(&id) else { continue };
+        for (token, outcome) in self.mailbox.empty() {
+            let Some(pending) = self.pending.borrow_mut().remove(&token) else { continue };
             engine::conclude(&pending.request, matches!(outcome, Outcome::Granted));
             // SAFETY: `env` is this thread's environment, and a deferred is settled once: it was just removed.
             // Where JavaScript cannot run any more this fails, and nobody is left to hear of it.

@@ -4,6 +4,7 @@
 
 use std::mem;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 
 use napi::sys;
@@ -14,6 +15,8 @@ use crate::core::sync::Mutex;
 /// What has come for an environment, and the bell to ring when something has.
 pub struct Mailbox {
     thread: ThreadId,
+    /// Has something come? A look before the lock: mostly nothing has.
+    filled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -34,6 +37,7 @@ impl Mailbox {
     pub fn new() -> Self {
         Self {
             thread: thread::current().id(),
+            filled: AtomicBool::new(false),
             state: Mutex::new(State { letters: Vec::new(), rung: false, bell: None }),
         }
     }
@@ -48,7 +52,11 @@ impl Mailbox {
 
     /// All that has come.
     pub fn empty(&self) -> Vec<(u64, Outcome)> {
+        if !self.filled.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let mut state = self.state.lock();
+        self.filled.store(false, Ordering::Relaxed);
         state.rung = false;
         mem::take(&mut state.letters)
     }
@@ -67,6 +75,7 @@ impl Reply for Mailbox {
         let Some(bell) = &state.bell else { return };
         let bell = bell.0;
         state.letters.push((token, outcome));
+        self.filled.store(true, Ordering::Release);
         // What the environment's own thread brings about, it looks for before it goes back to JavaScript.
         if !state.rung && thread::current().id() != self.thread {
             state.rung = true;

@@ -2,7 +2,10 @@
 //!
 //! The only code that knows napi. What it is called with has been checked by `lib/`.
 
+mod answer;
+mod call;
 mod environment;
+mod functions;
+mod handles;
 mod mailbox;
-mod native_lock;
 mod outcome;

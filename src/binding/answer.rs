@@ -1,0 +1,50 @@
+//! Where a synchronous wait hears its outcome.
+
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::core::request::{Outcome, Reply};
+use crate::core::sync::Mutex;
+
+/// Room for one outcome, for the thread that waits for it. That thread is parked, not kept waiting on a condition
+/// variable: that would cost a system call to notify even where, as mostly, nobody waits yet.
+pub struct Answer {
+    outcome: Mutex<Option<Outcome>>,
+    thread: Thread,
+}
+
+impl Answer {
+    /// An answer for the calling thread.
+    pub fn on_this_thread() -> Self {
+        Self { outcome: Mutex::new(None), thread: thread::current() }
+    }
+
+    /// The outcome, if it is there.
+    pub fn take(&self) -> Option<Outcome> {
+        self.outcome.lock().take()
+    }
+
+    /// Waits for the outcome, until then at the longest.
+    pub fn wait_until(&self, until: Option<Instant>) -> Option<Outcome> {
+        loop {
+            let outcome = self.take();
+            if outcome.is_some() {
+                return outcome;
+            }
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+    }
+}
+
+impl Reply for Answer {
+    fn deliver(&self, _: u64, outcome: Outcome) {
+        *self.outcome.lock() = Some(outcome);
+        if thread::current().id() != self.thread.id() {
+            self.thread.unpark();
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What JavaScript calls.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use napi::bindgen_prelude::*;
+use napi::sys;
+
+use super::call::{Call, callback, function};
+use super::environment::State;
+use super::handles::to_path;
+use super::outcome::to_refusal;
+use crate::core::engine;
+use crate::core::handle::Handle;
+use crate::core::kernel::LockMode;
+use crate::core::request::{Outcome, Purpose, Reason, Reply, Request, Wish};
+
+/// How often a worker thread that waits synchronously looks whether it has been told to end.
+const TERMINATION_CHECK: Duration = Duration::from_millis(50);
+
+/// The functions of one environment. `handle` is a number that `createHandle` gave.
+#[napi(object, object_from_js = false)]
+pub struct Locks {
+    /// A handle for one path: absolute; a string, or bytes that are no UTF-8.
+    #[napi(ts_type = "(path: string | Uint8Array, fileMode: number, removeOnRelease: boolean) => number")]
+    pub create_handle: Unknown<'static>,
+    /// The handle has been garbage collected. It keeps its acquisition: a lock is held until it is released.
+    #[napi(ts_type = "(handle: number) => void")]
+    pub forget_handle: Unknown<'static>,
+    /// Does this handle hold the lock?
+    #[napi(ts_type = "(handle: number) => boolean")]
+    pub is_held: Unknown<'static>,
+    /// Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle.
+    #[napi(
+        ts_type = "(handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>"
+    )]
+    pub acquire: Unknown<'static>,
+    /// The same, blocking the thread.
+    #[napi(ts_type = "(handle: number, shared: boolean, timeout: number) => Refusal | undefined")]
+    pub acquire_sync: Unknown<'static>,
+    /// Does anybody, in any process, hold the lock now? `id` as for `acquire`.
+    #[napi(ts_type = "(handle: number, id: number) => Promise<boolean | Refusal>")]
+    pub is_locked: Unknown<'static>,
+    /// Gives up the wait that was started with this id, if it is still under way.
+    #[napi(ts_type = "(handle: number, id: number) => void")]
+    pub cancel: Unknown<'static>,
+    /// Releases what this handle holds, or else the exclusive lock of this process on the same file. `false`: there is
+    /// none.
+    #[napi(ts_type = "(handle: number) => boolean")]
+    pub release: Unknown<'static>,
+    /// Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it.
+    #[napi(ts_type = "(handle: number, id?: number) => void")]
+    pub dispose: Unknown<'static>,
+}
+
+/// Prepares the environment that calls, and returns what it may call from now on. `isMainThread`: as
+/// `node:worker_threads` has it.
+#[napi(catch_unwind)]
+pub fn open(env: Env, is_main_thread: bool) -> Result<Locks> {
+    let env = env.raw();
+    let state = &*State::open(env, !is_main_thread)?;
+    Ok(Locks {
+        create_handle: function(env, c"createHandle", callback!(create_handle), state)?,
+        forget_handle: function(env, c"forgetHandle", callback!(forget_handle), state)?,
+        is_held: function(env, c"isHeld", callback!(is_held), state)?,
+        acquire: function(env, c"acquire", callback!(acquire), state)?,
+        acquire_sync: function(env, c"acquireSync", callback!(acquire_sync), state)?,
+        is_locked: function(env, c"isLocked", callback!(is_locked), state)?,
+        cancel: function(env, c"cancel", callback!(cancel), state)?,
+        release: function(env, c"release", callback!(release), state)?,
+        dispose: function(env, c"dispose", callback!(dispose), state)?,
+    })
+}
+
+fn create_handle(call: &Call<'_>) -> Result<sys::napi_value> {
+    let handle = Handle::new(to_path(call.argument(0)?)?, call.argument(1)?, call.argument(2)?);
+    call.returns(call.state.handles.borrow_mut().add(handle))
+}
+
+fn forget_handle(call: &Call<'_>) -> Result<sys::napi_value> {
+    call.state.handles.borrow_mut().forget(call.argument(0)?);
+    call.returns(())
+}
+
+fn is_held(call: &Call<'_>) -> Result<sys::napi_value> {
+    let held = call.state.handles.borrow().get(call.argument(0)?)?.held();
+    call.returns(held)
+}
+
+fn acquire(call: &Call<'_>) -> Result<sys::napi_value> {
+    let wish = wish(call, call.argument(2)?, call.argument(3)?, call.state.mailbox.clone())?;
+    promise(call, Wish { token: token(call, 1)?, ..wish })
+}
+
+fn acquire_sync(call: &Call<'_>) -> Result<sys::napi_value> {
+    let wish = wish(call, call.argument(1)?, call.argument(2)?, call.state.answer.clone())?;
+    let request = engine::start_here(Wish { blocks_owner: true, ..wish });
+    let outcome = wait(call, &request);
+    engine::conclude(&request, matches!(outcome, Outcome::Granted));
+    call.state.settle_due(call.env);
+    match to_refusal(outcome) {
+        Some(refusal) => call.returns(refusal),
+        None => call.returns(()),
+    }
+}
+
+fn is_locked(call: &Call<'_>) -> Result<sys::napi_value> {
+    let wish = wish(call, false, f64::INFINITY, call.state.mailbox.clone())?;
+    promise(call, Wish { purpose: Purpose::Probe, token: token(call, 1)?, ..wish })
+}
+
+fn cancel(call: &Call<'_>) -> Result<sys::napi_value> {
+    call.state.cancel(call.env, token(call, 1)?);
+    call.returns(())
+}
+
+fn release(call: &Call<'_>) -> Result<sys::napi_value> {
+    let released = engine::release(call.state.handles.borrow().get(call.argument(0)?)?);
+    call.state.settle_due(call.env);
+    call.returns(released)
+}
+
+fn dispose(call: &Call<'_>) -> Result<sys::napi_value> {
+    let id: Option<u32> = call.argument(1)?;
+    let wanted = id.map(|_| token(call, 1)).transpose()?;
+    engine::release_own(call.state.handles.borrow().get(call.argument(0)?)?, |request| {
+        wanted.is_none_or(|wanted| request.token == wanted)
+    });
+    call.state.settle_due(call.env);
+    call.returns(())
+}
+
+/// What a wait is known by in its environment: its handle, the first argument, and its id, the one at `index`.
+fn token(call: &Call<'_>, index: usize) -> Result<u64> {
+    let (handle, id): (u32, u32) = (call.argument(0)?, call.argument(index)?);
+    Ok(u64::from(handle) << 32 | u64::from(id))
+}
+
+/// What the handle that is the first argument wishes for, as those who wait for it mostly do.
+fn wish(call: &Call<'_>, shared: bool, timeout: f64, reply: Arc<dyn Reply>) -> Result<Wish> {
+    Ok(Wish {
+        handle: call.state.handles.borrow().get(call.argument(0)?)?.clone(),
+        mode: if shared { LockMode::Shared } else { LockMode::Exclusive },
+        purpose: if timeout == 0.0 { Purpose::TryAcquire } else { Purpose::Acquire },
+        deadline: if timeout == 0.0 { None } else { deadline_in(timeout) },
+        blocks_owner: false,
+        owner: call.state.owner.clone(),
+        reply,
+        token: 0,
+    })
+}
+
+fn promise(call: &Call<'_>, wish: Wish) -> Result<sys::napi_value> {
+    call.state.promise(call.env, wish.token, || engine::start(wish))
+}
+
+/// Waits until the outcome is there. At the deadline the wait is cancelled, which brings it about.
+fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
+    let state = call.state;
+    let mut deadline = request.deadline;
+    loop {
+        if let Some(outcome) = state.answer.take() {
+            return outcome;
+        }
+        let check = state.is_worker.then(|| Instant::now() + TERMINATION_CHECK);
+        let pump = engine::pump().map(|pause| Instant::now() + pause);
+        let until = [deadline, check, pump].into_iter().flatten().min();
+        if let Some(outcome) = state.answer.wait_until(until) {
+            return outcome;
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            engine::expire(request);
+            deadline = None;
+        } else if state.is_worker && !state.can_run_javascript(call.env) {
+            engine::cancel(request, Reason::Aborted);
+        }
+    }
+}
+
+/// When a wait of `timeout` ms ends: never, if that is further away than the clock goes.
+fn deadline_in(timeout: f64) -> Option<Instant> {
+    Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|wait| Instant::now().checked_add(wait))
+}
