@@ -111,7 +111,7 @@ impl Process {
     fn new() -> Self {
         let kernel = Arc::new(Kernel::default());
         let identity = sys::identity_at(Path::new("/")).unwrap().unwrap();
-        let file = Arc::new(SharedFile::new(Box::new(ModelFile(kernel.clone())), identity));
+        let file = SharedFile::new(ModelFile(kernel.clone()), identity);
         Self { kernel, file, tickets: Arc::default() }
     }
 

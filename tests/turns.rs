@@ -89,7 +89,7 @@ impl Stage {
     fn new() -> Self {
         let books = Arc::new(Books::default());
         let identity = sys::identity_at(Path::new("/")).unwrap().unwrap();
-        let file = Arc::new(SharedFile::new(Box::new(BookFile(books.clone())), identity));
+        let file = SharedFile::new(BookFile(books.clone()), identity);
         Self { books, file, owner: Arc::new(Owner::on_this_thread()), tickets: 0 }
     }
 
