@@ -43,6 +43,10 @@ impl Answer {
 impl Reply for Answer {
     fn deliver(&self, _: u64, outcome: Outcome) {
         *self.outcome.lock() = Some(outcome);
+        self.announce();
+    }
+
+    fn announce(&self) {
         if thread::current().id() != self.thread.id() {
             self.thread.unpark();
         }

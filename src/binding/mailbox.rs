@@ -27,6 +27,7 @@ struct State {
     bell: Option<Bell>,
 }
 
+#[derive(Clone, Copy)]
 struct Bell(sys::napi_threadsafe_function);
 
 // SAFETY: a threadsafe function may be called on any thread.
@@ -72,12 +73,26 @@ impl Mailbox {
 impl Reply for Mailbox {
     fn deliver(&self, token: u64, outcome: Outcome) {
         let mut state = self.state.lock();
-        let Some(bell) = &state.bell else { return };
-        let bell = bell.0;
-        state.letters.push((token, outcome));
+        if state.bell.is_some() {
+            state.letters.push((token, outcome));
+            self.ring(&mut state);
+        }
+    }
+
+    fn announce(&self) {
+        self.ring(&mut self.state.lock());
+    }
+}
+
+impl Mailbox {
+    /// Has the environment look here.
+    fn ring(&self, state: &mut State) {
         self.filled.store(true, Ordering::Release);
         // What the environment's own thread brings about, it looks for before it goes back to JavaScript.
-        if !state.rung && thread::current().id() != self.thread {
+        if let Some(Bell(bell)) = state.bell
+            && !state.rung
+            && thread::current().id() != self.thread
+        {
             state.rung = true;
             // SAFETY: valid, since `close` has not been called, and cannot be while the state is locked.
             // Non-blocking; it takes no lock that is held while Node calls back.

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::kernel::{LockMode, SystemError};
 use super::line::Line;
-use super::request::{Outcome, Owner, Purpose, Reason, Request, Ticket};
+use super::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Ticket};
 use super::shared_file::SharedFile;
 use super::sys::WaitingThread;
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Settlements, Step};
@@ -200,6 +200,11 @@ impl Queue {
     /// The thread is back from the kernel.
     pub fn unblock(&mut self) {
         self.phase = Phase::Working;
+    }
+
+    /// Who will hear first if the lock is given now.
+    pub fn next_reply(&self) -> Option<Arc<dyn Reply>> {
+        self.line.front().map(|front| front.request.reply.clone())
     }
 
     /// The thread that is blocked and wanted back.

@@ -64,6 +64,9 @@ impl From<Reason> for Outcome {
 pub trait Reply: Send + Sync {
     /// `token` is the one given with the request.
     fn deliver(&self, token: u64, outcome: Outcome);
+
+    /// An outcome is likely to be delivered in a moment: who has to be woken for it may be woken now.
+    fn announce(&self) {}
 }
 
 /// One user of the core: a JavaScript environment, which lives on one thread.

@@ -133,13 +133,18 @@ impl SharedFile {
     /// then: nothing if the thread was called back.
     pub fn wait(&self, mode: LockMode, ticket: Ticket, interrupts: Interrupts) -> Option<LockMode> {
         let mut settled = Settlements::new();
-        let blocks = self.queue.lock().block(mode, interrupts.this_thread(), &mut settled);
+        let next = {
+            let mut queue = self.queue.lock();
+            queue.block(mode, interrupts.this_thread(), &mut settled).then(|| queue.next_reply())
+        };
         deliver(settled);
-        if !blocks {
-            return None;
-        }
+        let next = next?;
         let collapse = Collapse(self);
         let result = self.file.lock(mode);
+        if let (Ok(()), Some(next)) = (&result, next) {
+            // Whoever is to hear of it takes a while to wake up: meanwhile there is the look at the path.
+            next.announce();
+        }
         let mut settled = Settlements::new();
         let had = {
             let mut queue = self.queue.lock();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::handle::{Grant, Handle};
@@ -34,6 +34,7 @@ static POOL: Pool<Job> = Pool::new(ask_for);
 static TIMEKEEPER: Timekeeper<Timer> = Timekeeper::new(Timer::fire);
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
     table: Mutex::new(BTreeMap::new()),
+    paused: Mutex::new(BTreeMap::new()),
     numbers: AtomicU64::new(0),
     opening: AtomicUsize::new(0),
     threadless: AtomicBool::new(false),
@@ -48,6 +49,8 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
 struct Engine {
     /// Every file that this process holds or waits for. Locked before any queue.
     table: Mutex<BTreeMap<Identity, Arc<SharedFile>>>,
+    /// Those of them whose turn was laid down since nobody more could block in the kernel. Locked last.
+    paused: Mutex<BTreeMap<Identity, Weak<SharedFile>>>,
     /// Tickets, and the keys of timers.
     numbers: AtomicU64,
     /// How many requests are on their way to a line.
@@ -179,6 +182,10 @@ pub fn pump() -> Option<Duration> {
 impl Engine {
     fn table(&self) -> MutexGuard<'_, BTreeMap<Identity, Arc<SharedFile>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paused(&self) -> MutexGuard<'_, BTreeMap<Identity, Weak<SharedFile>>> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn request(&self, wish: Wish) -> Arc<Request> {

@@ -50,7 +50,10 @@ impl Engine {
                         None => None,
                     };
                     match waited {
-                        Some(had) => had,
+                        Some(had) => {
+                            self.resume_another();
+                            had
+                        }
                         None if self.pause(shared, mode) => return,
                         None => None,
                     }
@@ -65,7 +68,25 @@ impl Engine {
         let jitter = self.jitter.hash_one(Instant::now()) % 512;
         let delay = pause * u32::try_from(768 + jitter).expect("below 1280") / 1024;
         self.after(delay, Timer::Retry(Arc::downgrade(shared)));
+        if self.interrupts.is_some() {
+            self.paused().insert(shared.identity(), Arc::downgrade(shared));
+        }
         true
+    }
+
+    /// A worker that was blocked is free again: another file, whose turn was laid down because too many were, need not
+    /// wait for its time.
+    fn resume_another(&self) {
+        while let Some((_, shared)) = {
+            let mut paused = self.paused();
+            paused.pop_first()
+        } {
+            if let Some(shared) = shared.upgrade()
+                && shared.resume()
+            {
+                return POOL.submit(Job::Ask(shared));
+            }
+        }
     }
 
     /// Lets go of a file that nobody holds or waits for, unless somebody has come meanwhile.
@@ -75,6 +96,7 @@ impl Engine {
             let identity = shared.identity();
             if table.get(&identity).is_some_and(|entry| Arc::ptr_eq(entry, shared)) {
                 table.remove(&identity);
+                self.paused().remove(&identity);
             }
         }
     }
