@@ -34,11 +34,8 @@ export interface Locks {
   dispose: (handle: number, id?: number) => void
 }
 
-/**
- * Prepares the environment that calls, and returns what it may call from now on. `isMainThread`: as
- * `node:worker_threads` has it.
- */
-export declare function open(isMainThread: boolean): Locks
+/** Prepares the environment that calls, and returns what it may call from now on. */
+export declare function open(): Locks
 
 /** Why a lock was not acquired. `lib/errors.js` makes the error of it. */
 export interface Refusal {

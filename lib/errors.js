@@ -1,6 +1,5 @@
 'use strict'
 
-const os = require('node:os')
 const util = require('node:util')
 
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
@@ -41,6 +40,8 @@ const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
 function describe(errno) {
   const known = util.getSystemErrorMap().get(errno)
   if (known) return known
+  // Not at the top: it takes a third of a millisecond, and is hardly ever needed.
+  const os = require('node:os')
   const name = Object.keys(os.constants.errno).find((key) => os.constants.errno[key] === -errno) ?? 'UNKNOWN'
   return [name, UNKNOWN_TO_NODE[name] ?? `system error ${errno}`]
 }

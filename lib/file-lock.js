@@ -1,9 +1,8 @@
 'use strict'
 
 const { inspect } = require('node:util')
-const { isMainThread } = require('node:worker_threads')
 
-const { open } = require('../native.js')
+const { open } = require('./native.js')
 const { checkOptions, checkPath, checkTask, DEFAULT_FILE_MODE } = require('./arguments.js')
 const { LockError, refusalError } = require('./errors.js')
 
@@ -18,7 +17,7 @@ const DISPOSE = Symbol.dispose ?? Symbol('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol('Symbol.asyncDispose')
 
 /** The native part, as this thread may call it. */
-const native = open(isMainThread)
+const native = open()
 
 /** The native half of a handle goes when its JavaScript half has gone. */
 const registry = new FinalizationRegistry(native.forgetHandle)

@@ -20,6 +20,7 @@ use super::mailbox::Mailbox;
 use super::outcome::{to_answer, to_refusal};
 use crate::core::engine;
 use crate::core::request::{Outcome, Owner, Purpose, Reason, Request};
+use crate::core::sys::is_first_thread;
 
 /// The state of an environment. Lives on its thread.
 pub struct State {
@@ -28,8 +29,9 @@ pub struct State {
     pub handles: RefCell<Handles>,
     /// Where its synchronous waits hear their outcome: one at a time, since each blocks the thread.
     pub answer: Arc<Answer>,
-    /// A worker thread may be told to end while it waits synchronously; the main thread may not.
-    pub is_worker: bool,
+    /// May it be told to end while it waits synchronously? Worker threads may, the main thread may not. (To ask
+    /// `node:worker_threads` which it is takes longer than to load all the rest of this package.)
+    pub may_be_terminated: bool,
     pending: RefCell<HashMap<u64, Pending>>,
     bell: Cell<sys::napi_threadsafe_function>,
     pumping: Cell<bool>,
@@ -42,13 +44,13 @@ struct Pending {
 
 impl State {
     /// The state of the environment that is calling us. It lives until Node has done with all its JavaScript.
-    pub fn open(env: sys::napi_env, is_worker: bool) -> Result<Rc<Self>> {
+    pub fn open(env: sys::napi_env) -> Result<Rc<Self>> {
         let state = Rc::new(Self {
             owner: Arc::new(Owner::on_this_thread()),
             mailbox: Arc::new(Mailbox::new()),
             handles: RefCell::default(),
             answer: Arc::new(Answer::on_this_thread()),
-            is_worker,
+            may_be_terminated: !is_first_thread(),
             pending: RefCell::new(HashMap::new()),
             bell: Cell::new(ptr::null_mut()),
             pumping: Cell::new(false),

@@ -15,7 +15,7 @@ use crate::core::handle::Handle;
 use crate::core::kernel::LockMode;
 use crate::core::request::{Outcome, Purpose, Reason, Reply, Request, Wish};
 
-/// How often a worker thread that waits synchronously looks whether it has been told to end.
+/// How often a thread that waits synchronously looks whether it has been told to end.
 const TERMINATION_CHECK: Duration = Duration::from_millis(50);
 
 /// The functions of one environment. `handle` is a number that `createHandle` gave.
@@ -53,12 +53,11 @@ pub struct Locks {
     pub dispose: Unknown<'static>,
 }
 
-/// Prepares the environment that calls, and returns what it may call from now on. `isMainThread`: as
-/// `node:worker_threads` has it.
+/// Prepares the environment that calls, and returns what it may call from now on.
 #[napi(catch_unwind)]
-pub fn open(env: Env, is_main_thread: bool) -> Result<Locks> {
+pub fn open(env: Env) -> Result<Locks> {
     let env = env.raw();
-    let state = &*State::open(env, !is_main_thread)?;
+    let state = &*State::open(env)?;
     Ok(Locks {
         create_handle: function(env, c"createHandle", callback!(create_handle), state)?,
         forget_handle: function(env, c"forgetHandle", callback!(forget_handle), state)?,
@@ -162,7 +161,7 @@ fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
         if let Some(outcome) = state.answer.take() {
             return outcome;
         }
-        let check = state.is_worker.then(|| Instant::now() + TERMINATION_CHECK);
+        let check = state.may_be_terminated.then(|| Instant::now() + TERMINATION_CHECK);
         let pump = engine::pump().map(|pause| Instant::now() + pause);
         let until = [deadline, check, pump].into_iter().flatten().min();
         if let Some(outcome) = state.answer.wait_until(until) {
@@ -171,7 +170,7 @@ fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             engine::expire(request);
             deadline = None;
-        } else if state.is_worker && !state.can_run_javascript(call.env) {
+        } else if state.may_be_terminated && !state.can_run_javascript(call.env) {
             engine::cancel(request, Reason::Aborted);
         }
     }

@@ -6,6 +6,7 @@
 //! | [`open`] | opens, and if asked creates, a lock file |
 //! | [`identity_at`] | which file a path names |
 //! | [`Interrupts`], [`WaitingThread`] | how a thread is called back from the kernel's queue |
+//! | [`is_first_thread`] | the thread that the process began with |
 //! | [`uv_errno`], [`is_unsupported`], [`LOCK_CALL`] | errors, as Node tells them |
 
 #[cfg(unix)]

@@ -3,7 +3,9 @@
 mod error;
 mod file;
 mod interrupt;
+mod thread;
 
 pub use error::{LOCK_CALL, is_unsupported, uv_errno};
 pub use file::{Identity, OpenFile, identity_at, open, pin_library};
 pub use interrupt::{Interrupts, WaitingThread};
+pub use thread::is_first_thread;
