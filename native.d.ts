@@ -19,7 +19,9 @@ export interface Locks {
   isHeld: (handle: number) => boolean
   /** Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. */
   acquire: (handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>
-  /** The same, blocking the thread. */
+  /** The caller hears that the wait with this id has got the lock. Until then nobody can release it. */
+  receive: (handle: number, id: number) => void
+  /** The same as `acquire`, blocking the thread, and with nothing to receive. */
   acquireSync: (handle: number, shared: boolean, timeout: number) => Refusal | undefined
   /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
   isLocked: (handle: number, id: number) => Promise<boolean | Refusal>

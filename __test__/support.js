@@ -17,8 +17,8 @@ const { lockFile } = require('..')
 const PATIENCE = 20_000
 
 /** A folder of the test's own, removed when it ends. */
-function temporaryFolder(t) {
-  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'locket-')))
+function temporaryFolder(t, parent = os.tmpdir()) {
+  const folder = fs.realpathSync(fs.mkdtempSync(path.join(parent, 'locket-')))
   t.after(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
   return folder
 }

@@ -61,8 +61,10 @@ class FileLock {
 
   async acquire(options) {
     const wait = this.#wait(options, ACQUIRE_OPTIONS)
-    const refusal = await this.#start(this.#newId(), wait)
+    const id = this.#newId()
+    const refusal = await this.#start(id, wait)
     if (refusal !== undefined) throw refusalError(refusal, wait)
+    native.receive(this.#handle, id)
     return this
   }
 
@@ -75,8 +77,10 @@ class FileLock {
 
   async tryAcquire(options) {
     const wait = this.#wait(options, TRY_ACQUIRE_OPTIONS, 0)
-    const refusal = await this.#start(this.#newId(), wait)
-    if (refusal !== undefined && refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+    const id = this.#newId()
+    const refusal = await this.#start(id, wait)
+    if (refusal === undefined) native.receive(this.#handle, id)
+    else if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
     return refusal === undefined
   }
 
@@ -99,6 +103,7 @@ class FileLock {
     const id = this.#newId()
     const refusal = await this.#start(id, wait)
     if (refusal !== undefined) throw refusalError(refusal, wait)
+    native.receive(this.#handle, id)
     try {
       return await task(this)
     } finally {

@@ -19,8 +19,12 @@ use super::handles::Handles;
 use super::mailbox::Mailbox;
 use super::outcome::{to_answer, to_refusal};
 use crate::core::engine;
-use crate::core::request::{Outcome, Owner, Purpose, Reason, Request};
+use crate::core::request::{Owner, Purpose, Reason, Request, Wish};
 use crate::core::sys::is_first_thread;
+
+/// How many requests may be tried on the environment's own thread before one has to take the way by another thread, and
+/// so by the event loop: or a loop that acquires and releases would keep everything else from its turn.
+const AT_ONCE: u32 = 64;
 
 /// The state of an environment. Lives on its thread.
 pub struct State {
@@ -34,6 +38,8 @@ pub struct State {
     pub may_be_terminated: bool,
     pending: RefCell<HashMap<u64, Pending>>,
     bell: Cell<sys::napi_threadsafe_function>,
+    /// How many requests have been made since the event loop came by.
+    tried_at_once: Cell<u32>,
     pumping: Cell<bool>,
 }
 
@@ -53,6 +59,7 @@ impl State {
             may_be_terminated: !is_first_thread(),
             pending: RefCell::new(HashMap::new()),
             bell: Cell::new(ptr::null_mut()),
+            tried_at_once: Cell::new(0),
             pumping: Cell::new(false),
         });
         let context = Rc::into_raw(state.clone()).cast_mut().cast::<c_void>();
@@ -84,18 +91,16 @@ impl State {
         Ok(state)
     }
 
-    /// A promise of the outcome of the request that `start` starts. The outcome comes by `token`.
-    pub fn promise(
-        &self,
-        env: sys::napi_env,
-        token: u64,
-        start: impl FnOnce() -> Arc<Request>,
-    ) -> Result<sys::napi_value> {
+    /// A promise of the outcome of what is wished for.
+    pub fn promise(&self, env: sys::napi_env, wish: Wish) -> Result<sys::napi_value> {
         let mut deferred = ptr::null_mut();
         let mut promise = ptr::null_mut();
         // SAFETY: `env` is the environment that is calling us.
         check_status!(unsafe { sys::napi_create_promise(env, &mut deferred, &mut promise) })?;
-        let request = start();
+        let token = wish.token;
+        let tried_at_once = self.tried_at_once.get();
+        let request = engine::start(wish, tried_at_once < AT_ONCE);
+        self.tried_at_once.set(tried_at_once + 1);
         let mut pending = self.pending.borrow_mut();
         pending.insert(token, Pending { deferred, request });
         if pending.len() == 1 {
@@ -103,6 +108,7 @@ impl State {
             unsafe { sys::napi_ref_threadsafe_function(env, self.bell.get()) };
         }
         drop(pending);
+        self.settle_due(env);
         self.pump(env);
         Ok(promise)
     }
@@ -167,7 +173,7 @@ impl State {
     pub fn settle_due(&self, env: sys::napi_env) {
         for (token, outcome) in self.mailbox.empty() {
             let Some(pending) = self.pending.borrow_mut().remove(&token) else { continue };
-            engine::conclude(&pending.request, matches!(outcome, Outcome::Granted));
+            engine::conclude(&pending.request);
             // SAFETY: `env` is this thread's environment, and a deferred is settled once: it was just removed.
             // Where JavaScript cannot run any more this fails, and nobody is left to hear of it.
             unsafe {
@@ -208,6 +214,7 @@ unsafe extern "C" fn on_bell(env: sys::napi_env, _: sys::napi_value, context: *m
     if !env.is_null() {
         // SAFETY: the context is the state, which lives until `drop_state`.
         let state = unsafe { &*context.cast::<State>() };
+        state.tried_at_once.set(0);
         shielded(|| state.settle_due(env));
     }
 }

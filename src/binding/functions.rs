@@ -35,7 +35,10 @@ pub struct Locks {
         ts_type = "(handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>"
     )]
     pub acquire: Unknown<'static>,
-    /// The same, blocking the thread.
+    /// The caller hears that the wait with this id has got the lock. Until then nobody can release it.
+    #[napi(ts_type = "(handle: number, id: number) => void")]
+    pub receive: Unknown<'static>,
+    /// The same as `acquire`, blocking the thread, and with nothing to receive.
     #[napi(ts_type = "(handle: number, shared: boolean, timeout: number) => Refusal | undefined")]
     pub acquire_sync: Unknown<'static>,
     /// Does anybody, in any process, hold the lock now? `id` as for `acquire`.
@@ -63,6 +66,7 @@ pub fn open(env: Env) -> Result<Locks> {
         forget_handle: function(env, c"forgetHandle", callback!(forget_handle), state)?,
         is_held: function(env, c"isHeld", callback!(is_held), state)?,
         acquire: function(env, c"acquire", callback!(acquire), state)?,
+        receive: function(env, c"receive", callback!(receive), state)?,
         acquire_sync: function(env, c"acquireSync", callback!(acquire_sync), state)?,
         is_locked: function(env, c"isLocked", callback!(is_locked), state)?,
         cancel: function(env, c"cancel", callback!(cancel), state)?,
@@ -91,11 +95,17 @@ fn acquire(call: &Call<'_>) -> Result<sys::napi_value> {
     promise(call, Wish { token: token(call, 1)?, ..wish })
 }
 
+fn receive(call: &Call<'_>) -> Result<sys::napi_value> {
+    call.state.handles.borrow().get(call.argument(0)?)?.receive(token(call, 1)?);
+    call.returns(())
+}
+
 fn acquire_sync(call: &Call<'_>) -> Result<sys::napi_value> {
     let wish = wish(call, call.argument(1)?, call.argument(2)?, call.state.answer.clone())?;
     let request = engine::start_here(Wish { blocks_owner: true, ..wish });
     let outcome = wait(call, &request);
-    engine::conclude(&request, matches!(outcome, Outcome::Granted));
+    engine::conclude(&request);
+    request.handle.receive(request.token);
     call.state.settle_due(call.env);
     match to_refusal(outcome) {
         Some(refusal) => call.returns(refusal),
@@ -150,7 +160,7 @@ fn wish(call: &Call<'_>, shared: bool, timeout: f64, reply: Arc<dyn Reply>) -> R
 }
 
 fn promise(call: &Call<'_>, wish: Wish) -> Result<sys::napi_value> {
-    call.state.promise(call.env, wish.token, || engine::start(wish))
+    call.state.promise(call.env, wish)
 }
 
 /// Waits until the outcome is there. At the deadline the wait is cancelled, which brings it about.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::request::{Request, Ticket};
 use super::shared_file::SharedFile;
 use super::sync::Mutex;
+use super::sys::{Identity, OpenFile};
 
 /// A path with what its user wants done to the lock file, and the acquisition it holds, if any.
 pub struct Handle {
@@ -18,6 +19,8 @@ pub struct Handle {
     pub remove_on_release: bool,
     /// Equal for equal paths, and seldom for others.
     pub lane: u64,
+    /// The file that was last found at the path, if that was on a file system of this machine.
+    local: Mutex<Option<Identity>>,
     grant: Mutex<Option<Grant>>,
 }
 
@@ -37,7 +40,7 @@ impl Handle {
     /// A handle that holds nothing.
     pub fn new(path: PathBuf, file_mode: u32, remove_on_release: bool) -> Self {
         let lane = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
-        Self { path, file_mode, remove_on_release, lane, grant: Mutex::new(None) }
+        Self { path, file_mode, remove_on_release, lane, local: Mutex::new(None), grant: Mutex::new(None) }
     }
 
     /// Does this handle hold the lock, as far as its user knows?
@@ -48,6 +51,19 @@ impl Handle {
     /// Forgets what this handle holds, if its user knows of it and it is `wanted`: it is to be released now.
     pub(super) fn take_received(&self, wanted: impl FnOnce(&Request) -> bool) -> Option<Grant> {
         self.grant.lock().take_if(|grant| grant.received && wanted(&grant.request))
+    }
+
+    /// The local file that was last found at the path.
+    pub(super) fn local_file(&self) -> Option<Identity> {
+        *self.local.lock()
+    }
+
+    /// `file` was found at the path. Asks the system about it, if this handle does not know it yet.
+    pub(super) fn found(&self, file: &OpenFile) {
+        let mut local = self.local.lock();
+        if *local != Some(file.identity()) {
+            *local = file.is_local().then(|| file.identity());
+        }
     }
 
     /// The file of the acquisition that this handle has, received or not.
@@ -70,9 +86,9 @@ impl Handle {
         free
     }
 
-    /// Its user has been told of the acquisition that `ticket` asked for.
-    pub(super) fn receive(&self, ticket: Ticket) {
-        if let Some(grant) = self.grant.lock().as_mut().filter(|grant| grant.request.ticket == ticket) {
+    /// Its user is told of the acquisition that was asked for with `token`: from now on it can be released.
+    pub fn receive(&self, token: u64) {
+        if let Some(grant) = self.grant.lock().as_mut().filter(|grant| grant.request.token == token) {
             grant.received = true;
         }
     }

@@ -26,7 +26,7 @@ pub enum Purpose {
 
 /// How a request ends.
 pub enum Outcome {
-    /// The lock is held. Call [`Request::receive`] when the user has been told.
+    /// The lock is held.
     Granted,
     /// The deadline came first.
     TimedOut,
@@ -150,11 +150,6 @@ impl Request {
     /// A request that is in no line yet.
     pub fn new(ticket: Ticket, wish: Wish) -> Self {
         Self { ticket, wish, place: Mutex::new(Place::Opening) }
-    }
-
-    /// The user has been told of the grant: from now on it can be released.
-    pub fn receive(&self) {
-        self.handle.receive(self.ticket);
     }
 
     /// Would the owner's thread be blocked for ever, if the lock were never let go?

@@ -44,16 +44,19 @@ impl User {
 
     pub fn start(&self, mode: LockMode, purpose: Purpose, timeout: Option<Duration>) -> Wait {
         let (sender, outcome) = channel();
-        let request = engine::start(Wish {
-            handle: self.handle.clone(),
-            mode,
-            purpose,
-            deadline: timeout.map(|timeout| Instant::now() + timeout),
-            blocks_owner: false,
-            owner: self.owner.clone(),
-            reply: Arc::new(Replies(Mutex::new(sender))),
-            token: 0,
-        });
+        let request = engine::start(
+            Wish {
+                handle: self.handle.clone(),
+                mode,
+                purpose,
+                deadline: timeout.map(|timeout| Instant::now() + timeout),
+                blocks_owner: false,
+                owner: self.owner.clone(),
+                reply: Arc::new(Replies(Mutex::new(sender))),
+                token: 0,
+            },
+            true,
+        );
         Wait { request, outcome }
     }
 
@@ -67,7 +70,8 @@ impl Wait {
     /// The outcome, of which the user is told by this.
     pub fn outcome(&self) -> Outcome {
         let outcome = self.outcome.recv_timeout(PATIENCE).expect("an outcome");
-        engine::conclude(&self.request, matches!(outcome, Outcome::Granted));
+        engine::conclude(&self.request);
+        self.request.handle.receive(self.request.token);
         outcome
     }
 

@@ -70,15 +70,21 @@ fn ask_for(need: Need) {
 }
 
 /// Starts a request. Its outcome comes by its [`Wish::reply`]; call [`conclude`] when it has.
-pub fn start(wish: Wish) -> Arc<Request> {
+///
+/// `at_once`: may the calling thread try, where that takes no waiting? Then the outcome may be there already.
+pub fn start(wish: Wish, at_once: bool) -> Arc<Request> {
     let request = ENGINE.request(wish);
+    let opened = at_once && request.purpose != Purpose::Probe && ENGINE.open_at_once(&request);
     if let Some(deadline) = request.deadline
         && request.purpose == Purpose::Acquire
+        && !request.is_settled()
     {
         ENGINE.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
     }
-    ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-    POOL.submit(Job::Open(request.clone()));
+    if !opened {
+        ENGINE.opening.fetch_add(1, Ordering::SeqCst);
+        POOL.submit(Job::Open(request.clone()));
+    }
     request
 }
 
@@ -96,11 +102,8 @@ pub fn start_here(wish: Wish) -> Arc<Request> {
     request
 }
 
-/// The outcome of `request` has come to its user.
-pub fn conclude(request: &Arc<Request>, granted: bool) {
-    if granted {
-        request.receive();
-    }
+/// The outcome of `request` has come. If it was a grant, let [`Handle::receive`] know when its user hears of it.
+pub fn conclude(request: &Arc<Request>) {
     if let Some(deadline) = request.deadline {
         TIMEKEEPER.remove((deadline, request.ticket));
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Identity`] | which file it is, however its path is spelled |
 //! | [`open`] | opens, and if asked creates, a lock file |
+//! | [`open_cached`] | opens one, if that takes no waiting |
 //! | [`identity_at`] | which file a path names |
 //! | [`Interrupts`], [`WaitingThread`] | how a thread is called back from the kernel's queue |
 //! | [`is_first_thread`] | the thread that the process began with |

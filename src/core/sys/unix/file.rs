@@ -8,6 +8,7 @@ use fs4::{FileExt, TryLockError};
 use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::cached::is_local;
 use crate::core::kernel::{LockFile, LockMode};
 
 /// Which file it is: two paths with equal identities name one file, as long as it is kept open.
@@ -19,6 +20,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// May both be on one file system?
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.device == other.device
+    }
+
     #[allow(clippy::unnecessary_cast, reason = "a device number has 32 bits and a sign on macOS")]
     fn of(stat: &Stat) -> Self {
         Self { inode: stat.st_ino, device: stat.st_dev as u64 }
@@ -32,9 +38,23 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
+    /// A file that has just been opened. A folder is none.
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return Err(Errno::ISDIR.into());
+        }
+        Ok(Self { identity: Identity::of(&stat), file })
+    }
+
     /// Which file it is.
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Is it on a file system of this machine, as far as can be told?
+    pub fn is_local(&self) -> bool {
+        is_local(&self.file)
     }
 }
 
@@ -65,11 +85,7 @@ pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
             return Err(Errno::NOENT.into());
         }
     };
-    let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode).is_dir() {
-        return Err(Errno::ISDIR.into());
-    }
-    Ok(OpenFile { identity: Identity::of(&stat), file })
+    OpenFile::new(file)
 }
 
 /// For reading and writing (NFS locks exclusively only what is open for writing), or for reading alone.
@@ -84,9 +100,10 @@ fn open_existing(path: &Path) -> Result<File, Errno> {
 }
 
 /// O_NONBLOCK: a FIFO must not hang us. O_NOCTTY: a terminal must not become ours. O_CLOEXEC: a child inherits no lock.
+pub(super) const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, Errno> {
-    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    retry_on_intr(|| rustix::fs::open(path, flags, mode)).map(File::from)
+    retry_on_intr(|| rustix::fs::open(path, flags | OPEN_FLAGS, mode)).map(File::from)
 }
 
 /// Which file `path` names now, if any.

@@ -1,10 +1,12 @@
 //! Unix: flock(2), and a signal of our own.
 
+mod cached;
 mod error;
 mod file;
 mod interrupt;
 mod thread;
 
+pub use cached::open_cached;
 pub use error::{LOCK_CALL, is_unsupported, uv_errno};
 pub use file::{Identity, OpenFile, identity_at, open, pin_library};
 pub use interrupt::{Interrupts, WaitingThread};

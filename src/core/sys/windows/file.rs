@@ -27,6 +27,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// May both be on one file system?
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.volume == other.volume
+    }
+
     fn of(file: &File) -> io::Result<Self> {
         // SAFETY: zeroes are a valid value of this plain C structure.
         let mut information: BY_HANDLE_FILE_INFORMATION = unsafe { mem::zeroed() };
@@ -48,6 +53,11 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
+    /// Is it known to be on a file system of this machine? Nobody asks the system here.
+    pub fn is_local(&self) -> bool {
+        false
+    }
+
     /// Which file it is.
     pub fn identity(&self) -> Identity {
         self.identity
@@ -92,6 +102,11 @@ fn open_existing(path: &Path) -> io::Result<File> {
         }
         opened => opened,
     }
+}
+
+/// Opens the lock file at `path` without waiting. `None`: that cannot be told here.
+pub fn open_cached(_: &Path) -> Option<OpenFile> {
+    None
 }
 
 /// Which file `path` names now, if any.

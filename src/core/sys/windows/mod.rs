@@ -7,6 +7,6 @@ mod interrupt;
 mod thread;
 
 pub use error::{LOCK_CALL, is_unsupported, uv_errno};
-pub use file::{Identity, OpenFile, identity_at, open, pin_library};
+pub use file::{Identity, OpenFile, identity_at, open, open_cached, pin_library};
 pub use interrupt::{Interrupts, WaitingThread};
 pub use thread::is_first_thread;
