@@ -1,0 +1,224 @@
+'use strict'
+
+// What the benchmark makes of its figures. The figures here are made up.
+
+const assert = require('node:assert/strict')
+const { describe, test } = require('node:test')
+
+const { charts } = require('../benchmark/report/charts.js')
+const { figure, spread } = require('../benchmark/report/format.js')
+const { toJson } = require('../benchmark/report/json.js')
+const { rewrite } = require('../benchmark/report/readme.js')
+const { apart } = require('../benchmark/report/scale.js')
+const { median, summarise } = require('../benchmark/report/statistics.js')
+const { look, table } = require('../benchmark/report/table.js')
+
+const OURS = '@locket/native'
+const LATENCY = { id: 'p50', title: 'p50', unit: 'µs', better: 'lower' }
+const SLOWEST = { id: 'p99', title: 'p99', unit: 'µs', better: 'lower' }
+const RATE = { id: 'rate', title: 'rate', unit: 'per second', better: 'higher' }
+
+const MEASURED = {
+  date: '2025-01-31T12:00:00.000Z',
+  command: 'npm run bench',
+  rounds: 3,
+  quick: false,
+  machine: { cpu: 'A processor', cores: 2, memory: 8e9, kernel: '6.1', fileSystem: 'ext4' },
+  versions: { node: '20.0.0', 'fs-ext': '2.1.1' },
+}
+
+/** A contestant with a value of one measure for each round. */
+const contestant = (name, kind, measure, values) => ({
+  name,
+  kind,
+  rounds: values.map((value) => ({ [measure.id]: value })),
+})
+
+const rowOf = (contestants, measures = [LATENCY]) => ({
+  id: 'hand-over',
+  title: 'Hand-over',
+  detail: 'From one to the other.',
+  measures,
+  contestants,
+})
+
+/** The summarised results of one row. */
+const resultsOf = (...row) => summarise({ measured: MEASURED, rows: [rowOf(...row)], curves: [] })
+
+/** The summary of ours in a row of these contestants. */
+const oursAmong = (contestants, measure = LATENCY) =>
+  resultsOf(contestants, [measure]).rows[0].contestants.find(({ name }) => name === OURS).summary[measure.id]
+
+describe('statistics', () => {
+  test('the median of an even number of rounds lies between the two in the middle', () => {
+    assert.equal(median([9, 1, 5]), 5)
+    assert.equal(median([10, 1, 3, 2]), 2.5)
+  })
+
+  test('the ratio is taken round by round, to the peer that did best over the run', () => {
+    const { ratio, ...values } = oursAmong([
+      contestant('fs-ext', 'kernel', LATENCY, [100, 20, 40]),
+      contestant(OURS, 'kernel', LATENCY, [50, 30, 10]),
+      contestant('os-lock', 'kernel', LATENCY, [10, 90, 90]),
+    ])
+    assert.deepEqual(values, { median: 30, low: 10, high: 50 })
+    assert.deepEqual(ratio, { median: 0.5, low: 0.25, high: 1.5, of: 'fs-ext' })
+  })
+
+  test('the best peer has the most where more is better', () => {
+    const peers = [contestant('fs-ext', 'kernel', RATE, [10]), contestant('lockfile', 'file', RATE, [20])]
+    const { ratio } = oursAmong([contestant(OURS, 'kernel', RATE, [30]), ...peers], RATE)
+    assert.deepEqual(ratio, { median: 1.5, low: 1.5, high: 1.5, of: 'lockfile' })
+  })
+
+  test('who failed, who locks no file, and the floor are not compared with', () => {
+    const { ratio } = oursAmong([
+      contestant(OURS, 'kernel', LATENCY, [10]),
+      { name: 'os-lock', kind: 'kernel', rounds: [{ failed: 'lost 12 of 400 updates' }] },
+      { name: 'fs-ext', kind: 'kernel', cannot: 'hangs' },
+      contestant('async-mutex', 'memory', LATENCY, [1]),
+      contestant('floor: system calls', 'floor', LATENCY, [1]),
+    ])
+    assert.equal(ratio, undefined)
+  })
+
+  test('one failed round is a failure, and takes the figures of the other rounds with it', () => {
+    const rounds = [{ p50: 1 }, { failed: 'lost 12 of 400 updates' }, { p50: 1 }]
+    const [failed] = resultsOf([{ name: 'os-lock', kind: 'kernel', rounds }]).rows[0].contestants
+    assert.equal(failed.failed, 'lost 12 of 400 updates (in 1 of 3 rounds)')
+    assert.equal(failed.summary, undefined)
+  })
+
+  test('nothing is as good as nothing, and something has no ratio to nothing', () => {
+    const peer = contestant('fs-ext', 'kernel', LATENCY, [0])
+    assert.equal(oursAmong([contestant(OURS, 'kernel', LATENCY, [0]), peer]).ratio.median, 1)
+    assert.equal(oursAmong([contestant(OURS, 'kernel', LATENCY, [3]), peer]).ratio.median, null)
+  })
+})
+
+describe('figures', () => {
+  test('have three significant digits, and a unit of the right size', () => {
+    const figures = { '80.1 µs': [80.123, 'µs'], '1.00 ms': [999.7, 'µs'], '16.4 s': [16_400, 'ms'], '0 ms': [0, 'ms'] }
+    for (const [text, [value, unit]] of Object.entries(figures)) assert.equal(figure(value, unit), text)
+    assert.equal(figure(12_643, 'per second'), '12,600/s')
+    assert.equal(figure(0.25, 'MB'), '250 KB')
+  })
+
+  test('that count are not rounded', () => {
+    assert.equal(figure(6387, ''), '6,387')
+    assert.equal(figure(1000, 'threads'), '1,000')
+  })
+
+  test('of a spread are in the unit of the median', () => {
+    assert.equal(spread({ median: 900, low: 80, high: 1200 }, 'µs'), '80.0–1,200')
+  })
+})
+
+describe('the table', () => {
+  const results = resultsOf(
+    [
+      { name: 'lockfile', kind: 'file', cannot: 'never gives the lock up' },
+      contestant('fs-ext', 'kernel', LATENCY, [83, 84, 85]),
+      { name: 'os-lock', kind: 'kernel', rounds: [{ failed: 'lost 12 of 400 updates' }] },
+      contestant('proper-lockfile', 'file', LATENCY, [9000, 9200, 9900]),
+      contestant(OURS, 'kernel', LATENCY, [78, 80, 82]),
+    ],
+    [LATENCY, SLOWEST],
+  )
+
+  test('has the best first, and below them the reasons of those without figures', () => {
+    const names = [OURS, 'fs-ext', 'proper-lockfile', 'os-lock', 'lockfile']
+    const lines = table(results).split('\n')
+    const places = names.map((name) => lines.findIndex((line) => line.startsWith(`  ${name}`)))
+    assert.deepEqual(
+      places,
+      places.toSorted((a, b) => a - b),
+    )
+    assert.match(lines[places[0]], /80\.0 µs {2}78\.0–82\.0/)
+    assert.match(lines[places[3]], /failed: lost 12 of 400 updates$/)
+    assert.match(lines[places[4]], /never gives the lock up$/)
+  })
+
+  test('says how ours compares with the best peer', () => {
+    assert.match(table(results), /ours \/ best peer +0\.952 × +0\.940–0\.965/)
+    assert.match(table(results), /Hand-over: p50 +80\.0 µs +84\.0 µs +fs-ext +1\.05 ×/)
+  })
+
+  test('fits the terminal', () => {
+    for (const columns of [80, 100, 120, 300]) {
+      const { width, paint } = look({ columns }, {})
+      const lines = table(results, { width, paint }).split('\n')
+      assert.deepEqual(
+        lines.filter((line) => line.length > Math.min(columns, 120)),
+        [],
+      )
+    }
+  })
+
+  test('has colours on a terminal only, and not where NO_COLOR says so', () => {
+    const isColoured = (stream, env) => table(results, look(stream, env)).includes('\x1b[')
+    assert.equal(isColoured({ isTTY: true }, {}), true)
+    assert.equal(isColoured({ isTTY: true }, { NO_COLOR: '1' }), false)
+    assert.equal(isColoured({ isTTY: false }, {}), false)
+  })
+})
+
+describe('what is written', () => {
+  const rounds = [{ p50: 80, p99: 300 }]
+  const contestants = [
+    { name: OURS, kind: 'kernel', rounds },
+    { name: 'a<b>', kind: 'kernel', rounds },
+  ]
+  const results = resultsOf(contestants, [LATENCY, SLOWEST])
+
+  test('results.json is what was measured, with a line for a round', () => {
+    assert.deepEqual(JSON.parse(toJson(results)), JSON.parse(JSON.stringify(results)))
+    assert.match(toJson({ rounds: Array(9).fill({ p50: 80.1, p99: 900 }) }), /^ {4}\{ "p50": 80\.1, "p99": 900 \},$/m)
+  })
+
+  test('charts have a title and a description, and names are text in them', () => {
+    const [{ id, svg }] = charts(results)
+    assert.equal(id, 'hand-over')
+    for (const text of [svg.light, svg.dark]) {
+      assert.match(
+        text,
+        /<title id="title">Hand-over<\/title><desc id="description">.*@locket\/native 80\.0 µs, 300 µs/,
+      )
+      assert.match(text, />a&lt;b&gt;</)
+    }
+  })
+
+  test('a curve ends where a contestant failed, and says why', () => {
+    const points = [1, 10, 100].map((x) => ({ x, rounds: [x < 100 ? { p50: x } : { failed: 'hangs' }] }))
+    const whole = [1, 10, 100].map((x) => ({ x, rounds: [{ p50: x / 2 }] }))
+    const contestants = [
+      { name: OURS, kind: 'kernel', points: whole },
+      { name: 'fs-ext', kind: 'kernel', points },
+    ]
+    const curve = { ...rowOf(contestants), id: 'waiters', x: 'waiters' }
+    const drawn = summarise({ measured: MEASURED, rows: [], curves: [curve] })
+    assert.match(table(drawn), /^ {2}fs-ext +1\.00 µs +10\.0 µs$/m)
+    assert.match(table(drawn), /fs-ext +failed at 100 waiters: hangs/)
+    const [{ id, description, svg }] = charts(drawn)
+    assert.equal(id, 'scaling-waiters')
+    assert.match(description, /@locket\/native 50\.0 µs at 100 waiters; fs-ext 10\.0 µs at 10 waiters/)
+    assert.doesNotMatch(svg.light, /NaN|undefined|Infinity/)
+  })
+
+  test('names beside lines keep apart, and stay near', () => {
+    assert.deepEqual(apart([10, 50, 50, 90], 10, 0, 100), [10, 45, 55, 90])
+    assert.deepEqual(apart([98, 99, 100], 10, 0, 100), [80, 90, 100])
+  })
+
+  test('the section of a README is made anew, and all else stays', () => {
+    const readme = (text) => `Before\n\n<!-- benchmark:summary -->\n${text}\n<!-- /benchmark -->\n\nAfter\n`
+    const once = rewrite(readme('old'), results, 'charts')
+    assert.match(
+      once,
+      /^Before\n\n<!-- benchmark:summary -->\n\n<picture>[\s\S]*charts\/hand-over-dark\.svg[\s\S]*\n\nAfter\n$/,
+    )
+    assert.doesNotMatch(once, /old/)
+    assert.equal(rewrite(once, results, 'charts'), once)
+    assert.throws(() => rewrite('no section', results, 'charts'), /there is no section/)
+  })
+})

@@ -1,0 +1,54 @@
+'use strict'
+
+// Who is who on the lists: ours, the peers that it is compared with, and those that only show a limit.
+
+const OURS = '@locket/native'
+
+const isOurs = ({ name }) => name === OURS
+
+/** Those that lock a file, as ours does. The others lock nothing but memory, or are the bare system calls. */
+const locksFile = ({ kind }) => kind === 'kernel' || kind === 'file'
+
+/** Why a contestant has no figures. */
+const obstacle = ({ cannot, failed }) => (failed ? `failed: ${failed}` : cannot)
+
+/** Its name, with what sets it apart from a file lock. */
+function label({ name, kind }) {
+  if (kind === 'memory') return `${name} (no file)`
+  return kind === 'floor' && !name.includes('floor') ? `${name} (floor)` : name
+}
+
+/** The measure by which the contestants of a row are ranked. */
+const headline = (measures) => measures.find(({ better }) => better !== 'none') ?? measures[0]
+
+const medianOf = ({ summary }, { id }) => summary?.[id]?.median
+
+/** Sorts contestants best first. */
+function byMeasure(measure) {
+  const sign = measure.better === 'higher' ? -1 : 1
+  const key = (contestant) => sign * (medianOf(contestant, measure) ?? sign * Infinity)
+  return (a, b) => (key(a) === key(b) ? 0 : key(a) - key(b))
+}
+
+/** Those with figures, best first. */
+const ranked = ({ contestants, measures }) =>
+  contestants.filter((contestant) => !obstacle(contestant)).sort(byMeasure(headline(measures)))
+
+/** Those without: who failed, then who cannot. */
+const unranked = ({ contestants }) => [
+  ...contestants.filter(({ failed }) => failed),
+  ...contestants.filter(({ failed, cannot }) => cannot && !failed),
+]
+
+/** May a Node program take it instead of ours? A process of another language has no event loop to get back to. */
+const isPeer = (contestant) => locksFile(contestant) && !isOurs(contestant) && contestant.runtime === undefined
+
+/** The peer with a file lock that did best, by the median over the run. */
+function bestPeer(contestants, measure) {
+  if (measure.better === 'none') return undefined
+  return contestants
+    .filter((each) => isPeer(each) && !obstacle(each) && medianOf(each, measure) !== undefined)
+    .sort(byMeasure(measure))[0]
+}
+
+module.exports = { OURS, bestPeer, headline, isOurs, label, locksFile, medianOf, obstacle, ranked, unranked }

@@ -1,0 +1,74 @@
+'use strict'
+
+const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { withAgents } = require('./support/agents.js')
+const { now, MILLISECOND } = require('./support/clock.js')
+const { quantile } = require('./support/quantile.js')
+const { within } = require('./support/within.js')
+
+const KILLS = { full: 10, quick: 4 }
+
+/** The longest that the next one may take, in milliseconds. */
+const PATIENCE = { full: 15_000, quick: 2000 }
+
+/** Who takes seconds to notice is tried only once: when this has gone by, no further holder is killed. */
+const BUDGET = 3000 * MILLISECOND
+
+/** How long the next one waits before the kill, in milliseconds: random, for those who look only now and then. */
+const randomWait = () => 50 + Math.random() * 50
+
+module.exports = {
+  id: 'killed-holder',
+  title: 'Holder killed, next one in',
+  detail:
+    'The holder is killed with SIGKILL while another process waits: from right before the kill until acquire() has ' +
+    'resolved. The dying of the process is part of it. 10 kills, or a single one where that takes seconds. After 15 ' +
+    'seconds (2 with --quick) it has failed.',
+  measures: [
+    { id: 'p50', title: 'p50', unit: 'ms', better: 'lower' },
+    { id: 'slowest', title: 'slowest', unit: 'ms', better: 'lower' },
+    { id: 'count', title: 'kills', unit: '', better: 'none' },
+  ],
+  kinds: ['kernel', 'file'],
+  rounds: 3,
+  async trial(contestant, { folder, quick }) {
+    const kills = quick ? KILLS.quick : KILLS.full
+    const patience = quick ? PATIENCE.quick : PATIENCE.full
+    const latencies = await withAgents(contestant, kills + 1, [path.join(folder, 'lock')], (agents) =>
+      succession(agents, patience),
+    )
+    return {
+      p50: quantile(latencies, 0.5) / MILLISECOND,
+      slowest: Math.max(...latencies) / MILLISECOND,
+      count: latencies.length,
+    }
+  },
+}
+
+/** Kills one after the other. How long it took each time until the next one had the lock, in nanoseconds. */
+async function succession([first, ...others], patience) {
+  const latencies = []
+  const end = now() + BUDGET
+  let holder = first
+  await holder.ask('acquire')
+  for (const waiter of others) {
+    latencies.push(await succeed(holder, waiter, patience))
+    if (now() > end) break
+    holder = waiter
+  }
+  return latencies
+}
+
+/** Kills the holder. How long it takes until the waiter has the lock, in nanoseconds. */
+async function succeed(holder, waiter, patience) {
+  waiter.say('acquire')
+  await sleep(randomWait())
+  const killed = now()
+  holder.kill()
+  await within(patience, waiter.line(), () => 'nobody got in')
+  const [{ entered }] = await waiter.log()
+  if (entered < killed) throw new Error('let in two processes at once')
+  return entered - killed
+}

@@ -1,0 +1,62 @@
+'use strict'
+
+// A process that takes locks as it is told, line by line. agent.py is the same for Python's libraries.
+//
+//   acquire          waits for the locks of all its files, then says "acquired"
+//   release          releases them and says nothing: to write and to be read would take processor time from whoever
+//                    gets the lock now
+//   log              says when it asked, entered and left, for each acquire, in nanoseconds of the clock
+//   count {options}  takes turns with other processes at incrementing a counter, then says how it went (see count.js)
+//
+// It says "ready" first. It dies when its stdin ends, so that a trial that is ended leaves nobody behind.
+//
+// Usage: agent.js CONTESTANT FILE…
+
+const fs = require('node:fs')
+const readline = require('node:readline')
+
+const { contestant } = require('../../contestants/index.js')
+const { now } = require('./clock.js')
+const { count } = require('./count.js')
+
+const [name, ...files] = process.argv.slice(2)
+const handles = files.map((file) => contestant(name).open(file))
+const log = []
+
+const commands = {
+  async acquire() {
+    const asked = now()
+    await Promise.all(handles.map((handle) => handle.acquire()))
+    log.push([asked, now()])
+    return 'acquired'
+  },
+  async release() {
+    log.at(-1).push(now())
+    await Promise.all(handles.map((handle) => handle.release()))
+  },
+  log: () => JSON.stringify(log),
+  count: async (options) => JSON.stringify(await count(handles[0], JSON.parse(options))),
+}
+
+function say(line) {
+  fs.writeSync(1, `${line}\n`)
+}
+
+// Not process.exit(): it waits for the threads of libuv's pool, in which some peers wait for a lock.
+const die = () => process.kill(process.pid, 'SIGKILL')
+
+let last = Promise.resolve()
+readline
+  .createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const [command, options] = line.split(/ (.*)/)
+    last = last
+      .then(() => commands[command](options))
+      .then((answer) => answer !== undefined && say(answer))
+      .catch((error) => {
+        fs.writeSync(2, error.stack)
+        die()
+      })
+  })
+  .on('close', die)
+say('ready')
