@@ -4,8 +4,13 @@
 
 const { prepare, run } = require('./prepare.js')
 
+/** The crate of the benchmark, which is none of the package's. */
+const FLOOR = ['--manifest-path', 'benchmark/floor/Cargo.toml']
+
 prepare()
 run('cargo', ['fmt', '--check'])
+run('cargo', ['fmt', '--check', ...FLOOR])
 run('cargo', ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'])
 run('cargo', ['clippy', '--quiet', '--all-targets', '--no-default-features', '--', '-D', 'warnings'])
+run('cargo', ['clippy', '--quiet', '--locked', ...FLOOR, '--', '-D', 'warnings'])
 run('npx', ['biome', 'ci', '.'])

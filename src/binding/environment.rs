@@ -100,7 +100,7 @@ impl State {
         let token = wish.token;
         let tried_at_once = self.tried_at_once.get();
         let request = engine::start(wish, tried_at_once < AT_ONCE);
-        self.tried_at_once.set(tried_at_once + 1);
+        self.tried_at_once.set(tried_at_once.saturating_add(1));
         let mut pending = self.pending.borrow_mut();
         pending.insert(token, Pending { deferred, request });
         if pending.len() == 1 {

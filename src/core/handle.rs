@@ -3,11 +3,16 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::request::{Request, Ticket};
 use super::shared_file::SharedFile;
 use super::sync::Mutex;
 use super::sys::{Identity, OpenFile};
+
+/// How many acquisitions must have been granted at the first try before the next one may be made on its user's own
+/// thread: that is so soon after the release before it that another process, woken by that, would always come too late.
+const CALM: u32 = 32;
 
 /// A path with what its user wants done to the lock file, and the acquisition it holds, if any.
 pub struct Handle {
@@ -21,6 +26,8 @@ pub struct Handle {
     pub lane: u64,
     /// The file that was last found at the path, if that was on a file system of this machine.
     local: Mutex<Option<Identity>>,
+    /// How many acquisitions it has been granted since the kernel last said no to one.
+    calm: AtomicU32,
     grant: Mutex<Option<Grant>>,
 }
 
@@ -40,7 +47,15 @@ impl Handle {
     /// A handle that holds nothing.
     pub fn new(path: PathBuf, file_mode: u32, remove_on_release: bool) -> Self {
         let lane = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
-        Self { path, file_mode, remove_on_release, lane, local: Mutex::new(None), grant: Mutex::new(None) }
+        Self {
+            path,
+            file_mode,
+            remove_on_release,
+            lane,
+            local: Mutex::new(None),
+            calm: AtomicU32::new(0),
+            grant: Mutex::new(None),
+        }
     }
 
     /// Does this handle hold the lock, as far as its user knows?
@@ -53,9 +68,14 @@ impl Handle {
         self.grant.lock().take_if(|grant| grant.received && wanted(&grant.request))
     }
 
-    /// The local file that was last found at the path.
-    pub(super) fn local_file(&self) -> Option<Identity> {
-        *self.local.lock()
+    /// The local file that was last found at the path, if nobody else seems to want it.
+    pub(super) fn calm_local_file(&self) -> Option<Identity> {
+        if self.calm.load(Ordering::Relaxed) < CALM { None } else { *self.local.lock() }
+    }
+
+    /// The kernel has said no to an acquisition: others want the file, too.
+    pub(super) fn disturb(&self) {
+        self.calm.store(0, Ordering::Relaxed);
     }
 
     /// `file` was found at the path. Asks the system about it, if this handle does not know it yet.
@@ -81,6 +101,7 @@ impl Handle {
         let mut grant = self.grant.lock();
         let free = grant.is_none();
         if free {
+            self.calm.fetch_add(1, Ordering::Relaxed);
             *grant = Some(Grant { shared: shared.clone(), request: request.clone(), received: false });
         }
         free

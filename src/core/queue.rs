@@ -181,7 +181,9 @@ impl Queue {
 
     /// The kernel said no to `mode`, asked for on behalf of `ticket`.
     pub fn refused(&mut self, mode: LockMode, ticket: Ticket, settled: &mut Settlements) -> Refused {
-        if self.line.front_is(ticket).is_none() || self.line.dismiss_front(settled) {
+        let Some(front) = self.line.front_is(ticket) else { return Refused::Again };
+        front.request.handle.disturb();
+        if self.line.dismiss_front(settled) {
             return Refused::Again;
         }
         Refused::Wait(mode, ticket)

@@ -103,7 +103,7 @@ impl Engine {
     /// see to it.
     pub(super) fn open_at_once(&self, request: &Arc<Request>) -> bool {
         let handle = &request.handle;
-        let Some(last) = handle.local_file() else { return false };
+        let Some(last) = handle.calm_local_file() else { return false };
         if self.opening.load(Ordering::SeqCst) > 0 || !handle.is_free() || self.table().contains_key(&last) {
             return false;
         }
