@@ -10,7 +10,8 @@ function machine(folder) {
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown processor',
     cores: os.availableParallelism(),
     memory: os.totalmem(),
-    kernel: os.release(),
+    // Its version alone: what follows is the builder's own.
+    kernel: os.release().split('-')[0],
     fileSystem: fileSystemOf(folder),
   }
 }
