@@ -24,11 +24,18 @@ pub struct Handle {
     pub remove_on_release: bool,
     /// Equal for equal paths, and seldom for others.
     pub lane: u64,
-    /// The file that was last found at the path, if that was on a file system of this machine.
-    local: Mutex<Option<Identity>>,
+    /// The file that was last found at the path.
+    last: Mutex<Option<Last>>,
     /// How many acquisitions it has been granted since the kernel last said no to one.
     calm: AtomicU32,
     grant: Mutex<Option<Grant>>,
+}
+
+#[derive(Clone, Copy)]
+struct Last {
+    identity: Identity,
+    /// Is it on a file system of this machine?
+    local: bool,
 }
 
 /// What a handle has been granted.
@@ -52,7 +59,7 @@ impl Handle {
             file_mode,
             remove_on_release,
             lane,
-            local: Mutex::new(None),
+            last: Mutex::new(None),
             calm: AtomicU32::new(0),
             grant: Mutex::new(None),
         }
@@ -70,7 +77,14 @@ impl Handle {
 
     /// The local file that was last found at the path, if nobody else seems to want it.
     pub(super) fn calm_local_file(&self) -> Option<Identity> {
-        if self.calm.load(Ordering::Relaxed) < CALM { None } else { *self.local.lock() }
+        if !self.is_calm() {
+            return None;
+        }
+        (*self.last.lock()).filter(|last| last.local).map(|last| last.identity)
+    }
+
+    fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed) >= CALM
     }
 
     /// The kernel has said no to an acquisition: others want the file, too.
@@ -78,11 +92,13 @@ impl Handle {
         self.calm.store(0, Ordering::Relaxed);
     }
 
-    /// `file` was found at the path. Asks the system about it, if this handle does not know it yet.
+    /// `file` was found at the path. Asks the system about it, once it matters, if this handle does not know it yet.
     pub(super) fn found(&self, file: &OpenFile) {
-        let mut local = self.local.lock();
-        if *local != Some(file.identity()) {
-            *local = file.is_local().then(|| file.identity());
+        let identity = file.identity();
+        if self.is_calm() && (*self.last.lock()).is_none_or(|last| last.identity != identity) {
+            // With nothing locked: a server may take its time to answer.
+            let local = file.is_local();
+            *self.last.lock() = Some(Last { identity, local });
         }
     }
 
