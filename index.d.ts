@@ -31,6 +31,26 @@ export interface LockFileOptions {
   removeOnRelease?: boolean
 }
 
+/** A process that holds a lock. */
+export interface LockHolder {
+  /** The number of the process. */
+  pid: number
+  /** How it holds the lock. */
+  mode: LockMode
+  /** Its command line, where this process may see it. Of a long one the beginning. */
+  command?: string
+}
+
+/** A lock that this process holds, or waits for. */
+export interface LockInfo {
+  /** The path of the handle. */
+  path: string
+  /** How the lock is held, or shall be. */
+  mode: LockMode
+  /** Since when it has been held, or waited for, in milliseconds since 1970, as `Date.now()` has them. */
+  since: number
+}
+
 /**
  * A handle for the lock of the file at `path`. Touches nothing yet: acquiring opens the file, and creates it if it
  * is missing; its folder must be there.
@@ -43,6 +63,12 @@ export interface LockFileOptions {
  * try { await build() } finally { lock.release() }
  */
 export function lockFile(path: string | Buffer | URL, options?: LockFileOptions): FileLock
+
+/**
+ * What this process holds and waits for, over all its worker threads, in the order in which it was asked for: so the
+ * waits for one file stand as they stand in its queue. Like the `query()` of the Web Locks API.
+ */
+export function query(): { held: LockInfo[]; pending: LockInfo[] }
 
 /**
  * A handle for the lock of one file. Many handles, in many processes and worker threads, may name the same file:
@@ -106,6 +132,16 @@ export class FileLock {
    */
   isLocked(): Promise<boolean>
 
+  /**
+   * Who holds the lock now, as far as the system tells: on Linux, any process that this one may know of, whatever
+   * program it runs. Elsewhere, and where nobody holds it, `[]`. Never creates the file, and tries no lock.
+   *
+   * It is a look at one moment: who is named may have released it by the time that you read it.
+   *
+   * @throws {Error} `EACCES`, …: the system refused to say which file it is.
+   */
+  holders(): Promise<LockHolder[]>
+
   /** Releases what this handle itself holds, if anything. */
   [Symbol.dispose](): void
 
@@ -125,4 +161,6 @@ export class LockError extends Error {
 export class LockTimeoutError extends LockError {
   /** The longest wait that was asked for, in milliseconds. */
   readonly timeout: number
+  /** Who was in the way, as far as the system told an instant later: see {@link FileLock.holders}. */
+  readonly holders: LockHolder[]
 }

@@ -2,5 +2,6 @@
 
 const { LockError, LockTimeoutError } = require('./lib/errors.js')
 const { FileLock, lockFile } = require('./lib/file-lock.js')
+const { query } = require('./lib/query.js')
 
-module.exports = { lockFile, FileLock, LockError, LockTimeoutError }
+module.exports = { lockFile, query, FileLock, LockError, LockTimeoutError }

@@ -9,6 +9,26 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A process that holds a lock. The public `LockHolder`. */
+export interface LockHolder {
+  /** The number of the process. */
+  pid: number
+  /** How it holds the lock. */
+  mode: 'exclusive' | 'shared'
+  /** Its command line. */
+  command?: string
+}
+
+/** A lock that is held, or waited for. The public `LockInfo`. */
+export interface LockInfo {
+  /** The path of the handle, as far as it is UTF-8. */
+  path: string
+  /** How the lock is held, or shall be. */
+  mode: 'exclusive' | 'shared'
+  /** Since when, in ms since 1970. */
+  since: number
+}
+
 /** The functions of one environment. `handle` is a number that `createHandle` gave. */
 export interface Locks {
   /** A handle for one path: absolute; a string, or bytes that are no UTF-8. */
@@ -25,6 +45,17 @@ export interface Locks {
   acquireSync: (handle: number, shared: boolean, timeout: number) => Refusal | undefined
   /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
   isLocked: (handle: number, id: number) => Promise<boolean | Refusal>
+  /**
+   * Who holds the lock, as far as the system tells? `id` as for `acquire`. `limited`: rather nobody than a long wait for
+   * the path.
+   */
+  holders: (handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | Refusal>
+  /** The same, limited, blocking the thread. */
+  holdersSync: (handle: number) => Array<LockHolder> | Refusal
+  /** What this process holds and waits for, over all its threads, in the order of arrival. */
+  query: () => Query
+  /** The descriptor of the file that this handle has locked, where a child can inherit the lock by it. */
+  descriptor: (handle: number) => number | undefined
   /** Gives up the wait that was started with this id, if it is still under way. */
   cancel: (handle: number, id: number) => void
   /**
@@ -32,12 +63,23 @@ export interface Locks {
    * none.
    */
   release: (handle: number) => boolean
-  /** Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it. */
-  dispose: (handle: number, id?: number) => void
+  /**
+   * Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it.
+   * `true`: it did.
+   */
+  dispose: (handle: number, id?: number) => boolean
 }
 
 /** Prepares the environment that calls, and returns what it may call from now on. */
 export declare function open(): Locks
+
+/** What this process holds and waits for. */
+export interface Query {
+  /** The locks that are held. */
+  held: Array<LockInfo>
+  /** The waits for others. */
+  pending: Array<LockInfo>
+}
 
 /** Why a lock was not acquired. `lib/errors.js` makes the error of it. */
 export interface Refusal {

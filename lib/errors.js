@@ -12,12 +12,30 @@ class LockError extends Error {
 }
 
 class LockTimeoutError extends LockError {
-  constructor(path, timeout) {
+  constructor(path, timeout, holders) {
     const wait = timeout === 0 ? '' : ` within ${timeout} ms`
-    super('ERR_LOCK_TIMEOUT', `Couldn't lock ${path}${wait}: it is locked`, path)
+    super('ERR_LOCK_TIMEOUT', `Couldn't lock ${path}${wait}: ${describeHolders(holders)}`, path)
     this.timeout = timeout
+    this.holders = holders
   }
 }
+
+/** How many holders a message names, and how much of each one's command line. */
+const NAMED_HOLDERS = 3
+const NAMED_COMMAND = 100
+
+/** `held by 4242 (node deploy.js)` */
+function describeHolders(holders) {
+  if (holders.length === 0) return 'it is locked'
+  const names = holders.slice(0, NAMED_HOLDERS).map(({ pid, command }) => (command ? `${pid} (${cut(command)})` : pid))
+  const others = holders.length - names.length
+  const more = others > 0 ? ` and ${others} more` : ''
+  // Whoever waits for itself looks for somebody else in vain.
+  const itself = holders.every(({ pid }) => pid === process.pid) ? ', which is this process' : ''
+  return `held by ${names.join(', ')}${more}${itself}`
+}
+
+const cut = (command) => (command.length > NAMED_COMMAND ? `${command.slice(0, NAMED_COMMAND - 1)}…` : command)
 
 // On the prototype, as Error's own names are: there it is not enumerable, and a subclass can have its own.
 for (const type of [LockError, LockTimeoutError]) {
@@ -53,11 +71,14 @@ function systemError({ errno, syscall }, path) {
   return Object.assign(error, { errno, code, syscall, path })
 }
 
-/** The error that a refusal of the native part means. */
-function refusalError(refusal, { path, timeout, signal }) {
+/**
+ * The error that a refusal of the native part means. `holders`: who is in the way, or why the native part
+ * cannot say.
+ */
+function refusalError(refusal, { path, timeout, signal }, holders) {
   switch (refusal.reason) {
     case 'timeout':
-      return new LockTimeoutError(path, timeout)
+      return new LockTimeoutError(path, timeout, Array.isArray(holders) ? holders : [])
     case 'aborted':
       return new AbortError(signal?.reason)
     case 'deadlock':

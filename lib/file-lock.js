@@ -2,9 +2,10 @@
 
 const { inspect } = require('node:util')
 
-const { open } = require('./native.js')
 const { checkOptions, checkPath, checkTask, DEFAULT_FILE_MODE } = require('./arguments.js')
 const { LockError, refusalError } = require('./errors.js')
+const native = require('./native.js')
+const { isTraced, tellReleased, traced, tracedSync } = require('./tracing.js')
 
 const LOCK_FILE_OPTIONS = ['timeout', 'mode', 'fileMode', 'removeOnRelease']
 const ACQUIRE_OPTIONS = ['timeout', 'mode', 'signal']
@@ -16,14 +17,14 @@ const TRY_ACQUIRE_SYNC_OPTIONS = ['mode']
 const DISPOSE = Symbol.dispose ?? Symbol('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol('Symbol.asyncDispose')
 
-/** The native part, as this thread may call it. */
-const native = open()
-
 /** The native half of a handle goes when its JavaScript half has gone. */
 const registry = new FinalizationRegistry(native.forgetHandle)
 
 /** Only lockFile() knows it, so only lockFile() can make a FileLock. */
 const CONSTRUCT = Symbol('lockFile')
+
+/** The descriptor by which a lock is held, where a child can inherit the lock by it. Not public: for bin/. */
+let descriptorOf
 
 // The types, and what the methods promise, are in index.d.ts: that is where people read them.
 
@@ -59,56 +60,51 @@ class FileLock {
     return native.isHeld(this.#handle)
   }
 
-  async acquire(options) {
-    const wait = this.#wait(options, ACQUIRE_OPTIONS)
-    const id = this.#newId()
-    const refusal = await this.#start(id, wait)
-    if (refusal !== undefined) throw refusalError(refusal, wait)
-    native.receive(this.#handle, id)
-    return this
+  acquire(options) {
+    return this.#obtain(this.#newId(), options)
   }
 
   acquireSync(options) {
     const wait = this.#wait(options, ACQUIRE_SYNC_OPTIONS)
-    const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
-    if (refusal) throw refusalError(refusal, wait)
-    return this
+    const acquire = () => {
+      const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
+      if (refusal?.reason === 'timeout') throw refusalError(refusal, wait, native.holdersSync(this.#handle))
+      if (refusal) throw refusalError(refusal, wait)
+      return this
+    }
+    return isTraced() ? tracedSync(wait, acquire) : acquire()
   }
 
-  async tryAcquire(options) {
-    const wait = this.#wait(options, TRY_ACQUIRE_OPTIONS, 0)
-    const id = this.#newId()
-    const refusal = await this.#start(id, wait)
-    if (refusal === undefined) native.receive(this.#handle, id)
-    else if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
-    return refusal === undefined
+  tryAcquire(options) {
+    return this.#attempt(this.#newId(), options)
   }
 
   tryAcquireSync(options) {
     const wait = this.#wait(options, TRY_ACQUIRE_SYNC_OPTIONS, 0)
-    const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
-    if (refusal && refusal.reason !== 'timeout') throw refusalError(refusal, wait)
-    return !refusal
+    const attempt = () => {
+      const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
+      if (refusal && refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+      return !refusal
+    }
+    return isTraced() ? tracedSync(wait, attempt) : attempt()
   }
 
   release() {
     if (!native.release(this.#handle)) {
       throw new LockError('ERR_LOCK_NOT_HELD', `cannot release unlocked lock ${this.path}`, this.path)
     }
+    tellReleased(this.path)
   }
 
   async run(task, options) {
     checkTask(task)
-    const wait = this.#wait(options, ACQUIRE_OPTIONS)
     const id = this.#newId()
-    const refusal = await this.#start(id, wait)
-    if (refusal !== undefined) throw refusalError(refusal, wait)
-    native.receive(this.#handle, id)
+    await this.#obtain(id, options)
     try {
       return await task(this)
     } finally {
       // Of this acquisition alone: the task may have released it, and the handle may have been acquired again.
-      native.dispose(this.#handle, id)
+      this.#dispose(id)
     }
   }
 
@@ -118,12 +114,18 @@ class FileLock {
     return answer
   }
 
+  async holders() {
+    const answer = await native.holders(this.#handle, this.#newId(), false)
+    if (!Array.isArray(answer)) throw refusalError(answer, this)
+    return answer
+  }
+
   [DISPOSE]() {
-    native.dispose(this.#handle)
+    this.#dispose()
   }
 
   async [ASYNC_DISPOSE]() {
-    native.dispose(this.#handle)
+    this.#dispose()
   }
 
   [inspect.custom](_depth, options) {
@@ -144,6 +146,32 @@ class FileLock {
     return { ...this.#defaults, timeout, shared, ...own }
   }
 
+  /** Waits for the lock, in the wait `id`; if somebody wants to be told of it, by a second call of itself. */
+  async #obtain(id, options, wait = this.#wait(options, ACQUIRE_OPTIONS), observed = isTraced()) {
+    if (observed) return traced(wait, () => this.#obtain(id, options, wait, false))
+    const refusal = await this.#start(id, wait)
+    if (refusal?.reason === 'timeout') {
+      throw refusalError(refusal, wait, await native.holders(this.#handle, id, true))
+    }
+    if (refusal !== undefined) throw refusalError(refusal, wait)
+    native.receive(this.#handle, id)
+    return this
+  }
+
+  /** Tries to get the lock once, likewise. Resolves to whether it did. */
+  async #attempt(id, options, wait = this.#wait(options, TRY_ACQUIRE_OPTIONS, 0), observed = isTraced()) {
+    if (observed) return traced(wait, () => this.#attempt(id, options, wait, false))
+    const refusal = await this.#start(id, wait)
+    if (refusal === undefined) native.receive(this.#handle, id)
+    else if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+    return refusal === undefined
+  }
+
+  /** Releases what this handle itself holds, or only what the wait `id` has brought, if anything. */
+  #dispose(id) {
+    if (native.dispose(this.#handle, id)) tellReleased(this.path)
+  }
+
   /** Starts a wait. Resolves to undefined when the lock is held, or to why it is not. */
   #start(id, wait) {
     if (wait.signal !== undefined) return this.#startAbortable(id, wait)
@@ -160,10 +188,14 @@ class FileLock {
       signal.removeEventListener('abort', abort)
     }
   }
+
+  static {
+    descriptorOf = (lock) => native.descriptor(lock.#handle)
+  }
 }
 
 function lockFile(path, options) {
   return new FileLock(CONSTRUCT, path, options)
 }
 
-module.exports = { FileLock, lockFile }
+module.exports = { FileLock, lockFile, descriptorOf }

@@ -19,4 +19,5 @@ function load() {
   return require('../native.js')
 }
 
-module.exports = load()
+/** What this thread may call of it. */
+module.exports = load().open()

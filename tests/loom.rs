@@ -76,6 +76,7 @@ impl Reply for Notes {
             Outcome::Probed(false) => "free",
             Outcome::Failed(_) => "failed",
             Outcome::Panicked => "panicked",
+            Outcome::Holders(_) => unreachable!("nobody inquires"),
         });
     }
 }

@@ -5,9 +5,12 @@ import {
   FileLock,
   LockError,
   type LockFileOptions,
+  type LockHolder,
+  type LockInfo,
   type LockMode,
   LockTimeoutError,
   lockFile,
+  query,
 } from '@locket/native'
 
 /** Are these the same type? Not only: does one fit the other. */
@@ -190,4 +193,27 @@ export function telling(error: unknown) {
     error.path = 'elsewhere.lock'
     return plain.message
   }
+}
+
+export async function askingWho(lock: FileLock, error: LockTimeoutError) {
+  const holders = await lock.holders()
+  same<typeof holders, LockHolder[]>(true)
+  same<typeof error.holders, LockHolder[]>(true)
+  for (const { pid, mode, command } of holders) {
+    same<typeof pid, number>(true)
+    same<typeof mode, LockMode>(true)
+    same<typeof command, string | undefined>(true)
+  }
+  const { held, pending } = query()
+  same<typeof held, LockInfo[]>(true)
+  same<typeof pending, LockInfo[]>(true)
+  for (const { path, mode, since } of [...held, ...pending]) {
+    same<typeof path, string>(true)
+    same<typeof mode, LockMode>(true)
+    same<typeof since, number>(true)
+  }
+  // @ts-expect-error It is asked of the whole process.
+  query(lock)
+  // @ts-expect-error A promise: the system is asked.
+  return lock.holders().length
 }

@@ -17,9 +17,10 @@ use napi::sys;
 use super::answer::Answer;
 use super::handles::Handles;
 use super::mailbox::Mailbox;
-use super::outcome::{to_answer, to_refusal};
+use super::outcome::{to_answer, to_holders, to_refusal};
 use crate::core::engine;
-use crate::core::request::{Owner, Purpose, Reason, Request, Wish};
+use crate::core::handle::Handle;
+use crate::core::request::{Overview, Owner, Purpose, Reason, Request, Wish};
 use crate::core::sys::is_first_thread;
 
 /// How many requests may be tried on the environment's own thread before one has to take the way by another thread, and
@@ -45,7 +46,8 @@ pub struct State {
 
 struct Pending {
     deferred: sys::napi_deferred,
-    request: Arc<Request>,
+    /// `None`: it is an inquiry.
+    request: Option<Arc<Request>>,
 }
 
 impl State {
@@ -93,14 +95,39 @@ impl State {
 
     /// A promise of the outcome of what is wished for.
     pub fn promise(&self, env: sys::napi_env, wish: Wish) -> Result<sys::napi_value> {
+        self.promise_of(env, wish.token, || {
+            let tried_at_once = self.tried_at_once.get();
+            self.tried_at_once.set(tried_at_once.saturating_add(1));
+            Some(engine::start(wish, tried_at_once < AT_ONCE))
+        })
+    }
+
+    /// A promise of who holds the lock of `handle`; see [`engine::inquire`].
+    pub fn promise_holders(
+        &self,
+        env: sys::napi_env,
+        handle: Arc<Handle>,
+        token: u64,
+        limited: bool,
+    ) -> Result<sys::napi_value> {
+        self.promise_of(env, token, || {
+            engine::inquire(handle, self.mailbox.clone(), token, limited);
+            None
+        })
+    }
+
+    /// A promise of the outcome that comes for `token`, of what `start` starts.
+    fn promise_of(
+        &self,
+        env: sys::napi_env,
+        token: u64,
+        start: impl FnOnce() -> Option<Arc<Request>>,
+    ) -> Result<sys::napi_value> {
         let mut deferred = ptr::null_mut();
         let mut promise = ptr::null_mut();
         // SAFETY: `env` is the environment that is calling us.
         check_status!(unsafe { sys::napi_create_promise(env, &mut deferred, &mut promise) })?;
-        let token = wish.token;
-        let tried_at_once = self.tried_at_once.get();
-        let request = engine::start(wish, tried_at_once < AT_ONCE);
-        self.tried_at_once.set(tried_at_once.saturating_add(1));
+        let request = start();
         let mut pending = self.pending.borrow_mut();
         pending.insert(token, Pending { deferred, request });
         if pending.len() == 1 {
@@ -160,9 +187,16 @@ impl State {
         }
     }
 
+    /// What this process holds and waits for, in the order of arrival, together with what this environment has asked
+    /// for a moment ago and is in no line yet.
+    pub fn overview(&self) -> Overview {
+        let own = self.pending.borrow().values().filter_map(|pending| pending.request.clone()).collect();
+        engine::overview(own)
+    }
+
     /// Gives up the wait that `token` names, if it is still under way.
     pub fn cancel(&self, env: sys::napi_env, token: u64) {
-        let request = self.pending.borrow().get(&token).map(|pending| pending.request.clone());
+        let request = self.pending.borrow().get(&token).and_then(|pending| pending.request.clone());
         if let Some(request) = request {
             engine::cancel(&request, Reason::Aborted);
             self.settle_due(env);
@@ -173,13 +207,17 @@ impl State {
     pub fn settle_due(&self, env: sys::napi_env) {
         for (token, outcome) in self.mailbox.empty() {
             let Some(pending) = self.pending.borrow_mut().remove(&token) else { continue };
-            engine::conclude(&pending.request);
+            let purpose = pending.request.map(|request| {
+                engine::conclude(&request);
+                request.purpose
+            });
             // SAFETY: `env` is this thread's environment, and a deferred is settled once: it was just removed.
             // Where JavaScript cannot run any more this fails, and nobody is left to hear of it.
             unsafe {
-                let value = match pending.request.purpose {
-                    Purpose::Probe => ToNapiValue::to_napi_value(env, to_answer(outcome)),
-                    _ => {
+                let value = match purpose {
+                    None => ToNapiValue::to_napi_value(env, to_holders(outcome)),
+                    Some(Purpose::Probe) => ToNapiValue::to_napi_value(env, to_answer(outcome)),
+                    Some(_) => {
                         ToNapiValue::to_napi_value(env, to_refusal(outcome).map_or(Either::B(()), Either::A))
                     }
                 };

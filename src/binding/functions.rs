@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use napi::bindgen_prelude::*;
 use napi::sys;
 
+use super::answer::Answer;
 use super::call::{Call, callback, function};
 use super::environment::State;
 use super::handles::to_path;
-use super::outcome::to_refusal;
+use super::outcome::{LockInfo, Query, to_holders, to_refusal};
 use crate::core::engine;
 use crate::core::handle::Handle;
 use crate::core::kernel::LockMode;
@@ -44,6 +45,21 @@ pub struct Locks {
     /// Does anybody, in any process, hold the lock now? `id` as for `acquire`.
     #[napi(ts_type = "(handle: number, id: number) => Promise<boolean | Refusal>")]
     pub is_locked: Unknown<'static>,
+    /// Who holds the lock, as far as the system tells? `id` as for `acquire`. `limited`: rather nobody than a long wait for
+    /// the path.
+    #[napi(
+        ts_type = "(handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | Refusal>"
+    )]
+    pub holders: Unknown<'static>,
+    /// The same, limited, blocking the thread.
+    #[napi(ts_type = "(handle: number) => Array<LockHolder> | Refusal")]
+    pub holders_sync: Unknown<'static>,
+    /// What this process holds and waits for, over all its threads, in the order of arrival.
+    #[napi(ts_type = "() => Query")]
+    pub query: Unknown<'static>,
+    /// The descriptor of the file that this handle has locked, where a child can inherit the lock by it.
+    #[napi(ts_type = "(handle: number) => number | undefined")]
+    pub descriptor: Unknown<'static>,
     /// Gives up the wait that was started with this id, if it is still under way.
     #[napi(ts_type = "(handle: number, id: number) => void")]
     pub cancel: Unknown<'static>,
@@ -52,7 +68,8 @@ pub struct Locks {
     #[napi(ts_type = "(handle: number) => boolean")]
     pub release: Unknown<'static>,
     /// Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it.
-    #[napi(ts_type = "(handle: number, id?: number) => void")]
+    /// `true`: it did.
+    #[napi(ts_type = "(handle: number, id?: number) => boolean")]
     pub dispose: Unknown<'static>,
 }
 
@@ -69,6 +86,10 @@ pub fn open(env: Env) -> Result<Locks> {
         receive: function(env, c"receive", callback!(receive), state)?,
         acquire_sync: function(env, c"acquireSync", callback!(acquire_sync), state)?,
         is_locked: function(env, c"isLocked", callback!(is_locked), state)?,
+        holders: function(env, c"holders", callback!(holders), state)?,
+        holders_sync: function(env, c"holdersSync", callback!(holders_sync), state)?,
+        query: function(env, c"query", callback!(query), state)?,
+        descriptor: function(env, c"descriptor", callback!(descriptor), state)?,
         cancel: function(env, c"cancel", callback!(cancel), state)?,
         release: function(env, c"release", callback!(release), state)?,
         dispose: function(env, c"dispose", callback!(dispose), state)?,
@@ -118,6 +139,39 @@ fn is_locked(call: &Call<'_>) -> Result<sys::napi_value> {
     promise(call, Wish { purpose: Purpose::Probe, token: token(call, 1)?, ..wish })
 }
 
+fn holders(call: &Call<'_>) -> Result<sys::napi_value> {
+    let handle = call.state.handles.borrow().get(call.argument(0)?)?.clone();
+    call.state.promise_holders(call.env, handle, token(call, 1)?, call.argument(2)?)
+}
+
+fn holders_sync(call: &Call<'_>) -> Result<sys::napi_value> {
+    let state = call.state;
+    let handle = state.handles.borrow().get(call.argument(0)?)?.clone();
+    // An answer of its own: should it be given up, nobody else hears of it.
+    let answer = Arc::new(Answer::on_this_thread());
+    engine::inquire(handle, answer.clone(), 0, true);
+    let outcome = loop {
+        let pump = engine::pump().map(|pause| Instant::now() + pause);
+        if let Some(outcome) = answer.wait_until(pump) {
+            break outcome;
+        }
+    };
+    state.settle_due(call.env);
+    call.returns(to_holders(outcome))
+}
+
+fn query(call: &Call<'_>) -> Result<sys::napi_value> {
+    let overview = call.state.overview();
+    let list =
+        |requests: &[Arc<Request>]| requests.iter().map(|request| LockInfo::from(&**request)).collect();
+    call.returns(Query { held: list(&overview.held), pending: list(&overview.pending) })
+}
+
+fn descriptor(call: &Call<'_>) -> Result<sys::napi_value> {
+    let file = call.state.handles.borrow().get(call.argument(0)?)?.granted_file();
+    call.returns(file.and_then(|file| file.descriptor()).map_or(Either::B(()), Either::A))
+}
+
 fn cancel(call: &Call<'_>) -> Result<sys::napi_value> {
     call.state.cancel(call.env, token(call, 1)?);
     call.returns(())
@@ -132,11 +186,11 @@ fn release(call: &Call<'_>) -> Result<sys::napi_value> {
 fn dispose(call: &Call<'_>) -> Result<sys::napi_value> {
     let id: Option<u32> = call.argument(1)?;
     let wanted = id.map(|_| token(call, 1)).transpose()?;
-    engine::release_own(call.state.handles.borrow().get(call.argument(0)?)?, |request| {
+    let released = engine::release_own(call.state.handles.borrow().get(call.argument(0)?)?, |request| {
         wanted.is_none_or(|wanted| request.token == wanted)
     });
     call.state.settle_due(call.env);
-    call.returns(())
+    call.returns(released)
 }
 
 /// What a wait is known by in its environment: its handle, the first argument, and its id, the one at `index`.

@@ -2,8 +2,9 @@
 
 use napi::bindgen_prelude::*;
 
-use crate::core::kernel::SystemError;
-use crate::core::request::Outcome;
+use crate::core::holder::Holder;
+use crate::core::kernel::{LockMode, SystemError};
+use crate::core::request::{Outcome, Request};
 
 /// Why a lock was not acquired. `lib/errors.js` makes the error of it.
 #[napi(object, object_from_js = false)]
@@ -21,7 +22,7 @@ pub struct Refusal {
 pub fn to_refusal(outcome: Outcome) -> Option<Refusal> {
     let because = |reason| Refusal { reason, errno: None, syscall: None };
     match outcome {
-        Outcome::Granted | Outcome::Probed(_) => None,
+        Outcome::Granted | Outcome::Probed(_) | Outcome::Holders(_) => None,
         Outcome::TimedOut => Some(because("timeout")),
         Outcome::Aborted => Some(because("aborted")),
         Outcome::Deadlock => Some(because("deadlock")),
@@ -41,5 +42,69 @@ pub fn to_answer(outcome: Outcome) -> Either<bool, Refusal> {
         // Whoever has the turn is stuck in the kernel, on somebody's behalf.
         Outcome::TimedOut => Either::A(true),
         other => to_refusal(other).map_or(Either::A(false), Either::B),
+    }
+}
+
+/// A process that holds a lock. The public `LockHolder`.
+#[napi(object, object_from_js = false)]
+pub struct LockHolder {
+    /// The number of the process.
+    pub pid: u32,
+    /// How it holds the lock.
+    #[napi(ts_type = "'exclusive' | 'shared'")]
+    pub mode: &'static str,
+    /// Its command line.
+    pub command: Option<String>,
+}
+
+impl From<Holder> for LockHolder {
+    fn from(Holder { pid, mode, command }: Holder) -> Self {
+        Self { pid, mode: word_for(mode), command }
+    }
+}
+
+/// What an inquiry comes to.
+pub fn to_holders(outcome: Outcome) -> Either<Vec<LockHolder>, Refusal> {
+    match outcome {
+        Outcome::Holders(holders) => Either::A(holders.into_iter().map(LockHolder::from).collect()),
+        other => to_refusal(other).map_or_else(|| Either::A(Vec::new()), Either::B),
+    }
+}
+
+/// What this process holds and waits for.
+#[napi(object, object_from_js = false)]
+pub struct Query {
+    /// The locks that are held.
+    pub held: Vec<LockInfo>,
+    /// The waits for others.
+    pub pending: Vec<LockInfo>,
+}
+
+/// A lock that is held, or waited for. The public `LockInfo`.
+#[napi(object, object_from_js = false)]
+pub struct LockInfo {
+    /// The path of the handle, as far as it is UTF-8.
+    pub path: String,
+    /// How the lock is held, or shall be.
+    #[napi(ts_type = "'exclusive' | 'shared'")]
+    pub mode: &'static str,
+    /// Since when, in ms since 1970.
+    pub since: f64,
+}
+
+impl From<&Request> for LockInfo {
+    fn from(request: &Request) -> Self {
+        Self {
+            path: request.handle.path.to_string_lossy().into_owned(),
+            mode: word_for(request.mode),
+            since: request.since() as f64,
+        }
+    }
+}
+
+fn word_for(mode: LockMode) -> &'static str {
+    match mode {
+        LockMode::Exclusive => "exclusive",
+        LockMode::Shared => "shared",
     }
 }

@@ -103,7 +103,7 @@ impl Handle {
     }
 
     /// The file of the acquisition that this handle has, received or not.
-    pub(super) fn granted_file(&self) -> Option<Arc<SharedFile>> {
+    pub fn granted_file(&self) -> Option<Arc<SharedFile>> {
         self.grant.lock().as_ref().map(|grant| grant.shared.clone())
     }
 
@@ -118,6 +118,7 @@ impl Handle {
         let free = grant.is_none();
         if free {
             self.calm.fetch_add(1, Ordering::Relaxed);
+            request.begin_to_hold();
             *grant = Some(Grant { shared: shared.clone(), request: request.clone(), received: false });
         }
         free

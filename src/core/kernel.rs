@@ -32,6 +32,11 @@ pub trait LockFile: Send + Sync {
 
     /// Deletes the directory entry `path`.
     fn unlink(&self, path: &Path) -> io::Result<()>;
+
+    /// The number of its descriptor, where a child can inherit the lock by it.
+    fn descriptor(&self) -> Option<i32> {
+        None
+    }
 }
 
 /// A system call that failed.

@@ -57,6 +57,11 @@ impl Line {
         self.waiters.front()
     }
 
+    /// All, the first one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Request>> {
+        self.waiters.iter().map(|waiter| &waiter.request)
+    }
+
     /// The first in line, if it is the request with this ticket.
     pub fn front_is(&self, ticket: Ticket) -> Option<&Waiter> {
         self.front().filter(|front| front.request.ticket == ticket)

@@ -86,6 +86,16 @@ impl Queue {
         !self.holds.is_empty()
     }
 
+    /// The acquisitions that hold the lock.
+    pub fn holds(&self) -> impl Iterator<Item = &Arc<Request>> {
+        self.holds.iter()
+    }
+
+    /// Those in line that want the lock, the first one first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Request>> {
+        self.line.iter().filter(|request| request.purpose != Purpose::Probe)
+    }
+
     /// The acquisition that holds the lock exclusively.
     pub fn exclusive_hold(&self) -> Option<&Arc<Request>> {
         self.holds.first().filter(|hold| hold.mode == LockMode::Exclusive)

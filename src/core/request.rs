@@ -1,11 +1,12 @@
 //! A request for a lock, from the call that makes it to the one outcome that ends it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ThreadId;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::handle::Handle;
+use super::holder::Holder;
 use super::kernel::{LockMode, SystemError};
 use super::shared_file::SharedFile;
 use super::sync::Mutex;
@@ -36,6 +37,8 @@ pub enum Outcome {
     Deadlock,
     /// Answer to a probe: does anybody hold the lock?
     Probed(bool),
+    /// Answer to an inquiry: who holds the lock, as far as the system tells.
+    Holders(Box<[Holder]>),
     /// The operating system refused.
     Failed(SystemError),
     /// A defect of this library. The panic's message has gone to stderr.
@@ -117,6 +120,8 @@ pub struct Request {
     /// The place.
     pub ticket: Ticket,
     wish: Wish,
+    /// Since when it has waited, or if it holds the lock, since when it has; in ms since 1970.
+    since: AtomicU64,
     place: Mutex<Place>,
 }
 
@@ -126,6 +131,15 @@ impl std::ops::Deref for Request {
     fn deref(&self) -> &Wish {
         &self.wish
     }
+}
+
+/// What this process holds and waits for.
+#[derive(Default)]
+pub struct Overview {
+    /// The requests that have been granted.
+    pub held: Vec<Arc<Request>>,
+    /// Those that wait for a lock.
+    pub pending: Vec<Arc<Request>>,
 }
 
 /// Where a request is. Locked after the queue's mutex, never before it.
@@ -149,7 +163,17 @@ pub(super) enum Whereabouts {
 impl Request {
     /// A request that is in no line yet.
     pub fn new(ticket: Ticket, wish: Wish) -> Self {
-        Self { ticket, wish, place: Mutex::new(Place::Opening) }
+        Self { ticket, wish, since: AtomicU64::new(now()), place: Mutex::new(Place::Opening) }
+    }
+
+    /// Since when it has waited, or if it holds the lock, since when it has; in ms since 1970.
+    pub fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    /// It holds the lock from now on.
+    pub(super) fn begin_to_hold(&self) {
+        self.since.store(now(), Ordering::Relaxed);
     }
 
     /// Would the owner's thread be blocked for ever, if the lock were never let go?
@@ -163,7 +187,7 @@ impl Request {
     }
 
     /// Has it its outcome?
-    pub(super) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         matches!(*self.place.lock(), Place::Settled)
     }
 
@@ -206,4 +230,10 @@ impl Request {
             }
         }
     }
+}
+
+/// The time, in ms since 1970.
+fn now() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_1970.map_or(0, |time| time.as_millis() as u64)
 }

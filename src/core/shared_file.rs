@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::handle::Handle;
 use super::kernel::{LockFile, LockMode, SystemError};
 use super::queue::Queue;
-use super::request::{Owner, Reason, Request, Ticket};
+use super::request::{Overview, Owner, Reason, Request, Ticket};
 use super::sync::Mutex;
 use super::sys::{Identity, Interrupts};
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
@@ -56,6 +56,18 @@ impl SharedFile {
     /// Has everybody gone?
     pub fn is_idle(&self) -> bool {
         self.queue.lock().is_idle()
+    }
+
+    /// The number of the descriptor by which the lock is held, where a child can inherit the lock by it.
+    pub fn descriptor(&self) -> Option<i32> {
+        self.file.descriptor()
+    }
+
+    /// Adds who holds the lock and who waits for it, in their order.
+    pub fn list(&self, overview: &mut Overview) {
+        let queue = self.queue.lock();
+        overview.held.extend(queue.holds().cloned());
+        overview.pending.extend(queue.waiting().cloned());
     }
 
     /// The acquisition that holds the lock exclusively, and of which its user knows.

@@ -3,7 +3,7 @@
 //! A request is opened by a worker, put into the line of its file, and from there seen to by whoever has that
 //! file's turn. There is one engine a process, for all its JavaScript environments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,17 +12,19 @@ use std::time::{Duration, Instant};
 use super::handle::{Grant, Handle};
 use super::pool::{Need, Pool, STALL};
 use super::queue::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::request::{Owner, Purpose, Reason, Request, Whereabouts, Wish};
+use super::request::{Overview, Owner, Purpose, Reason, Request, Whereabouts, Wish};
 use super::shared_file::{Cancellation, SharedFile};
 use super::sys::{self, Identity, Interrupts};
 use super::timekeeper::{Key, Timekeeper};
 use super::turn::Follow;
 
+mod inquiries;
 mod opening;
 mod sighting;
 mod timers;
 mod turns;
 
+pub use inquiries::inquire;
 use opening::{Job, OnTheWay, Way};
 use timers::Timer;
 use turns::Seat;
@@ -152,11 +154,10 @@ pub fn release(handle: &Handle) -> bool {
     ENGINE.find_exclusive_hold(handle).is_some_and(|grant| ENGINE.release(&grant))
 }
 
-/// Releases what `handle` itself holds, if `wanted` says so of the request that was granted.
-pub fn release_own(handle: &Handle, wanted: impl FnOnce(&Request) -> bool) {
-    if let Some(grant) = handle.take_received(wanted) {
-        ENGINE.release(&grant);
-    }
+/// Releases what `handle` itself holds, if `wanted` says so of the request that was granted. `false`: there is no such
+/// lock.
+pub fn release_own(handle: &Handle, wanted: impl FnOnce(&Request) -> bool) -> bool {
+    handle.take_received(wanted).is_some_and(|grant| ENGINE.release(&grant))
 }
 
 /// Ends all that `owner` holds and waits for, in every file. It need not listen
@@ -169,6 +170,25 @@ pub fn end(owner: &Arc<Owner>) {
         let follow = shared.end(owner);
         ENGINE.follow(&shared, follow);
     }
+}
+
+/// What this process holds and waits for, in the order of arrival.
+///
+/// `asked`: requests of the caller. Those whose file is still being opened are in no line yet, but pending all the
+/// same. (Other threads' are missed until they are in line: it is as if they came an instant later.)
+pub fn overview(mut asked: Vec<Arc<Request>>) -> Overview {
+    asked.retain(|request| request.purpose != Purpose::Probe && !request.is_settled());
+    let mut overview = Overview::default();
+    for shared in ENGINE.table().values() {
+        shared.list(&mut overview);
+    }
+    let known: HashSet<_> =
+        overview.held.iter().chain(&overview.pending).map(|request| request.ticket).collect();
+    asked.retain(|request| !known.contains(&request.ticket));
+    overview.pending.append(&mut asked);
+    overview.held.sort_by_key(|request| request.ticket);
+    overview.pending.sort_by_key(|request| request.ticket);
+    overview
 }
 
 /// Where the system has no thread to give, those who wait do the work themselves: this is to be called now, and

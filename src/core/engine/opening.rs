@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::timers::Timer;
 use super::turns::Seat;
-use super::{ENGINE, Engine, GIVE_UP, POOL, cancel, sighting};
+use super::{ENGINE, Engine, GIVE_UP, POOL, cancel, inquiries, sighting};
 use crate::core::kernel::SystemError;
 use crate::core::pool;
 use crate::core::request::{Outcome, Purpose, Reason, Request};
@@ -25,6 +25,8 @@ pub(super) enum Job {
     OpenAnew(Arc<Request>),
     /// Take the turn, which begins with a question to the kernel.
     Ask(Arc<SharedFile>),
+    /// See to the inquiries.
+    Inquire,
 }
 
 impl pool::Job for Job {
@@ -34,6 +36,7 @@ impl pool::Job for Job {
             Self::Open(request) => ENGINE.open(&request, seat, Way::Short, OnTheWay::in_lane(&request)),
             Self::OpenAnew(request) => ENGINE.open(&request, seat, Way::Long, OnTheWay::in_lane(&request)),
             Self::Ask(shared) => ENGINE.take_turn(&shared, None, seat),
+            Self::Inquire => inquiries::answer(),
         }
     }
 
@@ -41,7 +44,7 @@ impl pool::Job for Job {
     fn lane(&self) -> Option<u64> {
         match self {
             Self::Open(request) | Self::OpenAnew(request) => Some(request.handle.lane),
-            Self::Ask(_) => None,
+            Self::Ask(_) | Self::Inquire => None,
         }
     }
 }

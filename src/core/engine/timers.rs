@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::inquiries::Inquiry;
 use super::opening::Job;
 use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
 use crate::core::request::{Reason, Request, Whereabouts};
@@ -24,6 +25,8 @@ pub(super) enum Timer {
     Watch(u64),
     /// Do the jobs, since there is nobody else.
     RunJobs,
+    /// Is this inquiry stuck? To be asked so many times more.
+    Unanswered(Weak<Inquiry>, u32),
 }
 
 impl Timer {
@@ -53,6 +56,11 @@ impl Timer {
             }
             Self::Watch(begun) => POOL.watch(begun),
             Self::RunJobs => POOL.run_here(),
+            Self::Unanswered(inquiry, looks) => {
+                if let Some(inquiry) = inquiry.upgrade() {
+                    inquiry.give_up_if_stuck(looks);
+                }
+            }
         }
     }
 }

@@ -7,8 +7,12 @@
 //! | [`open_cached`] | opens one, if that takes no waiting |
 //! | [`identity_at`] | which file a path names |
 //! | [`Interrupts`], [`WaitingThread`] | how a thread is called back from the kernel's queue |
+//! | [`LockedFile`], [`Proc`] | who holds a lock |
 //! | [`is_first_thread`] | the thread that the process began with |
 //! | [`uv_errno`], [`is_unsupported`], [`LOCK_CALL`] | errors, as Node tells them |
+
+mod holders;
+pub use holders::*;
 
 #[cfg(unix)]
 mod unix;

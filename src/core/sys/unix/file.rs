@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use fs4::{FileExt, TryLockError};
@@ -150,6 +151,10 @@ impl LockFile for OpenFile {
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn descriptor(&self) -> Option<i32> {
+        Some(self.file.as_raw_fd())
     }
 }
 

@@ -1,0 +1,162 @@
+'use strict'
+
+// Rule 21: the diagnostics channels.
+
+const assert = require('node:assert/strict')
+const { AsyncLocalStorage } = require('node:async_hooks')
+const diagnostics = require('node:diagnostics_channel')
+const { test } = require('node:test')
+
+const { lockFile, LockTimeoutError } = require('..')
+const { errorOf, temporaryPath } = require('./support.js')
+
+/** All that is told on the channels of `file` from now on, until the test ends. */
+function listen(t, file) {
+  const told = []
+  const acquisition = diagnostics.tracingChannel('locket.acquire')
+  const note = (event) => (message) => {
+    if (message.path === file) told.push({ event, message, ...message })
+  }
+  const subscribers = Object.fromEntries(
+    ['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map((event) => [event, note(event)]),
+  )
+  const release = note('release')
+  acquisition.subscribe(subscribers)
+  diagnostics.subscribe('locket.release', release)
+  t.after(() => {
+    acquisition.unsubscribe(subscribers)
+    diagnostics.unsubscribe('locket.release', release)
+  })
+  return told
+}
+
+const eventsOf = (told) => told.map(({ event }) => event)
+
+const ASYNC = ['start', 'end', 'asyncStart', 'asyncEnd']
+const ASYNC_ERROR = ['start', 'end', 'error', 'asyncStart', 'asyncEnd']
+
+test('an acquire is traced from its call to its outcome, in one context, and the release is told', async (t) => {
+  const file = temporaryPath(t)
+  const told = listen(t, file)
+  const lock = lockFile(file, { timeout: 5000 })
+  const wait = lock.acquire({ mode: 'shared' })
+  assert.deepEqual(eventsOf(told), ['start', 'end'])
+  await wait
+  assert.deepEqual(eventsOf(told), ASYNC)
+  for (const { message } of told) assert.equal(message, told[0].message)
+  assert.deepEqual(told[0].message, { path: file, mode: 'shared', timeout: 5000, result: lock })
+  lock.release()
+  const { event, message } = told.at(-1)
+  assert.deepEqual({ event, message }, { event: 'release', message: { path: file } })
+})
+
+test('run, tryAcquire and the sync forms are traced, too', async (t) => {
+  const file = temporaryPath(t)
+  const told = listen(t, file)
+  const lock = lockFile(file)
+  await lock.run(() => assert.deepEqual(eventsOf(told.splice(0)), ASYNC))
+  assert.deepEqual(eventsOf(told.splice(0)), ['release'])
+
+  assert.equal(await lock.tryAcquire(), true)
+  assert.deepEqual(
+    told.splice(0).map(({ event, timeout, result }) => ({ event, timeout, result })),
+    ASYNC.map((event) => ({ event, timeout: 0, result: event === 'start' || event === 'end' ? undefined : true })),
+  )
+  assert.equal(await lockFile(file).tryAcquire(), false)
+  assert.equal(told.at(-1).message.result, false)
+  assert.deepEqual(eventsOf(told.splice(0)), ASYNC)
+  assert.equal(lockFile(file).tryAcquireSync(), false)
+  assert.deepEqual(eventsOf(told.splice(0)), ['start', 'end'])
+  lock.release()
+  told.splice(0)
+
+  lock.acquireSync({ timeout: 10 })
+  assert.deepEqual(
+    told.splice(0).map(({ event, timeout }) => [event, timeout]),
+    [
+      ['start', 10],
+      ['end', 10],
+    ],
+  )
+  lock.release()
+})
+
+test('a wait in vain is traced with its error, which leads to the await all the same', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const told = listen(t, file)
+
+  async function theCaller() {
+    await lockFile(file).acquire({ timeout: 5 })
+  }
+  const error = await errorOf(theCaller)
+  assert.ok(error instanceof LockTimeoutError)
+  assert.match(error.stack, /theCaller/)
+  assert.deepEqual(eventsOf(told), ASYNC_ERROR)
+  assert.equal(told.splice(0)[2].message.error, error)
+
+  const aborted = await errorOf(() => lockFile(file).acquire({ signal: AbortSignal.abort() }))
+  assert.equal(told.splice(0)[2].message.error, aborted)
+
+  const thrown = await errorOf(() => lockFile(file).acquireSync({ timeout: 5 }))
+  assert.deepEqual(eventsOf(told), ['start', 'error', 'end'])
+  assert.equal(told.splice(0)[1].message.error, thrown)
+  holder.release()
+})
+
+test('bad arguments are not traced, and neither is what releases nothing', async (t) => {
+  const file = temporaryPath(t)
+  const told = listen(t, file)
+  const lock = lockFile(file)
+  await assert.rejects(lock.acquire({ timeout: -1 }), RangeError)
+  await assert.rejects(lock.tryAcquire({ timeout: 1 }), TypeError)
+  assert.throws(() => lock.acquireSync({ mode: 'x' }), TypeError)
+  assert.throws(() => lock.release(), { code: 'ERR_LOCK_NOT_HELD' })
+  await lock[Symbol.asyncDispose]?.()
+  assert.deepEqual(told, [])
+})
+
+test('what a task releases itself is told once', async (t) => {
+  const file = temporaryPath(t)
+  const told = listen(t, file)
+  await lockFile(file).run((lock) => lock.release())
+  assert.deepEqual(eventsOf(told), [...ASYNC, 'release'])
+})
+
+test('a store that is bound to the start is there when the wait ends, and the caller keeps its own', async (t) => {
+  const file = temporaryPath(t)
+  const spans = new AsyncLocalStorage()
+  const acquisition = diagnostics.tracingChannel('locket.acquire')
+  acquisition.start.bindStore(spans, ({ path: of }) => `span of ${of}`)
+  const seen = []
+  const subscribers = { asyncEnd: () => seen.push(spans.getStore()) }
+  acquisition.subscribe(subscribers)
+  t.after(() => {
+    acquisition.start.unbindStore(spans)
+    acquisition.unsubscribe(subscribers)
+  })
+  await spans.run('request', async () => {
+    await lockFile(file).run(() => assert.equal(spans.getStore(), 'request'))
+    assert.equal(spans.getStore(), 'request')
+  })
+  assert.deepEqual(seen, [`span of ${file}`])
+})
+
+test('a subscriber that throws does not keep the lock from anybody', async (t) => {
+  const file = temporaryPath(t)
+  const failing = () => {
+    throw new Error('on purpose')
+  }
+  const failures = []
+  const note = (error) => failures.push(error.message)
+  process.setUncaughtExceptionCaptureCallback(note)
+  diagnostics.subscribe('locket.release', failing)
+  t.after(() => {
+    diagnostics.unsubscribe('locket.release', failing)
+    process.setUncaughtExceptionCaptureCallback(null)
+  })
+  await lockFile(file).run(() => {})
+  await lockFile(file).run(() => {})
+  await new Promise(setImmediate)
+  assert.deepEqual(failures, ['on purpose', 'on purpose'])
+})

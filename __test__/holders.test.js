@@ -1,0 +1,255 @@
+'use strict'
+
+// Rule 20: who holds a lock is known where the system tells, and said to whoever waited in vain.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { describe, test } = require('node:test')
+
+const { lockFile, LockTimeoutError } = require('..')
+const { agent, errorOf, needs, staysPending, Talker, temporaryPath, unavailable } = require('./support.js')
+
+const LINUX = process.platform === 'linux'
+
+/** What a process is called in the answers of holders(). */
+const commandOf = (pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0$/, '').replaceAll('\0', ' ')
+
+const holderOf = (pid, mode = 'exclusive') => ({ pid, mode, command: commandOf(pid) })
+
+const byPid = (holders) => holders.toSorted((one, other) => one.pid - other.pid)
+
+/** An agent in another process that holds the lock. */
+async function holderIn(t, file, options) {
+  const holder = agent(t, file)
+  await holder.ask(`acquire ${JSON.stringify(options ?? {})}`)
+  assert.equal(await holder.line(), 'acquired')
+  return holder
+}
+
+/** Python that locks `file` by `call`, and says so. */
+async function python(t, call, file) {
+  const source = `import fcntl, sys\nfile = open(sys.argv[1], 'r+')\n${call}\nprint('locked', flush=True)\nsys.stdin.read()`
+  const process = new Talker(t, 'python3', ['-c', source, file])
+  assert.equal(await process.line(), 'locked')
+  return process
+}
+
+describe('holders()', { skip: !LINUX && 'the system does not tell' }, () => {
+  test('names the process that holds the lock, by its number, mode and command line', async (t) => {
+    const file = temporaryPath(t)
+    const holder = await holderIn(t, file)
+    assert.deepEqual(await lockFile(file).holders(), [holderOf(holder.pid)])
+    await holder.ask('release')
+    assert.deepEqual(await lockFile(file).holders(), [])
+  })
+
+  test('names this process, also when another thread or handle asks', async (t) => {
+    const file = temporaryPath(t)
+    const lock = await lockFile(file).acquire({ mode: 'shared' })
+    assert.deepEqual(await lock.holders(), [holderOf(process.pid, 'shared')])
+    assert.deepEqual(await lockFile(file).holders(), [holderOf(process.pid, 'shared')])
+  })
+
+  test('names all that share the lock, each process once', async (t) => {
+    const file = temporaryPath(t)
+    const holders = await Promise.all([1, 2, 3].map(() => holderIn(t, file, { mode: 'shared' })))
+    await Promise.all([lockFile(file).acquire({ mode: 'shared' }), lockFile(file).acquire({ mode: 'shared' })])
+    const expected = [...holders, process].map(({ pid }) => holderOf(pid, 'shared'))
+    assert.deepEqual(byPid(await lockFile(file).holders()), byPid(expected))
+  })
+
+  test('names no one who waits', async (t) => {
+    const file = temporaryPath(t)
+    const lock = await lockFile(file).acquire()
+    const waiter = agent(t, file)
+    assert.equal(await waiter.ask('acquire'), 'waiting')
+    const acquired = waiter.line()
+    assert.ok(await staysPending(acquired, 50))
+    assert.deepEqual(await lock.holders(), [holderOf(process.pid)])
+    lock.release()
+    assert.equal(await acquired, 'acquired')
+    assert.deepEqual(await lock.holders(), [holderOf(waiter.pid)])
+  })
+
+  test('finds the file by any of its paths', async (t) => {
+    const file = temporaryPath(t)
+    const holder = await holderIn(t, file)
+    fs.symlinkSync(file, `${file}.symlink`)
+    fs.linkSync(file, `${file}.link`)
+    for (const other of [`${file}.symlink`, `${file}.link`, Buffer.from(file)]) {
+      assert.deepEqual(await lockFile(other).holders(), [holderOf(holder.pid)])
+    }
+  })
+
+  test('names flock(1)', async (t) => {
+    if (!needs(t, 'flock')) return
+    const file = temporaryPath(t)
+    const flock = new Talker(t, 'flock', ['--shared', file, 'sh', '-c', 'echo locked; read line'])
+    assert.equal(await flock.line(), 'locked')
+    assert.deepEqual(await lockFile(file).holders(), [holderOf(flock.pid, 'shared')])
+    flock.end()
+    await flock.exited
+  })
+
+  test('names a shell that has its lock from a flock(1) that has ended, not whoever has that number now', async (t) => {
+    if (!needs(t, 'flock')) return
+    const file = temporaryPath(t)
+    const shell = new Talker(t, 'sh', ['-c', 'exec 9>"$0"; flock 9; echo locked; read line', file])
+    assert.equal(await shell.line(), 'locked')
+    assert.deepEqual(await lockFile(file).holders(), [holderOf(shell.pid)])
+  })
+
+  test('names Python that locks by flock, but not by lockf, which excludes nobody here', async (t) => {
+    if (!needs(t, 'python3')) return
+    const file = temporaryPath(t)
+    fs.writeFileSync(file, '')
+    await python(t, 'fcntl.lockf(file, fcntl.LOCK_EX)', file)
+    assert.deepEqual(await lockFile(file).holders(), [])
+    const holder = await python(t, 'fcntl.flock(file, fcntl.LOCK_EX)', file)
+    const [{ pid, mode, command }] = await lockFile(file).holders()
+    assert.deepEqual({ pid, mode }, { pid: holder.pid, mode: 'exclusive' })
+    assert.match(command, /python3 -c import fcntl, sys file = open/)
+  })
+
+  test('shows of a command line only what can be printed', async (t) => {
+    const file = temporaryPath(t)
+    fs.writeFileSync(file, '')
+    if (!needs(t, 'flock')) return
+    const flock = new Talker(t, 'flock', [file, 'sh', '-c', 'echo locked; read line', '\u001b[2J\u0007', 'é'])
+    assert.equal(await flock.line(), 'locked')
+    const [{ command }] = await lockFile(file).holders()
+    assert.match(command, /^flock .* echo locked; read line \ufffd\[2J\ufffd é$/)
+  })
+
+  test('does not touch the lock: a try at the same time is never refused for it', async (t) => {
+    const file = temporaryPath(t)
+    const lock = lockFile(file)
+    await lock.run(() => {})
+    let asking = true
+    const asked = (async () => {
+      while (asking) await lockFile(file).holders()
+    })()
+    for (let round = 0; round < 500; round++) {
+      assert.equal(await lock.tryAcquire(), true)
+      lock.release()
+    }
+    asking = false
+    await asked
+  })
+
+  test('answers 1,000 that ask together', async (t) => {
+    const file = temporaryPath(t)
+    const holder = await holderIn(t, file)
+    const answers = await Promise.all(Array.from({ length: 1000 }, () => lockFile(file).holders()))
+    for (const answer of answers) assert.deepEqual(answer, [holderOf(holder.pid)])
+  })
+
+  test('is empty, and no error, without /proc', async (t) => {
+    const unshare = ['unshare', ['--mount', 'true']]
+    if (!needs(t, ...unshare)) return
+    const file = temporaryPath(t)
+    const source = `
+      const { lockFile } = require(${JSON.stringify(path.dirname(__dirname))})
+      const file = ${JSON.stringify(file)}
+      const main = async () => {
+        const lock = await lockFile(file).acquire()
+        console.log(JSON.stringify(await lock.holders()))
+        await lockFile(file).acquire({ timeout: 0 }).catch(({ message, holders }) => console.log(message, holders.length))
+        try { lockFile(file).acquireSync({ timeout: 1 }) } catch (error) { console.log(error.message) }
+      }
+      main()`
+    const child = new Talker(t, 'unshare', [
+      '--mount',
+      'sh',
+      '-c',
+      'mount -t tmpfs none /proc && exec "$0" -e "$1"',
+      process.execPath,
+      source,
+    ])
+    assert.deepEqual(await child.rest(), [
+      '[]',
+      `Couldn't lock ${file}: it is locked 0`,
+      `Couldn't lock ${file} within 1 ms: it is locked`,
+    ])
+  })
+})
+
+describe('holders() everywhere', () => {
+  test('is empty for a file that nobody holds, or that is missing, and creates none', async (t) => {
+    const file = temporaryPath(t)
+    assert.deepEqual(await lockFile(file).holders(), [])
+    assert.equal(fs.existsSync(file), false)
+    lockFile(file).acquireSync().release()
+    assert.deepEqual(await lockFile(file).holders(), [])
+  })
+
+  test('rejects with the error of the system where the path cannot be followed', async (t) => {
+    if (!LINUX) return unavailable(t, 'nothing is asked of the system')
+    const file = temporaryPath(t)
+    fs.writeFileSync(file, '')
+    const { code, syscall, path: named } = await errorOf(() => lockFile(`${file}/x`).holders())
+    assert.deepEqual({ code, syscall, path: named }, { code: 'ENOTDIR', syscall: 'open', path: `${file}/x` })
+  })
+
+  test('keeps the process alive until it has answered', async (t) => {
+    const source = `require(${JSON.stringify(path.dirname(__dirname))}).lockFile(process.argv[1]).holders().then(() => console.log('answered'))`
+    const child = new Talker(t, process.execPath, ['-e', source, temporaryPath(t)])
+    assert.deepEqual(await child.rest(), ['answered'])
+  })
+})
+
+describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, () => {
+  /** The errors of all ways to wait in vain. */
+  const errorsOf = (file) =>
+    Promise.all([
+      errorOf(() => lockFile(file).acquire({ timeout: 5 })),
+      errorOf(() => lockFile(file).run(() => assert.fail('the task ran'), { timeout: 5 })),
+      errorOf(async () => lockFile(file).acquireSync({ timeout: 5 })),
+      errorOf(() => lockFile(file, { timeout: 5 }).acquire({ mode: 'shared' })),
+    ])
+
+  test('says who was in the way', async (t) => {
+    const file = temporaryPath(t)
+    const holder = await holderIn(t, file)
+    const who = `held by ${holder.pid} (${commandOf(holder.pid)})`
+    for (const error of await errorsOf(file)) {
+      assert.ok(error instanceof LockTimeoutError)
+      assert.equal(error.message.startsWith(`Couldn't lock ${file} within 5 ms: held by ${holder.pid} (`), true)
+      assert.deepEqual(error.holders, [holderOf(holder.pid)])
+    }
+    const { message } = await errorOf(() => lockFile(file).acquire({ timeout: 0 }))
+    assert.equal(message.slice(0, 60), `Couldn't lock ${file}: ${who}`.slice(0, 60))
+  })
+
+  test('says so when whoever waits is in its own way', async (t) => {
+    const file = temporaryPath(t)
+    const lock = await lockFile(file).acquire()
+    for (const { message } of await errorsOf(file)) {
+      assert.match(message, new RegExp(`: held by ${process.pid} \\(.*\\), which is this process$`))
+    }
+    lock.release()
+  })
+
+  test('names three of many, and the beginning of a long command', async (t) => {
+    if (!needs(t, 'flock')) return
+    const file = temporaryPath(t)
+    const flocks = [1, 2, 3, 4, 5].map(
+      () => new Talker(t, 'flock', ['--shared', file, 'sh', '-c', 'echo locked; read line', 'x'.repeat(200)]),
+    )
+    for (const flock of flocks) assert.equal(await flock.line(), 'locked')
+    const error = await errorOf(() => lockFile(file).acquire({ timeout: 0 }))
+    assert.match(error.message, /: held by (\d+ \(flock --shared .{84}…\), ){2}\d+ \(flock .*…\) and 2 more$/)
+    assert.equal(error.holders.length, 5)
+    for (const { command } of error.holders) assert.ok(command.endsWith('x'.repeat(200)))
+  })
+
+  test('of many that come together has its holder each', async (t) => {
+    const file = temporaryPath(t)
+    const holder = await holderIn(t, file)
+    const errors = await Promise.all(
+      Array.from({ length: 2000 }, () => errorOf(() => lockFile(file).acquire({ timeout: 20 }))),
+    )
+    for (const { holders } of errors) assert.deepEqual(holders, [holderOf(holder.pid)])
+  })
+})

@@ -1,0 +1,50 @@
+'use strict'
+
+// Rule 15: the option removeOnRelease.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { lockFile } = require('..')
+const { fixture, temporaryPath } = require('./support.js')
+
+test('the file is gone after release, and after run', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file, { removeOnRelease: true })
+  await lock.acquire()
+  assert.ok(fs.existsSync(file))
+  lock.release()
+  assert.equal(fs.existsSync(file), false)
+  await lock.run(() => {})
+  assert.equal(fs.existsSync(file), false)
+})
+
+test('8 processes that delete it 500 times each lose no update and leave no file', async (t) => {
+  const PROCESSES = 8
+  const ROUNDS = 250
+  const file = temporaryPath(t)
+  const counter = `${file}.counter`
+  fs.writeFileSync(counter, '0')
+  const processes = Array.from({ length: PROCESSES }, () => fixture(t, 'removes.js', [file, counter, ROUNDS]))
+  for (const process of processes) assert.equal(await process.line(), 'ready')
+  for (const process of processes) process.end()
+  for (const process of processes) assert.equal(await process.line(), 'done')
+  // Two users each.
+  assert.equal(Number(fs.readFileSync(counter)), PROCESSES * 2 * ROUNDS)
+  assert.deepEqual(fs.readdirSync(path.dirname(file)), [path.basename(counter)])
+})
+
+test('the file of a shared lock stays, and so does a file that is not the locked one', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file, { removeOnRelease: true })
+  await lock.acquire({ mode: 'shared' })
+  lock.release()
+  assert.ok(fs.existsSync(file))
+  await lock.acquire()
+  fs.rmSync(file)
+  fs.writeFileSync(file, "somebody else's")
+  lock.release()
+  assert.equal(fs.readFileSync(file, 'utf8'), "somebody else's")
+})
