@@ -8,7 +8,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import * as byName from '@locket/native'
-import { FileLock, LockError, LockTimeoutError, lockFile } from '@locket/native'
+import { FileLock, LockError, LockTimeoutError, lockFile, query } from '@locket/native'
 import ts from 'typescript'
 
 import * as byPath from '../index.js'
@@ -22,7 +22,7 @@ import support from './support.js'
 
 const require = createRequire(import.meta.url)
 const HOME = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile }
+const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile, query }
 const NAMES = Object.keys(IMPORTED)
 
 test('the names can be imported, by path and by name of the package, and are the same objects', () => {
