@@ -24,15 +24,18 @@ class LockTimeoutError extends LockError {
 const NAMED_HOLDERS = 3
 const NAMED_COMMAND = 100
 
-/** `held by 4242 (node deploy.js)` */
-function describeHolders(holders) {
-  if (holders.length === 0) return 'it is locked'
+/** `held by 4242 (node deploy.js), 4243 (node deploy.js)` */
+function nameHolders(holders) {
   const names = holders.slice(0, NAMED_HOLDERS).map(({ pid, command }) => (command ? `${pid} (${cut(command)})` : pid))
   const others = holders.length - names.length
-  const more = others > 0 ? ` and ${others} more` : ''
+  return `held by ${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
+}
+
+function describeHolders(holders) {
+  if (holders.length === 0) return 'it is locked'
   // Whoever waits for itself looks for somebody else in vain.
   const itself = holders.every(({ pid }) => pid === process.pid) ? ', which is this process' : ''
-  return `held by ${names.join(', ')}${more}${itself}`
+  return nameHolders(holders) + itself
 }
 
 const cut = (command) => (command.length > NAMED_COMMAND ? `${command.slice(0, NAMED_COMMAND - 1)}…` : command)
@@ -101,4 +104,4 @@ function refusalError(refusal, { path, timeout, signal }, holders) {
   }
 }
 
-module.exports = { LockError, LockTimeoutError, AbortError, refusalError }
+module.exports = { LockError, LockTimeoutError, AbortError, nameHolders, refusalError }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use locket::core::holder::Holder;
@@ -142,9 +142,10 @@ fn who_waits_locks_another_file_or_locks_in_another_way_is_no_holder() {
 }
 
 #[test]
-fn where_stat_names_another_device_than_the_table_the_mount_tells_which() {
+fn where_stat_names_another_device_than_the_table_the_mount_tells_which_and_the_descriptor_which_file() {
     let mut world = World::new();
-    let file = File::open(world.folder.path().join("test.lock")).unwrap();
+    let path = world.folder.path().join("test.lock");
+    let file = File::open(&path).unwrap();
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap();
     let mount = field_of_descriptor(&info, "mnt_id").unwrap();
     let inode = field_of_descriptor(&info, "ino").unwrap();
@@ -152,10 +153,17 @@ fn where_stat_names_another_device_than_the_table_the_mount_tells_which() {
         "self/mountinfo",
         format!("{mount} 1 171:52 / / rw - btrfs /dev/x rw\n{} 1 8:1 / /y rw\n", mount + 1),
     );
-    let lock = format!("1: FLOCK  ADVISORY  WRITE {SOMEBODY} ab:34:{inode} 0 EOF");
-    world.add_process(SOMEBODY, b"node\0", &format!("lock:\t{lock}\n"));
-    world.add_to_table(lock);
-    assert_eq!(world.holders(), [holder(SOMEBODY, Exclusive, "node")]);
+    // As the table has it, both have locked the same file.
+    let other = world.folder.path().join("other.lock");
+    File::create(&other).unwrap();
+    for (pid, opened) in [(NOBODY, &other), (SOMEBODY, &path)] {
+        let lock = format!("1: FLOCK  ADVISORY  READ {pid} ab:34:{inode} 0 EOF");
+        world.add_process(pid, b"node\0", &format!("lock:\t{lock}\n"));
+        world.write(format!("{pid}/fd/0"), "");
+        symlink(opened, world.folder.path().join(format!("proc/{pid}/fd/3"))).unwrap();
+        world.add_to_table(lock);
+    }
+    assert_eq!(world.holders(), [holder(SOMEBODY, Shared, "node")]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Linux: `/proc/locks` says which process has locked which file, and `/proc/PID/fdinfo` which processes still have
 //! the locked file open.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,11 @@ use crate::core::holder::Holder;
 
 /// How much of a command line is read, in bytes: some are as long as a book.
 const COMMAND_LIMIT: usize = 4096;
+
+/// How much of the table is asked for at once, in bytes. The kernel gives a page, or a little more.
+const PIECE: usize = 1 << 16;
+/// How often a table that comes in pieces is read, if nobody is found.
+const LOOKS: u32 = 3;
 
 /// A file whose locks are asked for.
 pub struct LockedFile {
@@ -51,10 +56,23 @@ impl LockedFile {
     }
 }
 
+impl LockedFile {
+    /// Is it the one at `path`? The table cannot always tell: on btrfs the files of two subvolumes may look alike there.
+    fn is_at(&self, path: &Path) -> bool {
+        rustix::fs::stat(path).is_ok_and(|stat| table_id(&stat) == self.stat)
+    }
+}
+
 #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the types differ by architecture")]
 fn table_id(stat: &Stat) -> TableId {
     let device = stat.st_dev;
     TableId { device: (rustix::fs::major(device), rustix::fs::minor(device)), inode: stat.st_ino as u64 }
+}
+
+struct Table {
+    entries: Vec<Entry>,
+    /// Was it read at once? If not, locks that went in between have moved others out of sight.
+    in_one_piece: bool,
 }
 
 /// The folder in which the kernel tells.
@@ -75,11 +93,38 @@ impl Proc {
 
     /// Who holds the locks of each of `files`, as far as it can be seen.
     pub fn holders(&self, files: &[LockedFile]) -> Vec<Vec<Holder>> {
-        let Some(table) = read(&self.root.join("locks")) else {
-            return files.iter().map(|_| Vec::new()).collect();
-        };
-        let table: Vec<_> = entries(&table).collect();
-        files.iter().map(|file| self.holders_of(file, &table)).collect()
+        let mut answers: Vec<_> = files.iter().map(|_| Vec::new()).collect();
+        for _ in 0..LOOKS {
+            let Some(table) = self.table() else { break };
+            for (holders, file) in answers.iter_mut().zip(files).filter(|(holders, _)| holders.is_empty()) {
+                *holders = self.holders_of(file, &table.entries);
+            }
+            if table.in_one_piece || answers.iter().all(|holders| !holders.is_empty()) {
+                break;
+            }
+        }
+        answers
+    }
+
+    fn table(&self) -> Option<Table> {
+        let mut file = File::open(self.root.join("locks")).ok()?;
+        let mut text = Vec::new();
+        let mut pieces = 0;
+        // Not `fs::read`: it begins with a few bytes.
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(length) => {
+                    text.extend_from_slice(&piece[..length]);
+                    pieces += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        let entries = entries(&String::from_utf8_lossy(&text)).collect();
+        Some(Table { entries, in_one_piece: pieces <= 1 })
     }
 
     fn holders_of(&self, file: &LockedFile, table: &[Entry]) -> Vec<Holder> {
@@ -92,7 +137,7 @@ impl Proc {
         }
         let mut holders: Vec<Holder> = Vec::new();
         for lock in locks {
-            for pid in self.processes_with(lock) {
+            for pid in self.processes_with(lock, file) {
                 if !holders.iter().any(|holder| holder.pid == pid && holder.mode == lock.mode) {
                     holders.push(Holder { pid, mode: lock.mode, command: self.command(pid) });
                 }
@@ -111,19 +156,23 @@ impl Proc {
     ///
     /// A shell's `flock 9` ends at once and leaves the lock to the shell. Its number in the table is
     /// nobody's then, or by now somebody else's, who must not be blamed.
-    fn processes_with(&self, lock: Entry) -> Vec<u32> {
-        match self.has(lock.pid, lock) {
+    fn processes_with(&self, lock: Entry, file: &LockedFile) -> Vec<u32> {
+        match self.has(lock.pid, lock, file) {
             Sight::Seen(true) => vec![lock.pid],
             Sight::Hidden if exists(lock.pid) => vec![lock.pid],
-            _ => self.processes().filter(|&pid| matches!(self.has(pid, lock), Sight::Seen(true))).collect(),
+            _ => {
+                let has = |&pid: &u32| matches!(self.has(pid, lock, file), Sight::Seen(true));
+                self.processes().filter(has).collect()
+            }
         }
     }
 
-    /// Has the process a descriptor by which this lock was taken?
-    fn has(&self, pid: u32, lock: Entry) -> Sight {
+    /// Has the process a descriptor by which this lock of the file was taken?
+    fn has(&self, pid: u32, lock: Entry, file: &LockedFile) -> Sight {
         let Ok(descriptors) = fs::read_dir(self.of(pid, "fdinfo")) else { return Sight::Hidden };
         Sight::Seen(descriptors.flatten().any(|descriptor| {
             read(&descriptor.path()).is_some_and(|info| locks_of_descriptor(&info).any(|own| own == lock))
+                && (lock.file == file.stat || file.is_at(&self.of(pid, "fd").join(descriptor.file_name())))
         }))
     }
 
