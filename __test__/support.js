@@ -80,11 +80,26 @@ class Talker {
     return this.#process.pid
   }
 
+  /** What it has written to its standard error so far. */
+  get stderr() {
+    return this.#errors
+  }
+
   /** The next line that it prints. */
   async line() {
     const { value, done } = await eventually(this.#lines.next(), `a line of process ${this.pid}`)
     if (done) throw new Error(`process ended instead of answering\n${this.#errors}`)
     return value
+  }
+
+  /** All lines that it prints from now on, until it ends. */
+  async rest() {
+    const lines = []
+    for (;;) {
+      const { value, done } = await eventually(this.#lines.next(), `a line or the end of process ${this.pid}`)
+      if (done) return lines
+      lines.push(value)
+    }
   }
 
   /** Writes it a line. */
@@ -124,9 +139,34 @@ const script = (t, source, args = [], options = {}) =>
   new Talker(
     t,
     process.execPath,
-    ['-e', `const { lockFile } = require(${JSON.stringify(path.dirname(__dirname))})\n${source}`, ...args],
+    [
+      ...(options.execArgv ?? []),
+      '-e',
+      `const { lockFile } = require(${JSON.stringify(path.dirname(__dirname))})\n${source}`,
+      ...args,
+    ],
     options,
   )
+
+const TOOL = path.join(path.dirname(__dirname), 'bin/locket.js')
+
+/** The command-line tool, to be talked to: it, and the command that it runs. */
+const locket = (t, args, options) => new Talker(t, process.execPath, [TOOL, ...args], options)
+
+/** What a command that ends by itself has written and how it has ended. */
+function outcomeOf(command, args, options) {
+  const { error, status, signal, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    timeout: PATIENCE,
+    killSignal: 'SIGKILL',
+    ...options,
+  })
+  if (error) throw error
+  return { code: status, signal, stdout, stderr }
+}
+
+/** The same of the command-line tool. */
+const runLocket = (args, options) => outcomeOf(process.execPath, [TOOL, ...args], options)
 
 /** Another process with a handle for `file`, which acquires and releases as it is told (see fixtures/agent.js). */
 const agent = (t, file, options) => fixture(t, 'agent.js', [file], options)
@@ -179,6 +219,15 @@ class Thread {
   async terminate() {
     this.#worker.terminate()
     return eventually(this.exited, 'the end of a thread')
+  }
+}
+
+/** Is there a process with this pid? */
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 
@@ -243,12 +292,17 @@ module.exports = {
   agent,
   eventually,
   fixture,
+  isAlive,
   isFree,
+  locket,
   needs,
+  outcomeOf,
+  runLocket,
   script,
   staysPending,
   temporaryFolder,
   temporaryPath,
+  TOOL,
   unavailable,
   until,
 }

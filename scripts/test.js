@@ -32,7 +32,7 @@ const PARTS = {
       console.error(`LOCKET_REQUIRE_ALL: ${obstacle}`)
       process.exit(1)
     }
-    runNode(['__test__', '__test__/examples', '__test__/interop'].flatMap(testsIn))
+    runNode(['__test__', '__test__/cli', '__test__/examples', '__test__/interop'].flatMap(testsIn))
   },
   /** What depends on how one waits, again with the way that is taken where nobody can wait in the kernel. */
   paced() {

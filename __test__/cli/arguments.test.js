@@ -1,0 +1,166 @@
+'use strict'
+
+// How the command-line tool reads its command line, and what it says of one that is wrong.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { parse } = require('../../bin/cli/arguments.js')
+const { version } = require('../../package.json')
+const { runLocket, temporaryFolder, temporaryPath } = require('../support.js')
+
+const USAGE = 64
+
+/** What is to be done if no option says otherwise. */
+const PLAIN = { action: 'run', mode: 'exclusive', timeout: Infinity, conflictExitCode: 1, file: 'f', command: ['cmd'] }
+
+/** Options before `f cmd`, and in what the request differs from PLAIN. */
+const OPTIONS = [
+  [[], {}],
+  [['-x'], {}],
+  [['-e'], {}],
+  [['-s'], { mode: 'shared' }],
+  [['--shared'], { mode: 'shared' }],
+  [['-s', '-x'], {}],
+  [['--exclusive', '--shared'], { mode: 'shared' }],
+  [['-n'], { nonblock: true, timeout: 0 }],
+  [['--nonblock'], { nonblock: true, timeout: 0 }],
+  [['--nonblocking'], { nonblock: true, timeout: 0 }],
+  [['--nb'], { nonblock: true, timeout: 0 }],
+  [['-w', '5'], { timeout: 5000 }],
+  [['-w5'], { timeout: 5000 }],
+  [['-w.25'], { timeout: 250 }],
+  [['-w', '2.'], { timeout: 2000 }],
+  [['-w', '1e1'], { timeout: 10_000 }],
+  [['-w', '0'], { timeout: 0 }],
+  [['--timeout', '1.5'], { timeout: 1500 }],
+  [['--timeout=5'], { timeout: 5000 }],
+  [['--wait=5'], { timeout: 5000 }],
+  [['-w', '1', '-w', '2'], { timeout: 2000 }],
+  [['-n', '-w', '5'], { nonblock: true, timeout: 0 }],
+  [['-E', '0'], { conflictExitCode: 0 }],
+  [['-E255'], { conflictExitCode: 255 }],
+  [['--conflict-exit-code=7'], { conflictExitCode: 7 }],
+  [['--verbose'], { verbose: true }],
+  [['-nsE7'], { nonblock: true, timeout: 0, mode: 'shared', conflictExitCode: 7 }],
+  [['-snw', '5'], { nonblock: true, timeout: 0, mode: 'shared' }],
+  [['--excl', '--conf', '7'], { conflictExitCode: 7 }],
+  [['--time=5'], { timeout: 5000 }],
+  [['--nonb'], { nonblock: true, timeout: 0 }],
+  [['--'], {}],
+  [['-s', '--'], { mode: 'shared' }],
+]
+
+for (const [options, difference] of OPTIONS) {
+  test(`options are understood: ${options.join(' ') || 'none'}`, () => {
+    assert.deepEqual(parse([...options, 'f', 'cmd']), { ...PLAIN, ...difference })
+  })
+}
+
+/** What follows the options, and what it means. */
+const COMMANDS = [
+  [['f', 'cmd', '-n', '--help', '--', '-c', 'x'], { file: 'f', command: ['cmd', '-n', '--help', '--', '-c', 'x'] }],
+  [['f', '--', 'cmd', '-s'], { file: 'f', command: ['cmd', '-s'] }],
+  [['f', '--', '-c'], { file: 'f', command: ['-c'] }],
+  [['f', '--', '--', 'x'], { file: 'f', command: ['--', 'x'] }],
+  [['f', '-c', 'a | b'], { file: 'f', line: 'a | b' }],
+  [['f', '--command', 'a | b'], { file: 'f', line: 'a | b' }],
+  [['f', '-n', 'x'], { file: 'f', command: ['-n', 'x'] }],
+  [['--', '-n', 'cmd'], { file: '-n', command: ['cmd'] }],
+  [['--', '--excl', '--excl'], { file: '--excl', command: ['--excl'] }],
+  [['-', 'cmd', ''], { file: '-', command: ['cmd', ''] }],
+]
+
+for (const [args, expected] of COMMANDS) {
+  test(`the options end at FILE: ${args.join(' ')}`, () => {
+    const { file, command, line } = parse(args)
+    assert.deepEqual({ file, command, line }, { command: undefined, line: undefined, ...expected })
+  })
+}
+
+test('--who takes FILE, and --json before or after it', () => {
+  for (const args of [
+    ['--who', '--json', 'f'],
+    ['--who', 'f', '--json'],
+    ['--json', '--who', 'f'],
+  ]) {
+    const { action, file, json } = parse(args)
+    assert.deepEqual({ action, file, json }, { action: 'who', file: 'f', json: true }, args.join(' '))
+  }
+})
+
+/** Command lines that are wrong, and what is said of them. */
+const WRONG = [
+  [[], /FILE is missing/],
+  [['-n'], /FILE is missing/],
+  [['--who'], /FILE is missing/],
+  [['f'], /COMMAND is missing/],
+  [['f', '--'], /COMMAND is missing/],
+  [['9'], /COMMAND is missing.*descriptor.*9/],
+  [['f', '-c'], /-c takes exactly one argument/],
+  [['f', '-c', 'a', 'b'], /-c takes exactly one argument/],
+  [['f', '--command'], /--command takes exactly one argument/],
+  [['-c', 'a', 'f'], /-c.*after FILE/],
+  [['--zzz', 'f', 'cmd'], /unknown option --zzz/],
+  [['--toString', 'f', 'cmd'], /unknown option --toString/],
+  [['-z', 'f', 'cmd'], /unknown option -z/],
+  [['-nz', 'f', 'cmd'], /unknown option -z/],
+  [['--no', 'f', 'cmd'], /--no may be --nonblock or --nonblocking or --no-fork/],
+  [['-w'], /-w needs a value/],
+  [['--timeout'], /--timeout needs a value/],
+  [['--shared=1', 'f', 'cmd'], /--shared takes no value/],
+  [['-nw', 'f', 'cmd'], /invalid timeout: 'f'/],
+  ...['', ' ', '.', '-1', 'NaN', 'inf', 'Infinity', '1e999', '0x5', '5s', '1,5', '1.2.3'].map((seconds) => [
+    ['-w', seconds, 'f', 'cmd'],
+    /invalid timeout: '/,
+  ]),
+  ...['', '256', '-1', '7x', '0x10', '1.5', 'NaN'].map((code) => [['-E', code, 'f', 'cmd'], /invalid exit code/]),
+  [['-u', 'f', 'cmd'], /-u, --unlock is not supported/],
+  [['--unlock', 'f', 'cmd'], /-u, --unlock is not supported/],
+  [['-F', 'f', 'cmd'], /-F, --no-fork is not supported/],
+  [['-o', 'f', 'cmd'], /-o, --close is not supported/],
+  [['--json', 'f', 'cmd'], /--json goes with --who/],
+  [['--who', 'f', 'cmd'], /--who takes one FILE, and no command: cmd/],
+]
+
+for (const [args, message] of WRONG) {
+  test(`a command line that is wrong is refused: ${args.map((arg) => arg || "''").join(' ') || 'none'}`, () => {
+    assert.throws(() => parse(args), { message, exitCode: USAGE })
+  })
+}
+
+test('a usage error is one line on stderr, exit code 64, and touches nothing', (t) => {
+  const folder = temporaryFolder(t)
+  for (const args of [[], ['f'], ['--zzz', 'f', 'true'], ['-u', 'f', 'true'], ['-w', 'soon', 'f', 'true']]) {
+    const { code, stdout, stderr } = runLocket(args, { cwd: folder })
+    assert.equal(code, USAGE, stderr)
+    assert.equal(stdout, '')
+    assert.match(stderr, /^locket: .+ \(try 'locket --help'\)\n$/)
+  }
+  assert.deepEqual(fs.readdirSync(folder), [])
+})
+
+test('--help fits on a screen and names every option', (t) => {
+  for (const option of ['--help', '-h']) {
+    const { code, stdout, stderr } = runLocket([option, '--zzz'], { cwd: temporaryFolder(t) })
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    const lines = stdout.split('\n')
+    assert.ok(lines.length <= 24, `${lines.length} lines`)
+    for (const line of lines) assert.ok(line.length <= 80, line)
+    const long = 'exclusive shared nonblock timeout conflict-exit-code command verbose who json help version'
+    for (const name of long.split(' ')) assert.ok(stdout.includes(`--${name}`), name)
+  }
+})
+
+test('--version says the version of the package', () => {
+  for (const option of ['--version', '-V']) {
+    assert.deepEqual(runLocket([option]), { code: 0, signal: null, stdout: `locket ${version}\n`, stderr: '' })
+  }
+})
+
+test('an option that is wrong counts if it stands before --help', (t) => {
+  const { code, stdout } = runLocket(['--zzz', '--help'], { cwd: path.dirname(temporaryPath(t)) })
+  assert.deepEqual({ code, stdout }, { code: USAGE, stdout: '' })
+})

@@ -1,0 +1,115 @@
+'use strict'
+
+// What the command-line tool does when there is no file to be locked: its exit codes are those of flock(1).
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { LockError } = require('../..')
+const { commandFailure, lockFailure } = require('../../bin/cli/failure.js')
+const { outcomeOf, runLocket, temporaryFolder, temporaryPath, TOOL, unavailable } = require('../support.js')
+
+/** The number of flock(2), where the tests know it. */
+const FLOCK = { x64: 73, arm64: 32 }[process.arch]
+
+/** An error of the system, as Node and this package make them. */
+function systemError(code, syscall) {
+  return Object.assign(new Error(`${code}: described, ${syscall}`), { code, errno: -os.constants.errno[code], syscall })
+}
+
+test('a file that cannot be opened: exit code 66, and the command does not run', (t) => {
+  const folder = temporaryFolder(t)
+  fs.writeFileSync(path.join(folder, 'file'), '')
+  const names = { 'missing/x.lock': 'no such file or directory', '.': 'illegal operation on a directory' }
+  if (process.platform !== 'win32') {
+    fs.symlinkSync('loop', path.join(folder, 'loop'))
+    names['file/x.lock'] = 'not a directory'
+    names.loop = 'too many symbolic links encountered'
+    names['n'.repeat(300)] = 'name too long'
+  }
+  for (const [name, why] of Object.entries(names)) {
+    for (const args of [
+      [name, process.execPath, '-p', '"ran"'],
+      ['--who', name],
+    ]) {
+      // To ask who holds what does not exist is no error.
+      if (args[0] === '--who' && why.startsWith('no such')) continue
+      const stderr = `locket: cannot open lock file ${name}: ${why}\n`
+      assert.deepEqual(runLocket(args, { cwd: folder }), { code: 66, signal: null, stdout: '', stderr })
+    }
+  }
+  assert.equal(fs.existsSync(path.join(folder, 'missing')), false)
+})
+
+test('an empty path, as from a variable that is not set: exit code 66', (t) => {
+  for (const args of [
+    ['', process.execPath, '-p', '"ran"'],
+    ['--who', ''],
+  ]) {
+    const { code, stdout, stderr } = runLocket(args, { cwd: temporaryFolder(t) })
+    assert.deepEqual({ code, stdout }, { code: 66, stdout: '' })
+    assert.match(stderr, /^locket: cannot open lock file ''.*\n$/)
+  }
+})
+
+test('exit codes tell a file that cannot be opened, one that cannot be made, and a system at its limits', () => {
+  const expected = {
+    ENOENT: 66,
+    EACCES: 66,
+    EISDIR: 66,
+    ELOOP: 66,
+    EROFS: 73,
+    ENOSPC: 73,
+    EMFILE: 71,
+    ENFILE: 71,
+    ENOMEM: 71,
+  }
+  for (const [code, exitCode] of Object.entries(expected)) {
+    const failure = lockFailure(systemError(code, 'open'), 'the file')
+    assert.equal(failure.exitCode, exitCode, code)
+    assert.match(failure.message, /^cannot open lock file the file: /)
+  }
+  assert.equal(lockFailure(systemError('EIO', 'flock'), 'the file').exitCode, 65)
+  const defect = new TypeError('on purpose')
+  assert.equal(lockFailure(defect, 'the file'), defect)
+  const unsupported = (code) =>
+    new LockError('ERR_LOCK_UNSUPPORTED', 'no such locks', 'the file', { cause: systemError(code, 'flock') })
+  assert.equal(lockFailure(unsupported('ENOLCK'), 'the file').exitCode, 71)
+  assert.equal(lockFailure(unsupported('ENOSYS'), 'the file').exitCode, 65)
+})
+
+test('exit codes tell a command that cannot be run from a system at its limits', () => {
+  const expected = { ENOENT: 69, EACCES: 69, E2BIG: 69, ENOEXEC: 69, EAGAIN: 71, EMFILE: 71, ENOMEM: 71 }
+  for (const [code, exitCode] of Object.entries(expected)) {
+    const failure = commandFailure(systemError(code, 'spawn'), 'deploy')
+    assert.equal(failure.exitCode, exitCode, code)
+    assert.match(failure.message, /^failed to execute deploy: /)
+  }
+})
+
+const onLinux = { skip: (process.platform !== 'linux' || FLOCK === undefined) && 'seccomp is Linux’s' }
+
+test('a file system that has no locks is an error, and the command does not run', onLinux, (t) => {
+  const refuse = path.join(__dirname, '../fixtures/refuse-flock.py')
+  for (const [code, exitCode] of Object.entries({ ENOLCK: 71, EOPNOTSUPP: 65 })) {
+    const number = String(os.constants.errno[code])
+    const command = [process.execPath, TOOL, temporaryPath(t), process.execPath, '-p', '"ran"']
+    const outcome = outcomeOf('python3', [refuse, String(FLOCK), number, ...command])
+    if (outcome.stdout === 'unavailable\n') return unavailable(t, 'seccomp is not available')
+    assert.deepEqual([outcome.code, outcome.stdout], [exitCode, ''], outcome.stderr)
+    assert.match(outcome.stderr, /^locket: .+ is on a file system that has no such locks\n$/)
+  }
+})
+
+test('what nobody has foreseen is no conflict: exit code 70, with the stack', (t) => {
+  const folder = temporaryFolder(t)
+  const preload = path.join(folder, 'preload.js')
+  fs.writeFileSync(preload, 'performance.now = () => { throw new TypeError("on purpose") }')
+  const command = ['--require', preload, TOOL, path.join(folder, 'test.lock'), process.execPath, '-p', '"ran"']
+  const { code, stdout, stderr } = outcomeOf(process.execPath, command)
+  assert.deepEqual({ code, stdout }, { code: 70, stdout: '' }, stderr)
+  assert.match(stderr, /^TypeError: on purpose\n +at /)
+})

@@ -1,0 +1,129 @@
+'use strict'
+
+// locket --who: who holds the lock of a file, for people and for scripts.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { lockFile } = require('../..')
+const { heldBy } = require('../../bin/cli/output.js')
+const { agent, locket, runLocket, temporaryPath } = require('../support.js')
+
+const onLinux = { skip: process.platform !== 'linux' && 'here nobody knows who holds a lock' }
+
+const FREE = { code: 1, signal: null, stdout: '', stderr: '' }
+
+/** Another process that holds the lock. */
+async function holderOf(t, file, options = {}) {
+  const holder = agent(t, file)
+  assert.equal(await holder.ask(`acquire ${JSON.stringify(options)}`), 'waiting')
+  assert.equal(await holder.line(), 'acquired')
+  return holder
+}
+
+test('a file that is not locked, or not there, has no holders: exit code 1, and no output', (t) => {
+  const file = temporaryPath(t)
+  assert.deepEqual(runLocket(['--who', file]), FREE)
+  assert.equal(fs.existsSync(file), false)
+  fs.writeFileSync(file, '')
+  assert.deepEqual(runLocket(['--who', file]), FREE)
+  assert.deepEqual(runLocket(['--who', path.join(file, '../missing/x.lock')]), FREE)
+})
+
+test('the holder of an exclusive lock is a line: its pid, the mode, its command', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  const holder = await holderOf(t, file)
+  const { code, stdout, stderr } = runLocket(['--who', file])
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+  const [, pid, mode, command] = /^(\d+) (\w+) (.+)\n$/.exec(stdout)
+  assert.deepEqual([Number(pid), mode], [holder.pid, 'exclusive'])
+  assert.ok(command.endsWith(`agent.js ${file}`), command)
+  await holder.ask('release')
+  assert.deepEqual(runLocket(['--who', file]), FREE)
+})
+
+test('every holder of a shared lock is a line, in columns', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  const holders = [await holderOf(t, file, { mode: 'shared' }), await holderOf(t, file, { mode: 'shared' })]
+  const { stdout } = runLocket(['--who', file])
+  const lines = stdout.trimEnd().split('\n')
+  const expected = holders.map(({ pid }) => `${pid} shared`)
+  assert.deepEqual(lines.map((line) => line.split(/ +/, 2).join(' ')).sort(), expected.sort())
+  const columns = lines.map((line) => [line.indexOf('shared'), line.search(/\S*node/)])
+  assert.deepEqual(columns[0], columns[1])
+})
+
+test('--json is one line of JSON', async (t) => {
+  const file = temporaryPath(t)
+  const ask = () => {
+    const { code, stdout, stderr } = runLocket(['--who', path.basename(file), '--json'], { cwd: path.dirname(file) })
+    assert.equal(stderr, '')
+    assert.equal(stdout.indexOf('\n'), stdout.length - 1)
+    return { code, ...JSON.parse(stdout) }
+  }
+  assert.deepEqual(ask(), { code: 1, path: file, locked: false, holders: [] })
+  const lock = await lockFile(file).acquire()
+  const { holders, ...rest } = ask()
+  lock.release()
+  assert.deepEqual(rest, { code: 0, path: file, locked: true })
+  if (process.platform !== 'linux') return
+  assert.deepEqual(
+    holders.map(({ pid, mode }) => ({ pid, mode })),
+    [{ pid: process.pid, mode: 'exclusive' }],
+  )
+  assert.ok(holders[0].command.includes('node'), holders[0].command)
+})
+
+test('the tool itself is named while it runs a command', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  const child = locket(t, [file, 'sh', '-c', 'echo running; read line'])
+  assert.equal(await child.line(), 'running')
+  const { holders } = JSON.parse(runLocket(['--who', '--json', file]).stdout)
+  assert.deepEqual(
+    holders.map(({ pid, mode }) => ({ pid, mode })),
+    [{ pid: child.pid, mode: 'exclusive' }],
+  )
+  assert.ok(holders[0].command.endsWith(`locket.js ${file} sh -c echo running; read line`), holders[0].command)
+})
+
+test('a command line cannot add lines, nor command the terminal', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  const child = locket(t, [file, 'sh', '-c', 'echo running; read line', '4242 shared\n4243 shared\u001b[2J'])
+  assert.equal(await child.line(), 'running')
+  const { stdout } = runLocket(['--who', file])
+  assert.equal(stdout.indexOf('\n'), stdout.length - 1)
+  assert.ok(!stdout.includes('\u001b'), stdout)
+})
+
+test('a lock whose holder nobody knows: exit code 0, nothing on stdout, a line on stderr', (t) => {
+  const file = temporaryPath(t)
+  // As everywhere but on Linux: no holders, but a lock.
+  const preload = `${file}.preload.js`
+  fs.writeFileSync(
+    preload,
+    `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
+    FileLock.prototype.holders = async () => []
+    FileLock.prototype.isLocked = async () => true`,
+  )
+  const env = { ...process.env, NODE_OPTIONS: `--require ${JSON.stringify(preload)}` }
+  const { code, stdout, stderr } = runLocket(['--who', file], { env })
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: '' })
+  assert.equal(stderr, `locket: ${file} is locked; it is not known by whom\n`)
+  assert.deepEqual(JSON.parse(runLocket(['--who', '--json', file], { env }).stdout), {
+    path: file,
+    locked: true,
+    holders: [],
+  })
+})
+
+test('a message names a few holders, each in a line’s space', () => {
+  const holder = (pid, command) => ({ pid, mode: 'shared', command })
+  assert.equal(heldBy([]), '')
+  assert.equal(heldBy([holder(1)]), ', held by 1')
+  assert.equal(heldBy([holder(1, 'node a.js'), holder(2), holder(3, 'b')]), ', held by 1 (node a.js), 2, 3 (b)')
+  assert.equal(heldBy([1, 2, 3, 4, 5].map((pid) => holder(pid))), ', held by 1, 2, 3 and 2 more')
+  assert.equal(heldBy([holder(1, 'x'.repeat(100))]), `, held by 1 (${'x'.repeat(100)})`)
+  assert.equal(heldBy([holder(1, 'x'.repeat(101))]), `, held by 1 (${'x'.repeat(99)}…)`)
+})

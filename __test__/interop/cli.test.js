@@ -1,0 +1,239 @@
+'use strict'
+
+// The command-line tool beside flock(1) of util-linux: the same arguments, the same outcome; and each holding what the
+// other one wants.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { describe, test } = require('node:test')
+
+const { lockFile } = require('../..')
+const support = require('../support.js')
+
+const { eventually, isFree, needs, outcomeOf, staysPending, Talker, temporaryFolder, temporaryPath, TOOL } = support
+
+const available = (t) => needs(t, 'flock')
+
+/** What starts each of them. */
+const PROGRAMS = { locket: [process.execPath, TOOL], flock: ['flock'] }
+
+/** Runs a program in `cwd`, with what a shell sees of its end. */
+function outcomeOfProgram(name, args, cwd) {
+  const line = 'exec 2>/dev/null; echo input | "$@"; echo "exit code $?"'
+  const { stdout } = outcomeOf('sh', ['-c', line, 'sh', ...PROGRAMS[name], ...args], { cwd })
+  return stdout.replaceAll(/^(locket|flock): /gm, 'NAME: ').replace(/took \d+\.\d{6} s/, 'took TIME s')
+}
+
+/** The same of both, each in a folder of its own that `prepare` has seen. */
+function outcomesOf(t, args, prepare = () => {}) {
+  return Object.keys(PROGRAMS).map((name) => {
+    const folder = temporaryFolder(t)
+    prepare(folder)
+    return outcomeOfProgram(name, args, folder)
+  })
+}
+
+/** Arguments, and what both do with them: what is printed, and the exit code as the shell has it. */
+const ALIKE = [
+  [['f', 'true'], 0],
+  [['f', 'false'], 1],
+  [['f', 'sh', '-c', 'exit 255'], 255],
+  [['f', 'echo', '', 'a b', '-n', '--', '$HOME'], 0, ' a b -n -- $HOME\n'],
+  [['f', 'cat'], 0, 'input\n'],
+  [['f', 'ls'], 0, 'f\n'],
+  [['-s', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['-x', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['-e', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['-s', '-x', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['-n', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['-nxw5', '-E7', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['--nb', '--excl', '--time=5', '--wait', '5', '--conf', '7', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['-w', '+1e1', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['--', 'f', 'echo', 'ran'], 0, 'ran\n'],
+  [['f', '-c', 'echo ran; exit 3'], 3, 'ran\n'],
+  [['f', '--command', 'echo "$0"'], 0, `${process.env.SHELL || '/bin/sh'}\n`],
+  [['f', 'sh', '-c', 'kill -TERM $$'], 143],
+  [['f', 'sh', '-c', 'kill -INT $$'], 130],
+  [['f', 'sh', '-c', 'kill -HUP $$'], 129],
+  [['f', 'sh', '-c', 'kill -KILL $$'], 137],
+  [['f', 'sh', '-c', 'kill -USR1 $$'], 138],
+  [['f', './script', 'a', 'b'], 0, 'script: a b\n'],
+  [['f', 'missing'], 69],
+  [['f', './missing'], 69],
+  [['f', '/'], 69],
+  [['f', ''], 69],
+  [['f', '-n', 'true'], 69],
+  [['missing/f', 'echo', 'ran'], 66],
+  [['script/f', 'echo', 'ran'], 66],
+  [['/sys/locket', 'echo', 'ran'], 66],
+  [['', 'echo', 'ran'], 66],
+  [['--verbose', 'f', 'true'], 0, 'NAME: getting lock took TIME seconds\nNAME: executing true\n'],
+  [[], 64],
+  [['f'], 64],
+  [['f', '-c'], 64],
+  [['f', '-c', 'a', 'b'], 64],
+  [['-c', 'echo', 'f'], 64],
+  [['--zzz', 'f', 'true'], 64],
+  [['--zzz', '--help'], 64],
+  [['-z', 'f', 'true'], 64],
+  [['--no', 'f', 'true'], 64],
+  [['-w'], 64],
+  [['-w', '', 'f', 'true'], 64],
+  [['-w', '.', 'f', 'true'], 64],
+  [['-w', '5s', 'f', 'true'], 64],
+  [['-nw', 'f', 'true'], 64],
+  [['--exclusive=1', 'f', 'true'], 64],
+  [['-E', '', 'f', 'true'], 64],
+  [['-E', '256', 'f', 'true'], 64],
+  [['-E', '-1', 'f', 'true'], 64],
+  [['-E', '7x', 'f', 'true'], 64],
+]
+
+/** Without a first line, since execvp(3) finds a shell for it. */
+function addScript(folder) {
+  fs.writeFileSync(path.join(folder, 'script'), 'echo "script: $*"\n', { mode: 0o755 })
+}
+
+const named = (args) => args.map((arg) => arg || "''").join(' ') || 'nothing'
+
+describe('locket and flock(1) do the same, when the lock is free, by', () => {
+  for (const [args, code, stdout = ''] of ALIKE) {
+    test(named(args), (t) => {
+      if (!available(t)) return
+      const prepare = args.some((arg) => arg.includes('script')) ? addScript : undefined
+      const [locket, flock] = outcomesOf(t, args, prepare)
+      assert.equal(flock, `${stdout}exit code ${code}\n`)
+      assert.equal(locket, flock)
+    })
+  }
+})
+
+/** The same while somebody has the lock. */
+const REFUSED = [
+  [['-n', 'f', 'echo', 'ran'], 1],
+  [['-s', '--nonblock', 'f', 'echo', 'ran'], 1],
+  [['-w', '0', 'f', 'echo', 'ran'], 1],
+  [['-w', '0.1', 'f', 'echo', 'ran'], 1],
+  [['--timeout', '.1', 'f', 'echo', 'ran'], 1],
+  [['-w', '60', '-n', 'f', 'echo', 'ran'], 1],
+  [['-w', '60', '-w', '0', 'f', 'echo', 'ran'], 1],
+  [['-n', '-E', '0', 'f', 'echo', 'ran'], 0],
+  [['-n', '-E', '255', 'f', 'echo', 'ran'], 255],
+  [['-n', '--verbose', 'f', 'echo', 'ran'], 1],
+  [['-n', 'f', 'missing'], 1],
+  [['-n', 'f', '-c', 'echo ran'], 1],
+]
+
+describe('locket and flock(1) do the same, when the lock is taken, by', () => {
+  for (const [args, code] of REFUSED) {
+    test(named(args), async (t) => {
+      if (!available(t)) return
+      const folder = temporaryFolder(t)
+      const lock = await lockFile(path.join(folder, 'f')).acquire()
+      const [locket, flock] = Object.keys(PROGRAMS).map((name) => outcomeOfProgram(name, args, folder))
+      lock.release()
+      assert.equal(flock, `exit code ${code}\n`)
+      assert.equal(locket, flock)
+    })
+  }
+})
+
+test('locket and flock(1) say the same of a lock that is taken; locket adds who has it', async (t) => {
+  if (!available(t)) return
+  const file = temporaryPath(t)
+  const lock = await lockFile(file).acquire()
+  for (const limit of [['-n'], ['-w', '0'], ['-w', '0.1']]) {
+    const [locket, flock] = Object.values(PROGRAMS).map(([command, ...first]) =>
+      outcomeOf(command, [...first, ...limit, '--verbose', file, 'echo', 'ran']).stderr.replace(/^\w+/, 'NAME'),
+    )
+    assert.ok(locket.startsWith(flock.trimEnd()), `${locket}${flock}`)
+    assert.equal(locket.split('\n').length, 2)
+  }
+  lock.release()
+})
+
+/** A program that holds the lock of `file`, with a command that ends when its input does. */
+const holderOf = (t, name, file, options = []) => {
+  const [command, ...first] = PROGRAMS[name]
+  return new Talker(t, command, [...first, ...options, file, 'sh', '-c', 'echo running; read line; echo read'])
+}
+
+for (const [holder, other] of [
+  ['locket', 'flock'],
+  ['flock', 'locket'],
+  ['locket', 'locket'],
+]) {
+  test(`while ${holder} holds the lock ${other} is refused, or waits until the command has ended`, async (t) => {
+    if (!available(t)) return
+    const file = temporaryPath(t)
+    const first = holderOf(t, holder, file)
+    assert.equal(await first.line(), 'running')
+    const folder = path.dirname(file)
+    assert.equal(outcomeOfProgram(other, ['-n', file, 'echo', 'ran'], folder), 'exit code 1\n')
+    assert.equal(outcomeOfProgram(other, ['-s', '-w', '0.1', file, 'echo', 'ran'], folder), 'exit code 1\n')
+
+    const second = holderOf(t, other, file)
+    const line = second.line()
+    line.catch(() => {})
+    assert.ok(await staysPending(line, 200))
+    first.say('end')
+    assert.equal(await line, 'running')
+    assert.equal((await eventually(first.exited, 'the end')).code, 0)
+    assert.equal(await isFree(file), false)
+    second.say('end')
+    assert.equal((await eventually(second.exited, 'the end')).code, 0)
+    assert.equal(await isFree(file), true)
+  })
+
+  test(`${holder} and ${other} hold a shared lock together`, async (t) => {
+    if (!available(t)) return
+    const file = temporaryPath(t)
+    const both = [holderOf(t, holder, file, ['-s']), holderOf(t, other, file, ['-s'])]
+    for (const each of both) assert.equal(await each.line(), 'running')
+    for (const each of both) {
+      for (const name of [holder, other]) {
+        assert.equal(outcomeOfProgram(name, ['-n', file, 'echo', 'ran'], path.dirname(file)), 'exit code 1\n')
+      }
+      each.say('end')
+      assert.equal((await eventually(each.exited, 'the end')).code, 0)
+    }
+    assert.equal(await isFree(file), true)
+  })
+
+  test(`a killed ${holder} leaves the lock to its command, and then to ${other}`, async (t) => {
+    if (!available(t)) return
+    const file = temporaryPath(t)
+    const fifo = `${file}.fifo`
+    assert.equal(outcomeOf('mkfifo', [fifo]).code, 0)
+    const [program, ...first] = PROGRAMS[holder]
+    // Open both ways, it is nobody's end of file: the command goes on when the tool, and so its stdin, has gone.
+    const command = ['sh', '-c', 'exec <>"$0"; echo running; read line', fifo]
+    const writer = fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK)
+    // Before the tool's own hook, which waits until the command, too, has closed its stdout.
+    t.after(() => {
+      fs.writeSync(writer, 'end\n')
+      fs.closeSync(writer)
+    })
+    const tool = new Talker(t, program, [...first, file, ...command])
+    assert.equal(await tool.line(), 'running')
+    process.kill(tool.pid, 'SIGKILL')
+    assert.equal(outcomeOfProgram(other, ['-w', '0.2', file, 'echo', 'ran'], path.dirname(file)), 'exit code 1\n')
+    fs.writeSync(writer, 'end\n')
+    const { stdout } = outcomeOf(PROGRAMS[other][0], [...PROGRAMS[other].slice(1), file, 'echo', 'ran'])
+    assert.equal(stdout, 'ran\n')
+  })
+}
+
+test('locket --who names flock(1)', async (t) => {
+  if (!available(t)) return
+  if (process.platform !== 'linux') return t.skip('here nobody knows who holds a lock')
+  const file = temporaryPath(t)
+  const holder = holderOf(t, 'flock', file)
+  assert.equal(await holder.line(), 'running')
+  const { code, stdout } = outcomeOf(process.execPath, [TOOL, '--who', file])
+  assert.deepEqual(
+    { code, stdout },
+    { code: 0, stdout: `${holder.pid} exclusive flock ${file} sh -c echo running; read line; echo read\n` },
+  )
+})

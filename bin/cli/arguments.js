@@ -1,0 +1,131 @@
+'use strict'
+
+// What the words of the command line mean. As flock(1) has it, options end at FILE, and what follows is the command.
+
+const { parseArgs } = require('node:util')
+
+const { usageError } = require('./failure.js')
+
+const OPTIONS = {
+  shared: { type: 'boolean', short: 's' },
+  exclusive: { type: 'boolean', short: 'x' },
+  e: { type: 'boolean', short: 'e' },
+  nonblock: { type: 'boolean', short: 'n' },
+  nonblocking: { type: 'boolean' },
+  nb: { type: 'boolean' },
+  timeout: { type: 'string', short: 'w' },
+  wait: { type: 'string' },
+  'conflict-exit-code': { type: 'string', short: 'E' },
+  command: { type: 'string', short: 'c' },
+  who: { type: 'boolean' },
+  json: { type: 'boolean' },
+  verbose: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+  // What flock(1) has and we have not.
+  unlock: { type: 'boolean', short: 'u' },
+  close: { type: 'boolean', short: 'o' },
+  'no-fork': { type: 'boolean', short: 'F' },
+}
+
+/** Options that flock(1) has several names for, by the name that means the same. */
+const SAME = { e: 'exclusive', nonblocking: 'nonblock', nb: 'nonblock', wait: 'timeout' }
+
+const meaning = (name) => SAME[name] ?? name
+
+function refuse(why) {
+  return () => {
+    throw usageError(why)
+  }
+}
+
+/** What each option does to the request. */
+const EFFECTS = {
+  shared: (request) => Object.assign(request, { mode: 'shared' }),
+  exclusive: (request) => Object.assign(request, { mode: 'exclusive' }),
+  nonblock: (request) => Object.assign(request, { nonblock: true }),
+  timeout: (request, value) => Object.assign(request, { timeout: milliseconds(value) }),
+  'conflict-exit-code': (request, value) => Object.assign(request, { conflictExitCode: exitCode(value) }),
+  who: (request) => Object.assign(request, { action: 'who' }),
+  json: (request) => Object.assign(request, { json: true }),
+  verbose: (request) => Object.assign(request, { verbose: true }),
+  help: (request) => Object.assign(request, { action: 'help' }),
+  version: (request) => Object.assign(request, { action: 'version' }),
+  command: refuse('-c, --command comes after FILE'),
+  unlock: refuse('-u, --unlock is not supported: the lock goes when the command has ended'),
+  close: refuse('-o, --close is not supported: the command keeps the lock if locket is killed'),
+  'no-fork': refuse('-F, --no-fork is not supported: Node.js cannot become another program'),
+}
+
+/** What is to be done. Throws a usage error. */
+function parse(args) {
+  const request = { action: 'run', mode: 'exclusive', timeout: Infinity, conflictExitCode: 1 }
+  const { tokens } = parseArgs({ args: args.map(inFull), options: OPTIONS, strict: false, tokens: true })
+  for (const token of tokens) {
+    if (token.kind === 'option') {
+      apply(token, request)
+      if (request.action === 'help' || request.action === 'version') return request
+    } else if (token.kind === 'positional') {
+      if (request.file !== undefined) throw usageError(`--who takes one FILE, and no command: ${args[token.index]}`)
+      request.file = args[token.index]
+      // Who asks gives no command, so more options may follow.
+      if (request.action === 'run') return finish(request, args.slice(token.index + 1))
+    }
+  }
+  if (request.file === undefined) throw usageError('FILE is missing')
+  return request
+}
+
+function finish(request, rest) {
+  if (request.json) throw usageError('--json goes with --who')
+  if (request.nonblock) request.timeout = 0
+  const words = rest[0] === '--' ? rest.slice(1) : rest
+  if (words.length === 0) throw missingCommand(request.file)
+  if (words === rest && (rest[0] === '-c' || rest[0] === '--command')) {
+    if (rest.length !== 2) throw usageError(`${rest[0]} takes exactly one argument`)
+    return { ...request, line: rest[1] }
+  }
+  return { ...request, command: words }
+}
+
+function missingCommand(file) {
+  if (/^\d+$/.test(file))
+    return usageError(`COMMAND is missing (the descriptor of an open file cannot be locked: ${file})`)
+  return usageError('COMMAND is missing')
+}
+
+function apply({ name, rawName, value }, request) {
+  if (!Object.hasOwn(OPTIONS, name)) {
+    const names = namesLike(name).map((each) => `--${each}`)
+    if (names.length > 1 && rawName.startsWith('--')) throw usageError(`${rawName} may be ${names.join(' or ')}`)
+    throw usageError(`unknown option ${rawName}`)
+  }
+  const takesValue = OPTIONS[name].type === 'string'
+  if (takesValue && value === undefined) throw usageError(`${rawName} needs a value`)
+  if (!takesValue && value !== undefined) throw usageError(`${rawName} takes no value`)
+  EFFECTS[meaning(name)](request, value)
+}
+
+/** A long option by its whole name: as in all GNU programs, a beginning that is nothing else's will do. */
+function inFull(arg) {
+  const [, name, value = ''] = /^--([^=]+)(=.*)?$/s.exec(arg) ?? []
+  if (name === undefined || Object.hasOwn(OPTIONS, name)) return arg
+  const names = namesLike(name)
+  return new Set(names.map(meaning)).size === 1 ? `--${names[0]}${value}` : arg
+}
+
+const namesLike = (name) => Object.keys(OPTIONS).filter((each) => each.startsWith(name))
+
+function milliseconds(seconds) {
+  const isNumber = /^\s*\+?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(seconds) && Number.isFinite(Number(seconds) * 1000)
+  if (!isNumber) throw usageError(`invalid timeout: '${seconds}'`)
+  return Number(seconds) * 1000
+}
+
+function exitCode(text) {
+  const code = /^\s*[+-]?\d+$/.test(text) ? Number(text) : NaN
+  if (!(code >= 0 && code <= 255)) throw usageError(`invalid exit code (0 to 255): '${text}'`)
+  return code
+}
+
+module.exports = { parse }

@@ -1,0 +1,61 @@
+'use strict'
+
+// What goes wrong, and the exit codes that say so: those of flock(1), which takes them from sysexits.h.
+
+const EXIT = {
+  OK: 0,
+  USAGE: 64,
+  DATA: 65,
+  NO_INPUT: 66,
+  UNAVAILABLE: 69,
+  SOFTWARE: 70,
+  SYSTEM: 71,
+  CANNOT_CREATE: 73,
+}
+
+const EXHAUSTED = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']
+
+/** Ends the program with one line on stderr and `exitCode`. */
+class Failure extends Error {
+  constructor(message, exitCode) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+const usageError = (message) => new Failure(`${message} (try 'locket --help')`, EXIT.USAGE)
+
+/** A system error without its code and its path, which the line has already. */
+function describe(error) {
+  return require('node:util').getSystemErrorMap().get(error.errno)?.[1] ?? error.message
+}
+
+/** What an error that acquiring or asking threw means for who wanted the lock of `file`. */
+function lockFailure(error, file) {
+  if (error.code === 'ERR_LOCK_UNSUPPORTED') {
+    return new Failure(error.message, error.cause.code === 'ENOLCK' ? EXIT.SYSTEM : EXIT.DATA)
+  }
+  // An empty path, which is as good as a missing file: scripts come to it by a variable that is not set.
+  if (error.code === 'ERR_INVALID_ARG_VALUE') {
+    return new Failure(`cannot open lock file '${file}': ${error.message}`, EXIT.NO_INPUT)
+  }
+  if (error.errno === undefined) return error
+  if (error.syscall !== 'open') {
+    return new Failure(`cannot lock ${file}: ${describe(error)}`, error.code === 'ENOMEM' ? EXIT.SYSTEM : EXIT.DATA)
+  }
+  return new Failure(`cannot open lock file ${file}: ${describe(error)}`, openExitCode(error))
+}
+
+// A folder ends here too: flock(1) locks it, we cannot (EISDIR).
+function openExitCode({ code }) {
+  if (EXHAUSTED.includes(code)) return EXIT.SYSTEM
+  return code === 'EROFS' || code === 'ENOSPC' ? EXIT.CANNOT_CREATE : EXIT.NO_INPUT
+}
+
+/** What an error of spawn means. */
+function commandFailure(error, command) {
+  const exitCode = EXHAUSTED.includes(error.code) ? EXIT.SYSTEM : EXIT.UNAVAILABLE
+  return new Failure(`failed to execute ${command}: ${describe(error)}`, exitCode)
+}
+
+module.exports = { EXIT, Failure, commandFailure, lockFailure, usageError }

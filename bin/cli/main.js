@@ -1,0 +1,33 @@
+'use strict'
+
+// From the command line to the exit code. What another path needs is not loaded: the tool starts often.
+
+const { Failure, EXIT } = require('./failure.js')
+const { write } = require('./output.js')
+const { parse } = require('./arguments.js')
+
+const ACTIONS = {
+  help() {
+    write(1, require('./help.js'))
+    return EXIT.OK
+  },
+  version() {
+    write(1, `locket ${require('../../package.json').version}\n`)
+    return EXIT.OK
+  },
+  run: (request) => require('./run.js')(request),
+  who: (request) => require('./who.js')(request),
+}
+
+async function main(args) {
+  try {
+    const request = parse(args)
+    process.exitCode = await ACTIONS[request.action](request)
+  } catch (error) {
+    // What nobody has foreseen is shown with its stack, and must not look like a lock that is taken.
+    write(2, error instanceof Failure ? `locket: ${error.message}\n` : `${error.stack}\n`)
+    process.exitCode = error.exitCode ?? EXIT.SOFTWARE
+  }
+}
+
+module.exports = main

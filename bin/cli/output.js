@@ -1,0 +1,32 @@
+'use strict'
+
+const fs = require('node:fs')
+
+const { nameHolders } = require('../../lib/errors.js')
+
+/** How long to leave a full pipe alone before the next try, in milliseconds. */
+const PAUSE = 5
+
+/**
+ * Writes to descriptor 1 or 2, before anything else happens. A stream of Node's would make a pipe non-blocking, for
+ * everybody who shares it.
+ */
+function write(descriptor, text) {
+  let rest = Buffer.from(text)
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(fs.writeSync(descriptor, rest))
+    } catch (error) {
+      // Nobody reads it any more. That is no reason to treat the command otherwise.
+      if (error.code !== 'EAGAIN') return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
+    }
+  }
+}
+
+/** `, held by 4242 (node deploy.js), 4243`; nothing if nobody is known. */
+function heldBy(holders) {
+  return holders.length === 0 ? '' : `, ${nameHolders(holders)}`
+}
+
+module.exports = { heldBy, write }
