@@ -1,0 +1,91 @@
+'use strict'
+
+// examples/cron-job.js
+
+const assert = require('node:assert/strict')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { staysPending, temporaryFolder } = require('../support.js')
+const { endOf, GOOD_END, start } = require('./example.js')
+
+/** Longer than any test waits, in seconds. */
+const FOR_EVER = '100000'
+
+const run = (t, folder, args) => start(t, 'cron-job.js', folder, args)
+
+/** A line of the log without its time, of which only the look is tested. */
+function messageOf(line) {
+  const [, message] = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)$/.exec(line) ?? assert.fail(`no time: ${line}`)
+  return message
+}
+
+const messagesOf = async (job) => (await job.rest()).map(messageOf)
+
+/** Starts a run that never finishes. */
+async function startEndless(t, folder) {
+  const job = run(t, folder, ['--takes', FOR_EVER])
+  assert.equal(messageOf(await job.line()), 'Started')
+  return job
+}
+
+/** The job has to end well with one line: that it was skipped, `when`, for `going`. */
+async function assertSkipped(job, folder, going, when) {
+  const messages = await messagesOf(job)
+  assert.equal(messages.length, 1, messages.join('\n'))
+  // The command line of the holder may be long, and cut off.
+  const holder =
+    process.platform === 'linux' ? `held by ${going.pid} (${process.execPath.slice(0, 50)}` : 'it is locked'
+  const start = `Skipped: Couldn't lock ${path.join(folder, 'cron-job.lock')}${when}: ${holder}`
+  assert.ok(messages[0].startsWith(start), `${messages[0]}\ndoes not start with\n${start}`)
+  assert.deepEqual(await endOf(job), GOOD_END)
+}
+
+test('a job runs if no other run is still going', async (t) => {
+  const folder = temporaryFolder(t)
+  for (let i = 0; i < 2; i++) {
+    const job = run(t, folder, ['--takes', '0'])
+    assert.deepEqual(await messagesOf(job), ['Started', 'Finished'])
+    assert.deepEqual(await endOf(job), GOOD_END)
+  }
+})
+
+test('a job is skipped while another run is still going, with one line that names it, and exit code 0', async (t) => {
+  const folder = temporaryFolder(t)
+  const going = await startEndless(t, folder)
+  await assertSkipped(run(t, folder, ['--takes', '0']), folder, going, '')
+})
+
+test('a job is skipped when the other run has not finished by the end of --wait', async (t) => {
+  const folder = temporaryFolder(t)
+  const going = await startEndless(t, folder)
+  await assertSkipped(run(t, folder, ['--wait', '0.2', '--takes', '0']), folder, going, ' within 200 ms')
+})
+
+test('a job with --wait runs as soon as the other run has been killed', async (t) => {
+  const folder = temporaryFolder(t)
+  const going = await startEndless(t, folder)
+  const waiting = run(t, folder, ['--wait', FOR_EVER, '--takes', '0'])
+  const messages = messagesOf(waiting)
+  messages.catch(() => {})
+  assert.ok(await staysPending(messages, 300))
+  await going.kill('SIGKILL')
+  assert.deepEqual(await messages, ['Started', 'Finished'])
+  assert.deepEqual(await endOf(waiting), GOOD_END)
+})
+
+test('a run that was killed does not make the next one skip', async (t) => {
+  const folder = temporaryFolder(t)
+  const killed = await startEndless(t, folder)
+  await killed.kill('SIGKILL')
+  const next = run(t, folder, ['--takes', '0'])
+  assert.deepEqual(await messagesOf(next), ['Started', 'Finished'])
+})
+
+test('a --wait that is no number is an error, and the job does not run', async (t) => {
+  const job = run(t, temporaryFolder(t), ['--wait', 'long', '--takes', '0'])
+  assert.deepEqual(await job.rest(), [])
+  const { code, stderr } = await endOf(job)
+  assert.equal(code, 1)
+  assert.match(stderr, /ERR_OUT_OF_RANGE/)
+})
