@@ -1,0 +1,22 @@
+'use strict'
+
+// `run.cjs NAME`: shows one behaviour. Says "shown" at the end, and then has to end by itself: a behaviour that leaves
+// something behind does not, and one whose wait does not keep the process alive ends without a word.
+
+const { behaviours } = require('./behaviours.cjs')
+const { cleanUp } = require('./support.cjs')
+
+async function main() {
+  try {
+    await behaviours[process.argv[2]]()
+    await cleanUp()
+    console.log('shown')
+  } catch (error) {
+    console.log(`failed: ${error.message}`)
+    console.error(error)
+    await cleanUp().catch((problem) => console.error(problem))
+    process.exit(1)
+  }
+}
+
+main()

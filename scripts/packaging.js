@@ -1,0 +1,62 @@
+'use strict'
+
+// Packs the package as it will be published, and installs it into empty projects: for tests of what users get.
+
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.resolve(__dirname, '..')
+const NAPI = path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
+
+/** Runs a command, and returns what it prints. What npm says to people goes to nobody, unless it fails. */
+function output(command, args, cwd) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    shell: process.platform === 'win32' && command === 'npm',
+  })
+  if (status === 0) return stdout
+  throw new Error(`${command} ${args.join(' ')} failed\n${error?.message ?? ''}${stderr}${stdout}`)
+}
+
+/** Packs the package in `folder` into a tarball in `into`. Its path, and the files in it. */
+function pack(folder, into) {
+  const said = output('npm', ['pack', '--json', '--ignore-scripts', `--pack-destination=${into}`], folder)
+  // Newer versions of npm answer with an object by the package's name, older ones with a list.
+  const [{ filename, files }] = Object.values(JSON.parse(said))
+  return { tarball: path.join(into, path.basename(filename)), files: files.map((file) => file.path).sort() }
+}
+
+/** The binary that is built here. */
+function builtBinary() {
+  const found = fs.readdirSync(root).filter((name) => /^locket\..*\.node$/.test(name))
+  if (found.length !== 1) throw new Error(`There must be one built addon, but there is: ${found.join(', ') || 'none'}`)
+  return found[0]
+}
+
+/** Packs the binary as a package of its own, whose package.json is the one that the napi CLI writes for publishing. */
+function packBinary(into) {
+  const work = path.join(into, 'platforms')
+  fs.mkdirSync(work)
+  fs.copyFileSync(path.join(root, 'package.json'), path.join(work, 'package.json'))
+  output(process.execPath, [NAPI, 'create-npm-dirs', '--cwd', work], work)
+  const binary = builtBinary()
+  const folder = path.join(work, 'npm', binary.split('.')[1])
+  fs.copyFileSync(path.join(root, binary), path.join(folder, binary))
+  return pack(folder, into)
+}
+
+/** Packs the package and its binary into `folder`. */
+function packAll(folder) {
+  return { face: pack(root, folder), binary: packBinary(folder) }
+}
+
+/** Installs the tarballs into the empty folder `project`. There are no dependencies, so no registry is asked. */
+function installInto(project, { face, binary }) {
+  fs.writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }))
+  const quiet = ['--offline', '--no-audit', '--no-fund', '--loglevel=error']
+  output('npm', ['install', ...quiet, face.tarball, binary.tarball], project)
+}
+
+module.exports = { installInto, output, packAll, root }
