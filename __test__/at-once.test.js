@@ -8,21 +8,18 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('..')
-const { agent, eventually, script, staysPending, temporaryFolder, temporaryPath } = require('./support.js')
+const {
+  agent,
+  eventually,
+  script,
+  settlesAtOnce,
+  staysPending,
+  temporaryFolder,
+  temporaryPath,
+} = require('./support.js')
 
 /** ext4, XFS, btrfs, F2FS, tmpfs: see src/core/sys/unix/cached.rs. */
 const LOCAL = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994]
-
-/** Has the promise been settled when all that needs no turn of the event loop has been done? */
-async function settlesAtOnce(promise) {
-  let settled = false
-  promise.then(() => {
-    settled = true
-  })
-  await new Promise(process.nextTick)
-  for (let i = 0; i < 20; i++) await null
-  return settled
-}
 
 /** A handle that has been used often, with nobody else, in a folder where it can be granted at once. Skips elsewhere. */
 async function usedHandle(t) {

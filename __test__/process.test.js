@@ -11,7 +11,6 @@ const { promisify } = require('node:util')
 
 const { lockFile } = require('..')
 const {
-  agent,
   eventually,
   fixture,
   isFree,
@@ -20,20 +19,11 @@ const {
   temporaryFolder,
   temporaryPath,
   Thread,
+  waiterFor,
 } = require('./support.js')
 
 const ROOT = path.dirname(__dirname)
 const LINUX = process.platform === 'linux'
-
-/** An agent in another process that waits for `file`, and the line that it will say when it has the lock. */
-async function waiterFor(t, file) {
-  const waiter = agent(t, file)
-  assert.equal(await waiter.ask('acquire'), 'waiting')
-  const acquired = waiter.line()
-  acquired.catch(() => {})
-  assert.ok(await staysPending(acquired))
-  return { waiter, acquired }
-}
 
 test('a pending acquire keeps the process alive, a held lock does not', async (t) => {
   const file = temporaryPath(t)

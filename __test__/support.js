@@ -55,6 +55,17 @@ async function staysPending(promise, ms = 10) {
   return outcome === pending
 }
 
+/** Has the promise been settled when all that needs no turn of the event loop has been done? */
+async function settlesAtOnce(promise) {
+  let settled = false
+  promise.then(() => {
+    settled = true
+  })
+  await new Promise(process.nextTick)
+  for (let i = 0; i < 20; i++) await null
+  return settled
+}
+
 /** A child process that is talked to line by line. Killed when the test ends. */
 class Talker {
   #lines
@@ -170,6 +181,16 @@ const runLocket = (args, options) => outcomeOf(process.execPath, [TOOL, ...args]
 
 /** Another process with a handle for `file`, which acquires and releases as it is told (see fixtures/agent.js). */
 const agent = (t, file, options) => fixture(t, 'agent.js', [file], options)
+
+/** An agent in another process that waits for `file`, and the line that it will say when it has the lock. */
+async function waiterFor(t, file) {
+  const waiter = agent(t, file)
+  assert.equal(await waiter.ask('acquire'), 'waiting')
+  const acquired = waiter.line()
+  acquired.catch(() => {})
+  assert.ok(await staysPending(acquired))
+  return { waiter, acquired }
+}
 
 /** A worker thread that is told what to do with its locks (see fixtures/thread.js). Terminated when the test ends. */
 class Thread {
@@ -299,10 +320,12 @@ module.exports = {
   outcomeOf,
   runLocket,
   script,
+  settlesAtOnce,
   staysPending,
   temporaryFolder,
   temporaryPath,
   TOOL,
   unavailable,
   until,
+  waiterFor,
 }

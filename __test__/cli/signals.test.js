@@ -11,7 +11,6 @@ const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
 const {
-  agent,
   eventually,
   isAlive,
   isFree,
@@ -21,6 +20,7 @@ const {
   temporaryPath,
   TOOL,
   until,
+  waiterFor,
 } = require('../support.js')
 
 const suite = { skip: process.platform === 'win32' && 'Windows has no signals' }
@@ -36,16 +36,6 @@ const LISTEN = `
 const UNTIL_TOLD = `process.stdin.once('data', () => process.exit())`
 
 const OUTLIVES = path.join(__dirname, '../fixtures/outlives.js')
-
-/** In another process, an acquire of `file` that is pending. */
-async function waiterFor(t, file) {
-  const waiter = agent(t, file)
-  assert.equal(await waiter.ask('acquire'), 'waiting')
-  const acquired = waiter.line()
-  acquired.catch(() => {})
-  assert.ok(await staysPending(acquired))
-  return { acquired }
-}
 
 /** Does the kernel's table of locks say that the process is kept waiting for one? */
 const waitsInTheKernel = (pid) => new RegExp(`-> FLOCK .* ${pid} `).test(fs.readFileSync('/proc/locks', 'utf8'))
