@@ -1,13 +1,13 @@
 //! A lock file that this process holds or waits for: its queue, and the turns that are taken on it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::handle::Handle;
 use super::kernel::{LockFile, LockMode, SystemError};
 use super::queue::Queue;
 use super::request::{Overview, Owner, Reason, Request, Ticket};
-use super::sync::Mutex;
+use super::sync::{Mutex, now};
 use super::sys::{Identity, Interrupts};
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
 
@@ -91,7 +91,7 @@ impl SharedFile {
         let collapse = Collapse(self);
         let mut queue = self.queue.lock();
         let rest = loop {
-            let step = queue.next(had, Instant::now, &mut settled);
+            let step = queue.next(had, now, &mut settled);
             // The kernel is asked with the queue unlocked.
             match step {
                 Step::Held => break Rest::Held,
@@ -104,7 +104,7 @@ impl SharedFile {
                     match tried {
                         Ok(true) => {
                             had = Some(mode);
-                            queue.taken(Instant::now());
+                            queue.taken(now());
                         }
                         Ok(false) => {
                             if let Refused::Wait(mode, ticket) = queue.refused(mode, ticket, &mut settled) {
@@ -163,7 +163,7 @@ impl SharedFile {
             queue.unblock();
             match result {
                 Ok(()) => {
-                    queue.taken(Instant::now());
+                    queue.taken(now());
                     Some(mode)
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,

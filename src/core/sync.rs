@@ -1,7 +1,9 @@
-//! The mutex of the parts that are modelled with loom: std's, or loom's under `cfg(loom)`.
+//! The mutex and the clock of the parts that are modelled with loom: std's, or others under `cfg(loom)`.
 //!
 //! A panic while it is locked does not poison it. Every critical section of the core leaves the data whole
 //! at each point where it could panic, and a lock that refuses for ever after would be the greater harm.
+
+use std::time::Instant;
 
 #[cfg(not(loom))]
 use std::sync::{Mutex as Inner, MutexGuard, PoisonError};
@@ -31,4 +33,18 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The time.
+#[cfg(not(loom))]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The time, which stands still: loom goes through a model again and again, and each way must come out the same when it
+/// is gone once more, however busy the machine is.
+#[cfg(loom)]
+pub fn now() -> Instant {
+    static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now)
 }
