@@ -1,3 +1,5 @@
+/// <reference types="node" />
+
 /**
  * How a lock is held: `'exclusive'` by one alone, `'shared'` by many at once. The words of the Web Locks API.
  */
