@@ -178,15 +178,17 @@ test('two processes with many waiters each share the turns', async (t) => {
   const source = `
     let turns = 0
     let busy = true
-    const hold = () => { turns++; return new Promise(setImmediate) }
+    const hold = () => { if (turns++ === 0) console.log('in'); return new Promise(setImmediate) }
     const loop = async () => { while (busy) await lockFile(process.argv[1]).run(hold) }
-    process.stdin.on('data', () => { busy = false })
-    console.log('ready')
-    process.stdin.once('data', () => {})
+    process.stdin.once('data', () => {
+      turns = 1
+      process.stdin.once('data', () => { busy = false })
+    })
     Promise.all(Array.from({ length: 10 }, loop)).then(() => { console.log(turns); process.exit(0) })
   `
   const processes = [script(t, source, [file]), script(t, source, [file])]
-  for (const process of processes) assert.equal(await process.line(), 'ready')
+  for (const process of processes) assert.equal(await process.line(), 'in')
+  for (const process of processes) process.say('count')
   await new Promise((resolve) => setTimeout(resolve, 500))
   for (const process of processes) process.say('stop')
   const turns = []

@@ -3,12 +3,15 @@
 // The command-line tool at a terminal: whom it says that it waits for, and what the keys do. Python makes the terminal.
 
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { describe, test } = require('node:test')
+const tty = require('node:tty')
 
 const { lockFile } = require('../..')
-const { eventually, isAlive, needs, runLocket, Talker, temporaryPath, TOOL } = require('../support.js')
+const { announceWait } = require('../../bin/cli/waiting.js')
+const { eventually, isAlive, needs, runLocket, staysPending, Talker, temporaryPath, TOOL } = require('../support.js')
 
 const suite = { skip: process.platform === 'win32' && 'Windows has other terminals' }
 
@@ -47,11 +50,13 @@ describe('at a terminal', suite, () => {
     if (!available(t)) return
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const { code, lines } = await outcome(atTerminal(t, 'exec "$@"', tool('-w', '2.5', file, 'echo', 'ran')))
+    const child = atTerminal(t, 'exec "$@"', tool(file, 'echo', 'ran'))
+    assert.match(await child.line(), new RegExp(`^waiting for ${file}${who}$`))
+    const next = child.line()
+    assert.ok(await staysPending(next, 1500))
     lock.release()
-    assert.equal(code, 1)
-    assert.equal(lines.length, 1, lines.join('\n'))
-    assert.match(lines[0], new RegExp(`^waiting for ${file}${who}$`))
+    assert.equal(await next, 'ran')
+    assert.deepEqual(await outcome(child), { code: 0, lines: [] })
   })
 
   test('a wait is explained by the path as it was given, and goes on', async (t) => {
@@ -68,19 +73,31 @@ describe('at a terminal', suite, () => {
     if (!available(t)) return
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const { lines } = await outcome(atTerminal(t, '"$@" >/dev/null', tool('-w', '1.5', file, 'echo', 'ran')))
+    const child = atTerminal(t, '"$@" >/dev/null', tool(file, 'echo', 'ran'))
+    assert.match(await child.line(), new RegExp(`^waiting for ${file}${who}$`))
     lock.release()
-    assert.match(lines.join('\n'), new RegExp(`^waiting for ${file}${who}$`))
+    assert.deepEqual(await outcome(child), { code: 0, lines: [] })
   })
 
   test('nothing is said of a wait of less than a second', async (t) => {
+    const said = []
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    t.mock.method(tty, 'isatty', () => true)
+    t.mock.method(fs, 'writeSync', (_, text) => said.push(String(text)) && text.length)
+    const nobody = { holders: async () => [] }
+    const stop = announceWait(nobody, 'short.lock')
+    t.mock.timers.tick(999)
+    stop()
+    t.mock.timers.tick(9999)
+    announceWait(nobody, 'long.lock')
+    t.mock.timers.tick(1000)
+    await new Promise(setImmediate)
+    assert.deepEqual(said, ['waiting for long.lock\n'])
+  })
+
+  test('nothing is said while the command runs', async (t) => {
     if (!available(t)) return
-    const file = temporaryPath(t)
-    const lock = await lockFile(file).acquire()
-    const refused = await outcome(atTerminal(t, 'exec "$@"', tool('-w', '0.3', file, 'echo', 'ran')))
-    lock.release()
-    assert.deepEqual(refused, { code: 1, lines: [] })
-    const child = atTerminal(t, 'exec "$@"', tool(file, 'sh', '-c', 'echo running; sleep 1.3'))
+    const child = atTerminal(t, 'exec "$@"', tool(temporaryPath(t), 'sh', '-c', 'echo running; sleep 1.3'))
     assert.deepEqual(await outcome(child), { code: 0, lines: ['running'] })
   })
 
