@@ -248,7 +248,7 @@ function otherViews() {
 function fuse() {
   test(
     'FUSE whose program leaves locks to the kernel',
-    mounting(async (t, at) => behavesAsALock(t, (await at.fuse('kernel')).folder, { links: false, slow: true })),
+    mounting(async (t, at) => behavesAsALock(t, (await at.fuse('kernel')).folder, { links: false })),
   )
 
   test(
@@ -286,6 +286,25 @@ function fuse() {
       assert.equal(await other.line(), 'acquired')
       assert.equal(await other.ask('release'), 'released')
       ;(await eventually(lockFile(file).acquire(), 'the lock')).release()
+    }),
+  )
+
+  test(
+    'a wait times out although its path does not answer, and nobody can say who is in the way',
+    mounting(async (t, at) => {
+      const { folder, server } = await at.fuse('kernel')
+      const file = path.join(folder, 'test.lock')
+      const other = agent(t, file)
+      assert.equal(await other.ask('try'), 'true')
+      const late = errorOf(() => lockFile(file).acquire({ timeout: 500 }))
+      await lockFile(file).isLocked()
+      process.kill(server.pid, 'SIGSTOP')
+      try {
+        const { code, holders } = await late
+        assert.deepEqual({ code, holders }, { code: 'ERR_LOCK_TIMEOUT', holders: [] })
+      } finally {
+        process.kill(server.pid, 'SIGCONT')
+      }
     }),
   )
 
