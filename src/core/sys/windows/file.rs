@@ -7,6 +7,8 @@ use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::Path;
 use std::ptr;
+use std::thread;
+use std::time::Duration;
 
 use fs4::{FileExt, TryLockError};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_DIRECTORY, ERROR_SHARING_VIOLATION};
@@ -66,29 +68,48 @@ impl OpenFile {
 
 /// How often opening and creating take turns when others create and delete the file all the while.
 const OPEN_ROUNDS: u32 = 128;
+/// How long opening waits between two looks at a file that is being deleted. All the rounds together: 256 ms.
+const DELETION_PACE: Duration = Duration::from_millis(2);
 
 /// Opens the lock file, and creates it if it is missing and `create` is given. (Its permission bits mean
 /// nothing here: a new file inherits its folder's access list.)
 pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
     let mut rounds = OPEN_ROUNDS;
     let file = loop {
-        let missing = match open_existing(path) {
+        let refusal = match open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+            Err(error) if is_being_deleted(path, &error) => {
+                thread::sleep(DELETION_PACE);
+                error
+            }
             opened => break opened?,
         };
         if create.is_none() {
-            return Err(missing);
+            return Err(io::ErrorKind::NotFound.into());
         }
         match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || is_being_deleted(path, &error) => {}
             created => break created?,
         }
         rounds -= 1;
         if rounds == 0 {
-            return Err(missing);
+            return Err(refusal);
         }
     };
     Ok(OpenFile { identity: Identity::of(&file)?, file })
+}
+
+/// Was a file of this name deleted that is still open somewhere, if opening it fails so? Where file systems do not have
+/// deletion as POSIX has it, the name goes with the last handle: those who wait for the lock close theirs one after the
+/// other. Until then not even its attributes can be read, which otherwise all may who may list the folder.
+fn is_being_deleted(path: &Path, error: &io::Error) -> bool {
+    let denied = |error: &io::Error| error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32);
+    denied(error) && open_attributes(path).is_err_and(|error| denied(&error))
+}
+
+/// Opens what `path` names, folders too, to see what it is and no more.
+fn open_attributes(path: &Path) -> io::Result<File> {
+    OpenOptions::new().access_mode(FILE_READ_ATTRIBUTES).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)
 }
 
 /// For reading and writing, or where that is refused for reading alone. A folder is ERROR_DIRECTORY (EISDIR).
@@ -111,11 +132,7 @@ pub fn open_cached(_: &Path) -> Option<OpenFile> {
 
 /// Which file `path` names now, if any.
 pub fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
-    let opened = OpenOptions::new()
-        .access_mode(FILE_READ_ATTRIBUTES)
-        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
-        .open(path);
-    match opened {
+    match open_attributes(path) {
         Ok(file) => Identity::of(&file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         // A file that is being deleted cannot be opened any more, but its name lingers.
