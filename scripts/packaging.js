@@ -53,10 +53,10 @@ function packAll(folder) {
 }
 
 /** Installs the tarballs into the empty folder `project`. There are no dependencies, so no registry is asked. */
-function installInto(project, { face, binary }) {
+function installInto(project, { face, binary }, options = []) {
   fs.writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }))
   const quiet = ['--offline', '--no-audit', '--no-fund', '--loglevel=error']
-  output('npm', ['install', ...quiet, face.tarball, binary.tarball], project)
+  output('npm', ['install', ...quiet, ...options, face.tarball, binary.tarball], project)
 }
 
-module.exports = { installInto, output, packAll, root }
+module.exports = { installInto, output, pack, packAll, root }

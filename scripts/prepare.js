@@ -61,9 +61,10 @@ function buildAddon() {
   }
 }
 
-function prepare() {
+/** `addon: false`: without the addon. */
+function prepare({ addon = true } = {}) {
   installPackages()
-  buildAddon()
+  if (addon) buildAddon()
 }
 
 module.exports = { root, run, has, prepare }

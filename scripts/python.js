@@ -1,6 +1,7 @@
 'use strict'
 
-// The Python libraries that the interoperation tests lock against, in a virtual environment of their own.
+// Virtual environments with Python packages of exactly the versions that a requirements.txt names: the libraries that the
+// interoperation tests lock against, and the tools of the prebuilds.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -8,28 +9,37 @@ const path = require('node:path')
 
 const { root } = require('./prepare.js')
 
-const REQUIREMENTS = path.join(root, '__test__/interop/requirements.txt')
-const VENV = path.join(root, '__test__/interop/.venv')
-const PYTHON = path.join(VENV, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
-const STAMP = path.join(VENV, 'requirements.txt')
+const PROGRAMS = process.platform === 'win32' ? 'Scripts' : 'bin'
+const LIBRARIES = path.join(root, '__test__/interop')
 
-/** Makes the virtual environment if it is missing or out of date. Returns what is in the way, if anything. */
-function preparePython() {
-  const wanted = fs.readFileSync(REQUIREMENTS)
-  if (fs.existsSync(STAMP) && fs.readFileSync(STAMP).equals(wanted)) return undefined
+/** Where the programs of the virtual environment in `folder` are. */
+const programsOf = (folder) => path.join(folder, PROGRAMS)
+
+const pythonOf = (folder) => path.join(programsOf(folder), process.platform === 'win32' ? 'python.exe' : 'python')
+
+/** Makes the virtual environment `folder` if it is missing or out of date. Returns what is in the way, if anything. */
+function prepareVenv(folder, requirements) {
+  const stamp = path.join(folder, 'requirements.txt')
+  const wanted = fs.readFileSync(requirements)
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp).equals(wanted)) return undefined
   const python = ['python3', 'python'].find((name) => spawnSync(name, ['-m', 'venv', '--help']).status === 0)
   if (!python) return 'there is no Python 3 with its venv module'
-  console.log('Making a virtual environment for the interoperation tests')
+  console.log(`Installing the Python packages of ${path.relative(root, requirements)}`)
   const steps = [
-    [python, '-m', 'venv', '--clear', VENV],
-    [PYTHON, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', REQUIREMENTS],
+    [python, '-m', 'venv', '--clear', folder],
+    [pythonOf(folder), '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements],
   ]
   for (const [command, ...args] of steps) {
     const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' })
     if (status !== 0) return `${command} ${args.join(' ')} failed: ${stderr.trim().split('\n').at(-1)}`
   }
-  fs.writeFileSync(STAMP, wanted)
+  fs.writeFileSync(stamp, wanted)
   return undefined
 }
 
-module.exports = { preparePython, PYTHON }
+const VENV = path.join(LIBRARIES, '.venv')
+
+/** Makes the virtual environment of the interoperation tests. Returns what is in the way, if anything. */
+const preparePython = () => prepareVenv(VENV, path.join(LIBRARIES, 'requirements.txt'))
+
+module.exports = { preparePython, prepareVenv, programsOf, PYTHON: pythonOf(VENV), pythonOf }

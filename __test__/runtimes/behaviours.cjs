@@ -9,5 +9,6 @@ module.exports = {
     ...require('./behaviours/processes.cjs'),
     ...require('./behaviours/threads.cjs'),
     ...require('./behaviours/host.cjs'),
+    ...(process.platform === 'win32' ? require('./behaviours/windows.cjs') : {}),
   },
 }

@@ -1,12 +1,12 @@
 'use strict'
 
 // The other processes of the behaviours: `child.cjs PART FILE…`. Each says on its standard output, line by line, how far
-// it is; what waits for a line of input ends when its standard input does.
+// it is; what waits for a line ends when no more will come.
 
 const { once } = require('node:events')
-const readline = require('node:readline')
 
 const { lockFile } = require('@locket/native')
+const { told } = require('./talk.cjs')
 
 const WAITS = 100
 
@@ -14,7 +14,6 @@ const [part, ...files] = process.argv.slice(2)
 const [file] = files
 
 const say = (line) => process.stdout.write(`${line}\n`)
-const lines = () => readline.createInterface({ input: process.stdin })
 
 /** Has many waits in line for `file`, which somebody else holds. */
 async function queueUp() {
@@ -43,7 +42,7 @@ const parts = {
         return 'released'
       },
     }
-    lines().on('line', async (command) => say(await commands[command]()))
+    told().on('line', async (command) => say(await commands[command]()))
     say('ready')
   },
 
@@ -51,7 +50,7 @@ const parts = {
   async holdAll() {
     const locks = await Promise.all(files.map((each) => lockFile(each).acquire()))
     say('acquired')
-    lines().once('line', () => {
+    told().once('line', () => {
       for (const lock of locks) lock.release()
       say('released')
     })
@@ -96,7 +95,7 @@ const parts = {
       if (handle.deref() === undefined) after++
     }
     say(handle.deref() === undefined ? 'collected' : 'the garbage collector has not taken the handle')
-    await once(lines(), 'close')
+    await once(told(), 'close')
   },
 }
 

@@ -3,14 +3,13 @@
 // What the behaviours share: folders, other processes of the same runtime, worker threads, and waits that end.
 
 const assert = require('node:assert/strict')
-const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const readline = require('node:readline')
 const { Worker } = require('node:worker_threads')
 
 const { lockFile } = require('@locket/native')
+const talk = require('./talk.cjs')
 
 /** How long a behaviour waits for what must come, in milliseconds. It only bounds how long a failure takes. */
 const PATIENCE = 30_000
@@ -71,30 +70,28 @@ class Inbox {
 
 /** Another process of the same runtime that does a part of child.cjs. */
 class Child {
-  #process
+  #talk
   #lines = new Inbox()
 
   constructor(part, ...files) {
     const [command, ...args] = COMMAND
-    this.#process = spawn(command, [...args, path.join(__dirname, 'child.cjs'), part, ...files], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    this.stderr = ''
-    this.#process.stdin.on('error', () => {})
-    this.#process.stderr.on('data', (data) => {
-      this.stderr += data
-    })
-    readline.createInterface({ input: this.#process.stdout }).on('line', (line) => this.#lines.push(line))
+    this.#talk = talk.start(command, [...args, path.join(__dirname, 'child.cjs'), part, ...files], temporaryFolder())
+    const { child, lines } = this.#talk
+    lines.on('line', (line) => this.#lines.push(line))
     this.exited = new Promise((resolve, reject) => {
-      this.#process.on('error', reject)
-      this.#process.on('close', (code, signal) => resolve({ code, signal }))
+      child.on('error', reject)
+      child.on('close', (code, signal) => resolve({ code, signal }))
     })
     this.exited.then(({ code, signal }) => this.#lines.push(`ended with ${signal ?? code}: ${this.stderr}`))
     ended.push(() => this.kill())
   }
 
   get pid() {
-    return this.#process.pid
+    return this.#talk.child.pid
+  }
+
+  get stderr() {
+    return this.#talk.errors()
   }
 
   line() {
@@ -102,17 +99,17 @@ class Child {
   }
 
   ask(line) {
-    this.#process.stdin.write(`${line}\n`)
+    this.#talk.write(line)
     return this.line()
   }
 
   end() {
-    this.#process.stdin.end()
+    this.#talk.end()
     return eventually(this.exited, 'the end of a process')
   }
 
   kill() {
-    this.#process.kill('SIGKILL')
+    this.#talk.child.kill('SIGKILL')
     return eventually(this.exited, 'the end of a process that was killed')
   }
 }

@@ -18,35 +18,41 @@ const EXE = platform === 'win32' ? '.exe' : ''
 const NODE_PERMISSIONS = ['--allow-addons', '--allow-fs-read=*']
 const DENO_PERMISSIONS = ['--no-prompt', '--allow-ffi', '--allow-read', '--allow-env=NAPI_RS_NATIVE_LIBRARY_PATH']
 
-function node(range, permission = '--permission') {
-  return {
-    package: `node-${platform === 'win32' ? 'win' : platform}-${arch}`,
-    range,
-    program: `bin/node${EXE}`,
-    args: ['--expose-gc'],
-    restricted: [permission, ...NODE_PERMISSIONS],
-  }
-}
+/** The flags of Node by its version. */
+const nodeFlags = (version) => ({
+  args: ['--expose-gc'],
+  restricted: [version.startsWith('20') ? '--experimental-permission' : '--permission', ...NODE_PERMISSIONS],
+})
+
+const node = (range) => ({
+  kind: 'node',
+  package: `node-${platform === 'win32' ? 'win' : platform}-${arch}`,
+  range,
+  program: `bin/node${EXE}`,
+  ...nodeFlags(range),
+})
 
 const BUN_PLATFORMS = { win32: 'windows' }
 const BUN_ARCHS = { arm64: 'aarch64' }
 
 /**
  * `args` start a file with all that the behaviours need, `restricted` start one with what the package needs alone.
- * @type {Record<string, { package: string, range: string, program: string, args: string[], restricted?: string[] }>}
+ * @type {Record<string, { kind: string, package: string, range: string, program: string, args: string[], restricted?: string[] }>}
  */
 const RUNTIMES = {
-  'node@20': node('20', '--experimental-permission'),
+  'node@20': node('20'),
   'node@22': node('22'),
   'node@24': node('24'),
   'node@newest': node('latest'),
   bun: {
+    kind: 'bun',
     package: `@oven/bun-${BUN_PLATFORMS[platform] ?? platform}-${BUN_ARCHS[arch] ?? arch}`,
     range: 'latest',
     program: `bin/bun${EXE}`,
     args: ['run'],
   },
   deno: {
+    kind: 'deno',
     package: `@deno/${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}`,
     range: 'latest',
     program: `deno${EXE}`,
@@ -83,7 +89,7 @@ function install(names) {
     process.exit(1)
   }
   if (status !== 0) console.log('npm cannot say whether there are newer versions: those that are here are taken')
-  return names.map((name) => ({ name, ...RUNTIMES[name], program: programOf(name), version: versionOf(name) }))
+  return names.map((name) => ({ name, ...RUNTIMES[name], command: [programOf(name)], version: versionOf(name) }))
 }
 
 /** The version of a runtime, which shows that it runs here at all. Ends this process if it does not. */
@@ -95,4 +101,4 @@ function versionOf(name) {
   return process.exit(1)
 }
 
-module.exports = { install, RUNTIMES }
+module.exports = { install, nodeFlags, RUNTIMES }

@@ -3,6 +3,9 @@
 // One behaviour, shown by one runtime in a process of its own: a crash or a hang is a failure of that one alone.
 
 const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
 
 /** How long a behaviour may take, in milliseconds. It gives up by itself before that (see __test__/runtimes/support.cjs). */
 const LIMIT = 120_000
@@ -28,29 +31,42 @@ function kill(child) {
 /** The environment of the runtime's processes: nothing in it is to change how they load or print things. */
 function environment(runtime) {
   const { NODE_OPTIONS, NAPI_RS_NATIVE_LIBRARY_PATH, FORCE_COLOR, ...env } = process.env
+  const { own = runtime.command, args, restricted } = runtime
   return {
     ...env,
     NO_COLOR: '1',
-    LOCKET_RUNTIME: JSON.stringify([runtime.program, ...runtime.args]),
-    LOCKET_RESTRICTED: JSON.stringify(runtime.restricted ? [runtime.program, ...runtime.restricted] : null),
+    LOCKET_RUNTIME: JSON.stringify([...own, ...args]),
+    LOCKET_RESTRICTED: JSON.stringify(restricted ? [...own, ...restricted] : null),
+    ...runtime.env,
   }
 }
 
 /** Resolves to what the process has said, and in `failure` to what was wrong, if anything. */
-function show(behaviour, runtime, project) {
-  const child = spawn(runtime.program, [...runtime.args, 'runtimes/run.cjs', behaviour], {
+async function show(behaviour, runtime, project) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-show-'))
+  try {
+    // A file: a pipe would stay open as long as any process has it that was started, and does not work everywhere.
+    const said = path.join(folder, 'said')
+    const { late, code, signal } = await run(behaviour, runtime, project, said)
+    const output = fs.readFileSync(said, 'utf8')
+    return { output, failure: late ? `not over within ${LIMIT} ms` : failureIn(output, code, signal) }
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Runs a behaviour, which says into the file `said` what it has to. Resolves to how it ended. */
+function run(behaviour, runtime, project, said) {
+  const output = fs.openSync(said, 'w')
+  const [program, ...args] = [...runtime.command, ...runtime.args, 'runtimes/run.cjs', behaviour]
+  const child = spawn(program, args, {
     cwd: project,
     detached: !WINDOWS,
     env: environment(runtime),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', output, output],
   })
+  fs.closeSync(output)
   running.add(child)
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data) => {
-      output += data
-    })
-  }
   let late = false
   const limit = setTimeout(() => {
     late = true
@@ -58,12 +74,12 @@ function show(behaviour, runtime, project) {
   }, LIMIT)
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    // What it has started and left may have its standard output: "close" would wait for that.
-    child.on('exit', () => kill(child))
-    child.on('close', (code, signal) => {
+    child.on('exit', (code, signal) => {
+      // What it has started and left.
+      kill(child)
       clearTimeout(limit)
       running.delete(child)
-      resolve({ output, failure: late ? `not over within ${LIMIT} ms` : failureIn(output, code, signal) })
+      resolve({ late, code, signal })
     })
   })
 }

@@ -2,13 +2,17 @@
 
 // What was shown on which runtime, as a table, with the reasons for what cannot be.
 
+/** The name of a runtime without the version that was asked for, and the one that it is. */
 const titleOf = ({ name, version }) => `${name.replace(/@.*/, '')} ${version}`
+
+/** The behaviours, in the order in which they were shown. */
+const namesIn = (columns) => [...new Set(columns.flatMap(({ verdicts }) => [...verdicts.keys()]))]
 
 /** The limits that were met, each with the runtimes on which it was. */
 function limitsIn(columns) {
   const met = new Map()
   for (const { runtime, verdicts } of columns) {
-    for (const { kind, limit } of verdicts) {
+    for (const { kind, limit } of verdicts.values()) {
       if (kind === 'cannot') met.set(limit, [...(met.get(limit) ?? []), titleOf(runtime)])
     }
   }
@@ -16,10 +20,10 @@ function limitsIn(columns) {
 }
 
 /** For a terminal. */
-function asText(names, columns) {
+function asText(columns) {
   const rows = [
     ['', ...columns.map(({ runtime }) => titleOf(runtime))],
-    ...names.map((name, i) => [name, ...columns.map(({ verdicts }) => verdicts[i].kind)]),
+    ...namesIn(columns).map((name) => [name, ...columns.map(({ verdicts }) => verdicts.get(name)?.kind ?? '')]),
   ]
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
   const lines = rows.map((row) =>
@@ -32,7 +36,7 @@ function asText(names, columns) {
     lines.push('', `${runtimes} cannot: ${behaviour}`, `  ${reason}`)
   }
   for (const { runtime, verdicts } of columns) {
-    for (const { kind, limit } of verdicts) {
+    for (const { kind, limit } of verdicts.values()) {
       if (kind === 'works now')
         lines.push('', `${titleOf(runtime)} can by now: ${limit.behaviour}. Take it off the list`)
     }
@@ -43,10 +47,10 @@ function asText(names, columns) {
 const CELLS = { passed: 'yes', 'works now': 'yes', cannot: '**no**', failed: '**fails**' }
 
 /** For docs/runtimes.md. The columns are aligned as formatters of Markdown do it. */
-function asMarkdown(names, columns) {
+function asMarkdown(columns) {
   const rows = [
     ['', ...columns.map(({ runtime }) => titleOf(runtime))],
-    ...names.map((name, i) => [name, ...columns.map(({ verdicts }) => CELLS[verdicts[i].kind])]),
+    ...namesIn(columns).map((name) => [name, ...columns.map(({ verdicts }) => CELLS[verdicts.get(name)?.kind] ?? '')]),
   ]
   const widths = rows[0].map((_, i) => Math.max(3, ...rows.map((row) => row[i].length)))
   const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`

@@ -86,8 +86,11 @@ module.exports = {
   },
 
   async 'a worker is terminated in acquireSync(): its wait ends'() {
-    const { file } = await terminatedInAcquireSync()
+    const { file, lock } = await terminatedInAcquireSync()
     // Nobody overtakes a waiter: who would share the lock is refused while somebody waits to have it alone.
-    assert.ok(await lockFile(file).tryAcquire({ mode: 'shared' }), 'the wait has outlived the worker')
+    const other = lockFile(file, { mode: 'shared' })
+    assert.ok(await other.tryAcquire(), 'the wait has outlived the worker')
+    other.release()
+    lock.release()
   },
 }
