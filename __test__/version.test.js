@@ -1,0 +1,64 @@
+'use strict'
+
+// The version of the package, which several files have in them (docs/releasing.md), and what is checked before a release.
+
+const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { version } = require('../package.json')
+const { temporaryFolder } = require('./support.js')
+
+const ROOT = path.dirname(__dirname)
+const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'native.js', 'CHANGELOG.md']
+
+/** A folder with what a check looks at, and the script that checks. */
+function copy(t) {
+  const folder = temporaryFolder(t)
+  for (const file of [...FILES, 'scripts/release.js', 'scripts/prepare.js']) {
+    fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
+    fs.copyFileSync(path.join(ROOT, file), path.join(folder, file))
+  }
+  const edit = (file, from, to) => {
+    const name = path.join(folder, file)
+    const text = fs.readFileSync(name, 'utf8').replaceAll('\r\n', '\n')
+    assert.ok(text.includes(from), `${file} has no ${from}`)
+    fs.writeFileSync(name, text.replace(from, to))
+  }
+  return { folder, edit }
+}
+
+const release = (folder, ...args) =>
+  spawnSync(process.execPath, [path.join(folder, 'scripts/release.js'), ...args], { encoding: 'utf8' })
+
+test('every file that has the version in it has the same one', () => {
+  const { status, stdout, stderr } = release(ROOT, 'check')
+  assert.equal(stderr, '')
+  assert.equal(stdout, `${version}\n`)
+  assert.equal(status, 0)
+})
+
+for (const file of FILES.filter((name) => !/^(package\.json|CHANGELOG\.md)$/.test(name))) {
+  test(`another version in ${file} is found`, (t) => {
+    const { folder, edit } = copy(t)
+    const before =
+      { 'Cargo.toml': 'name = "locket"\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }[file] ?? ''
+    edit(file, `${before}${version}`, `${before}99.0.0`)
+    const { status, stderr } = release(folder, 'check')
+    assert.ok(stderr.startsWith(`${file} has `) && stderr.includes('99.0.0'), stderr)
+    assert.equal(status, 1)
+  })
+}
+
+test('a release is of the tag of its version, and CHANGELOG.md has a section on it', (t) => {
+  const { folder, edit } = copy(t)
+  edit('CHANGELOG.md', '\n## ', `\n## ${version} - 2030-01-01\n\n### Added\n\n- This.\n\n## `)
+  assert.equal(release(folder, 'check', `v${version}`).status, 0)
+  assert.equal(release(folder, 'notes').stdout, '### Added\n\n- This.\n')
+  assert.equal(release(folder, 'check', 'v99.0.0').stderr, `The tag is v99.0.0, package.json has ${version}\n`)
+  edit('CHANGELOG.md', `## ${version}`, '## 99.0.0')
+  assert.equal(release(folder, 'check', `v${version}`).status, 1)
+  assert.equal(release(folder, 'notes').status, 1)
+})

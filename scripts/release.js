@@ -1,0 +1,68 @@
+'use strict'
+
+// `npm run release:check [-- TAG]`: every file that has the version in it has the same one. With a tag, such as v1.2.3:
+// it is the tag of this version, and CHANGELOG.md has a section on it. Exit code 1 if that is not so.
+// `npm run --silent release:notes`: the section of CHANGELOG.md on this version.
+
+const fs = require('node:fs')
+const path = require('node:path')
+
+const { root } = require('./prepare.js')
+
+const read = (name) => fs.readFileSync(path.join(root, name), 'utf8').replaceAll('\r\n', '\n')
+
+const { version } = JSON.parse(read('package.json'))
+
+const captures = (text, pattern) => [...text.matchAll(pattern)].map(([, each]) => each)
+
+/** The versions that a file says, beside package.json. */
+const PLACES = {
+  'package-lock.json': (text) => [JSON.parse(text).version, JSON.parse(text).packages[''].version],
+  'Cargo.toml': (text) => captures(text, /^\[package\]\nname = "locket"\nversion = "(.+)"/gm),
+  'Cargo.lock': (text) => captures(text, /^name = "locket"\nversion = "(.+)"/gm),
+  'native.js': (text) => captures(text, /bindingPackageVersion !== '(.+?)'/g),
+}
+
+/** What is wrong with the files that do not have the version of package.json. */
+function differences() {
+  return Object.entries(PLACES).flatMap(([file, versionsIn]) => {
+    const found = [...new Set(versionsIn(read(file)))].join(', ')
+    return found === version ? [] : [`${file} has ${found || 'no version'}, package.json has ${version}`]
+  })
+}
+
+/** The section of the changelog on this version, without its heading; undefined if there is none. */
+function notes() {
+  const sections = read('CHANGELOG.md').split(/^## /m)
+  const section = sections.find((each) => each.split(/\s/, 1)[0] === version)
+  return section?.slice(section.indexOf('\n')).trim()
+}
+
+function problemsOf(tag) {
+  const problems = differences()
+  if (tag === undefined) return problems
+  if (tag !== `v${version}`) problems.push(`The tag is ${tag}, package.json has ${version}`)
+  if (!notes()) problems.push(`CHANGELOG.md has no section "## ${version}"`)
+  return problems
+}
+
+const COMMANDS = {
+  check(tag) {
+    const problems = problemsOf(tag)
+    for (const problem of problems) console.error(problem)
+    if (problems.length === 0) console.log(version)
+    return problems.length === 0
+  },
+  notes() {
+    const text = notes()
+    console[text ? 'log' : 'error'](text ?? `CHANGELOG.md has no section "## ${version}"`)
+    return text !== undefined
+  },
+}
+
+const [command, tag] = process.argv.slice(2)
+if (!(command in COMMANDS)) {
+  console.error(`Unknown: ${command}. There are: ${Object.keys(COMMANDS).join(', ')}`)
+  process.exit(64)
+}
+process.exitCode = COMMANDS[command](tag) ? 0 : 1
