@@ -11,7 +11,7 @@ const { test } = require('node:test')
 const { temporaryFolder } = require('./support.js')
 
 const root = path.resolve(__dirname, '..')
-const { name, version, napi } = require('../package.json')
+const { name, version } = require('../package.json')
 
 const HERE = (() => {
   const binary = fs.readdirSync(root).find((file) => /^locket\..*\.node$/.test(file))
@@ -81,10 +81,4 @@ test('in a clone it says how to build', (t) => {
   // Without optional dependencies, which are written when the package is published.
   const { message } = load(t, { optionalDependencies: null })
   assert.match(message, /This is a clone: `npm run build` builds the binary/)
-})
-
-test('every platform that package.json names is a platform that there are prebuilds for', () => {
-  const { PLATFORMS } = require('../scripts/prebuilds/platforms.js')
-  const nodeNames = Object.values(PLATFORMS).map(({ target }) => target.replace('windows-gnu', 'windows-msvc'))
-  assert.deepEqual(nodeNames.sort(), [...napi.targets].sort())
 })

@@ -76,12 +76,12 @@ module.exports = {
     assert.equal(fs.statSync(file).mtimeMs, mtimeMs)
   },
 
-  async 'a lock file that is deleted while it is locked: those who wait take a new one, one after the other'() {
+  async 'a lock file that is deleted while it is locked: those who wait get in, one after the other'() {
     const file = temporaryPath()
     const holder = await holderOf(file)
     const waiters = [await waiterFor(file), await waiterFor(file)]
     fs.unlinkSync(file)
-    // Some file systems keep the name until nobody has the file open any more: then they get in after the release.
+    // Some file systems keep the name, and the file, until nobody has it open any more: then there is no new one before.
     assert.equal(await holder.ask('release'), 'released')
     const turns = waiters.map(async ({ waiter, acquired }) => {
       assert.equal(await acquired, 'acquired')
@@ -89,8 +89,8 @@ module.exports = {
       assert.equal(await waiter.ask('release'), 'released')
     })
     await eventually(Promise.all(turns), 'both turns')
-    assert.equal(fs.existsSync(file), true)
     assert.equal(await isFree(file), true)
+    assert.equal(fs.existsSync(file), true)
   },
 
   async 'removeOnRelease with several who wait: one after the other, and no file is left'() {
