@@ -2,23 +2,13 @@
 
 // Packs the package as it will be published, and installs it into empty projects: for tests of what users get.
 
-const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const root = path.resolve(__dirname, '..')
-const NAPI = path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
+const { output, root } = require('./packaging/run.js')
+const { stageFace } = require('./packaging/stage.js')
 
-/** Runs a command, and returns what it prints. What npm says to people goes to nobody, unless it fails. */
-function output(command, args, cwd) {
-  const { status, error, stdout, stderr } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    shell: process.platform === 'win32' && command === 'npm',
-  })
-  if (status === 0) return stdout
-  throw new Error(`${command} ${args.join(' ')} failed\n${error?.message ?? ''}${stderr}${stdout}`)
-}
+const NAPI = path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
 
 /** Packs the package in `folder` into a tarball in `into`. Its path, and the files in it. */
 function pack(folder, into) {
@@ -47,9 +37,9 @@ function packBinary(into) {
   return pack(folder, into)
 }
 
-/** Packs the package and its binary into `folder`. */
+/** Packs the package and its binary into `folder`. The face names no platforms: there is no registry to ask for them. */
 function packAll(folder) {
-  return { face: pack(root, folder), binary: packBinary(folder) }
+  return { face: pack(stageFace(path.join(folder, 'face'), []), folder), binary: packBinary(folder) }
 }
 
 /** Installs the tarballs into the empty folder `project`. There are no dependencies, so no registry is asked. */

@@ -1,0 +1,61 @@
+'use strict'
+
+// Publishes the platforms' packages, and then the face: whoever can install the face finds the binary that it needs.
+
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+
+const { run } = require('./run.js')
+const { platformFolders, stageFace } = require('./stage.js')
+
+/** What went wrong is to be seen also if npm was told to be silent, as by `npm run --silent`. */
+const LOUD = '--loglevel=error'
+
+/** Is this version of the package in the registry? */
+function isPublished({ name, version }, options, env) {
+  const args = ['view', `${name}@${version}`, 'version', '--json', LOUD, ...options]
+  const { failure, stdout } = run('npm', args, { env })
+  // npm prints nothing, or E404, when there are other versions only; and E404 when there is no such package.
+  if (!failure) return stdout.trim() !== ''
+  if (/\bE404\b/.test(failure)) return false
+  throw new Error(failure)
+}
+
+/** Publishes the package in `folder`, unless its version is there already. */
+function publish(folder, { registry, publishing, env, log }) {
+  const own = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
+  const title = `${own.name}@${own.version}`
+  if (isPublished(own, registry, env)) return log(`${title} is there already`)
+  const { failure } = run('npm', ['publish', '--ignore-scripts', '--access=public', LOUD, ...registry, ...publishing], {
+    cwd: folder,
+    env,
+  })
+  if (failure) throw new Error(failure)
+  log(`${title} ${publishing.includes('--dry-run') ? 'would be published' : 'is published'}`)
+}
+
+/**
+ * Publishes the packages of `platforms` in the folder `npm`, and the face with them as its optional dependencies. What is
+ * in the registry already is left alone, so it can be repeated after it has failed half way.
+ * @param {{ npm: string, platforms: string[], registry?: string, tag?: string, provenance?: boolean,
+ *   dryRun?: boolean, env?: NodeJS.ProcessEnv, log?: (line: string) => void }} options
+ */
+function publishAll({ npm, platforms, registry, tag, provenance, dryRun, env = process.env, log = console.log }) {
+  const folders = platformFolders(npm, platforms)
+  const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-publish-'))
+  try {
+    const face = stageFace(path.join(temporary, 'face'), platforms)
+    const how = {
+      registry: registry ? [`--registry=${registry}`] : [],
+      publishing: [tag && `--tag=${tag}`, provenance && '--provenance', dryRun && '--dry-run'].filter(Boolean),
+      env,
+      log,
+    }
+    for (const folder of [...folders, face]) publish(folder, how)
+  } finally {
+    fs.rmSync(temporary, { recursive: true, force: true })
+  }
+}
+
+module.exports = { publishAll }

@@ -1,0 +1,59 @@
+'use strict'
+
+// What is published: the face, as it is in git but for its package.json, and a package for each platform, as
+// `npm run prebuilds` makes them.
+
+const fs = require('node:fs')
+const path = require('node:path')
+
+const { parseTriple } = require('@napi-rs/cli')
+
+const { output, root } = require('./run.js')
+const manifest = require('../../package.json')
+
+/** The platforms that there are to be binaries for. */
+const PLATFORMS = manifest.napi.targets.map((target) => parseTriple(target).platformArchABI)
+
+const nameOf = (platform) => `${manifest.name}-${platform}`
+const fileOf = (platform) => `${manifest.napi.binaryName}.${platform}.node`
+
+/**
+ * The package.json that users get: without what only a clone can use, and with the platform packages. They are optional,
+ * since on each platform all but one do not fit; and of the very version of the face, since the two only fit each other.
+ */
+function publishedManifest(platforms) {
+  const { devDependencies, napi, overrides, scripts, ...kept } = manifest
+  const optionalDependencies = Object.fromEntries(platforms.map((each) => [nameOf(each), manifest.version]))
+  return { ...kept, ...(platforms.length > 0 && { optionalDependencies }) }
+}
+
+/** Puts the face as it is published into the folder `into`: the files that npm packs, with the package.json above. */
+function stageFace(into, platforms) {
+  const [{ files }] = Object.values(
+    JSON.parse(output('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], root)),
+  )
+  for (const file of files) fs.cpSync(path.join(root, file.path), path.join(into, file.path))
+  fs.writeFileSync(path.join(into, 'package.json'), `${JSON.stringify(publishedManifest(platforms), null, 2)}\n`)
+  return into
+}
+
+/** What is wrong with the package of a platform in `folder`, in words. */
+function problemOf(platform, folder) {
+  const file = path.join(folder, 'package.json')
+  if (!fs.existsSync(file)) return `${file} is missing`
+  const { name, version } = JSON.parse(fs.readFileSync(file, 'utf8'))
+  if (name !== nameOf(platform)) return `${file} is of ${name}, not of ${nameOf(platform)}`
+  if (version !== manifest.version) return `${nameOf(platform)} is of version ${version}, not ${manifest.version}`
+  const binary = path.join(folder, fileOf(platform))
+  return fs.statSync(binary, { throwIfNoEntry: false })?.size > 0 ? undefined : `${binary} is missing or empty`
+}
+
+/** The folders of the platforms' packages below `npm`. Throws if any of them is not what the face needs. */
+function platformFolders(npm, platforms) {
+  const folders = platforms.map((platform) => path.join(npm, platform))
+  const problems = platforms.map((platform, i) => problemOf(platform, folders[i])).filter(Boolean)
+  if (problems.length > 0) throw new Error(`This cannot be published:\n- ${problems.join('\n- ')}`)
+  return folders
+}
+
+module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageFace }
