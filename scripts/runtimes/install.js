@@ -64,6 +64,7 @@ const RUNTIMES = {
 /** The folder of a runtime's package: npm installs it by an alias, since there are several versions of Node. */
 const aliasOf = (name) => name.replace('@', '-')
 
+/** The program of a runtime, whether it is installed or not. */
 const programOf = (name) => path.join(FOLDER, 'node_modules', aliasOf(name), RUNTIMES[name].program)
 
 /** Installs the runtimes of these names. They come back with the version that they have. */
@@ -101,4 +102,4 @@ function versionOf(name) {
   return process.exit(1)
 }
 
-module.exports = { install, nodeFlags, RUNTIMES }
+module.exports = { install, nodeFlags, programOf, RUNTIMES }

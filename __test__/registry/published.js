@@ -1,0 +1,74 @@
+'use strict'
+
+// What is published for these tests: the packages of the platforms that `npm run prebuilds` has made, and the face.
+
+const fs = require('node:fs')
+const path = require('node:path')
+
+const { publishAll } = require('../../scripts/packaging/publish.js')
+const { root } = require('../../scripts/packaging/run.js')
+const stage = require('../../scripts/packaging/stage.js')
+const { programOf } = require('../../scripts/registry/install.js')
+const { name: FACE } = require('../../package.json')
+const { unavailable } = require('../support.js')
+const { Project } = require('./project.js')
+
+const NPM = path.join(root, 'npm')
+const LIBC = { gnu: 'glibc', musl: 'musl' }
+
+/** What a platform's name says: linux-x64-gnu is Linux on x64 with glibc. */
+function describe(platform) {
+  const [os, cpu, abi] = platform.split('-')
+  return { platform, name: stage.nameOf(platform), os, cpu, libc: LIBC[abi] }
+}
+
+/** The platforms that there are packages for. */
+const PLATFORMS = stage.PLATFORMS.filter((platform) => fs.existsSync(path.join(NPM, platform))).map(describe)
+
+/** Does a platform's package fit this machine, for somebody who knows what `libc` is, or does not? */
+function fitsHere({ os, cpu, libc }, knowsLibc = true) {
+  const own = process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl'
+  return os === process.platform && cpu === process.arch && (!knowsLibc || !libc || libc === own)
+}
+
+if (!PLATFORMS.some((each) => fitsHere(each))) {
+  throw new Error('npm/ has no package that fits here: `npm run prebuilds` makes it')
+}
+
+/** The files that are to be in the package of this name. */
+function filesOf(name) {
+  const common = ['LICENSE', 'README.md', 'package.json']
+  if (name !== FACE) {
+    const { platform } = PLATFORMS.find((each) => each.name === name)
+    return [...common, stage.fileOf(platform)].sort()
+  }
+  const folders = ['bin', 'lib'].flatMap((folder) =>
+    fs
+      .readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/')),
+  )
+  return [...common, ...folders, 'CHANGELOG.md', 'index.d.ts', 'index.js', 'native.d.ts', 'native.js'].sort()
+}
+
+/** Publishes the packages of these platforms, and the face, in the registry. What was done comes back line by line. */
+function publishTo(registry, platforms, options) {
+  const lines = []
+  publishAll({
+    npm: NPM,
+    platforms: platforms.map(({ platform }) => platform),
+    registry: registry.url,
+    env: { ...process.env, npm_config_userconfig: path.join(new Project(registry).home, '.npmrc') },
+    log: (line) => lines.push(line),
+    ...options,
+  })
+  return lines
+}
+
+/** Skips the test if there is no registry or no such tool; with LOCKET_REQUIRE_ALL=1 that is a failure. */
+function has(t, tool) {
+  const missing = ['verdaccio', tool].find((name) => !programOf(name))
+  return missing === undefined || unavailable(t, `${missing} could not be installed`)
+}
+
+module.exports = { filesOf, fitsHere, has, PLATFORMS, publishTo }
