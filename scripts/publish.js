@@ -3,12 +3,10 @@
 // `npm run publish:all -- [--provenance] [--dry-run] [--registry=URL] [--tag=TAG]`: publishes the packages of all
 // platforms, which `npm run prebuilds` has made in npm/, and then the face.
 
-const path = require('node:path')
 const { parseArgs } = require('node:util')
 
 const { publishAll } = require('./packaging/publish.js')
-const { root } = require('./packaging/run.js')
-const { PLATFORMS } = require('./packaging/stage.js')
+const { PACKAGES, PLATFORMS } = require('./prebuilds/platforms.js')
 
 const OPTIONS = {
   provenance: { type: 'boolean' },
@@ -28,7 +26,7 @@ function parseArguments() {
 
 const { 'dry-run': dryRun, ...values } = parseArguments()
 try {
-  publishAll({ npm: path.join(root, 'npm'), platforms: PLATFORMS, dryRun, ...values })
+  publishAll({ npm: PACKAGES, platforms: Object.keys(PLATFORMS), dryRun, ...values })
 } catch (error) {
   console.error(error.message)
   process.exitCode = 1

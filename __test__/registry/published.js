@@ -8,12 +8,12 @@ const path = require('node:path')
 const { publishAll } = require('../../scripts/packaging/publish.js')
 const { root } = require('../../scripts/packaging/run.js')
 const stage = require('../../scripts/packaging/stage.js')
+const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
 const { programOf } = require('../../scripts/registry/install.js')
 const { name: FACE } = require('../../package.json')
 const { unavailable } = require('../support.js')
 const { Project } = require('./project.js')
 
-const NPM = path.join(root, 'npm')
 const LIBC = { gnu: 'glibc', musl: 'musl' }
 
 /** What a platform's name says: linux-x64-gnu is Linux on x64 with glibc. */
@@ -22,8 +22,8 @@ function describe(platform) {
   return { platform, name: stage.nameOf(platform), os, cpu, libc: LIBC[abi] }
 }
 
-/** The platforms that there are packages for. */
-const PLATFORMS = stage.PLATFORMS.filter((platform) => fs.existsSync(path.join(NPM, platform))).map(describe)
+/** The platforms that there are binaries for. */
+const PLATFORMS = builtPlatforms().map(describe)
 
 /** Does a platform's package fit this machine, for somebody who knows what `libc` is, or does not? */
 function fitsHere({ os, cpu, libc }, knowsLibc = true) {
@@ -55,7 +55,7 @@ function filesOf(name) {
 function publishTo(registry, platforms, options) {
   const lines = []
   publishAll({
-    npm: NPM,
+    npm: PACKAGES,
     platforms: platforms.map(({ platform }) => platform),
     registry: registry.url,
     env: { ...process.env, npm_config_userconfig: path.join(new Project(registry).home, '.npmrc') },

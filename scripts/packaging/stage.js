@@ -6,16 +6,15 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { parseTriple } = require('@napi-rs/cli')
-
+const platforms = require('../prebuilds/platforms.js')
 const { output, root } = require('./run.js')
 const manifest = require('../../package.json')
 
 /** The platforms that there are to be binaries for. */
-const PLATFORMS = manifest.napi.targets.map((target) => parseTriple(target).platformArchABI)
+const PLATFORMS = Object.keys(platforms.PLATFORMS)
 
 const nameOf = (platform) => `${manifest.name}-${platform}`
-const fileOf = (platform) => `${manifest.napi.binaryName}.${platform}.node`
+const fileOf = platforms.binaryOf
 
 /**
  * The package.json that users get: without what only a clone can use, and with the platform packages. They are optional,

@@ -60,7 +60,7 @@ function programOf(name) {
 function nodeOfRegistry() {
   if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE) return process.execPath
   const program = runtimes.programOf(RUNTIME)
-  return fs.existsSync(program) ? program : runtimes.install([RUNTIME])[0].program
+  return fs.existsSync(program) ? program : runtimes.install([RUNTIME])[0].command[0]
 }
 
 module.exports = { install, nodeOfRegistry, programOf, TOOLS }
