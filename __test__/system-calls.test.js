@@ -1,0 +1,249 @@
+'use strict'
+
+// System calls that fail, are slow, or never return: each ends in the documented error, the state stays right, and the
+// next acquire works. The kernel hands the calls of a process to another one, which answers them as the test wants.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { agent, eventually, isFree, needs, staysPending, Talker, temporaryPath, unavailable } = require('./support.js')
+
+const { errno } = os.constants
+const FIXTURES = path.join(__dirname, 'fixtures')
+/** Of flock(2): the calls that unlock. */
+const UNLOCK = 8
+/** More than any loop that tries again a few times would stand. */
+const MANY = 200
+
+const only = { skip: process.platform !== 'linux' && 'seccomp is Linux’s' }
+
+/** An agent (see fixtures/agent.js) of `file` whose system calls follow the rules that it is given. */
+class Subject extends Talker {
+  #rules
+
+  constructor(t, file) {
+    const rules = path.join(path.dirname(file), 'rules.json')
+    fs.writeFileSync(rules, '[]')
+    const supervisor = path.join(FIXTURES, 'system-calls/supervisor.py')
+    super(t, 'python3', [supervisor, rules, process.execPath, path.join(FIXTURES, 'agent.js'), file])
+    this.#rules = rules
+    this.file = file
+  }
+
+  /** How many calls the rules have concerned since they are in force. */
+  get met() {
+    return fs.existsSync(`${this.#rules}.met`)
+      ? fs.readFileSync(`${this.#rules}.met`, 'utf8').split('\n').length - 1
+      : 0
+  }
+
+  /** From now on, calls follow these rules (see fixtures/system-calls/supervisor.py), on the lock file unless one says so. */
+  follow(...rules) {
+    const own = rules.map((rule) => ({ path: this.file, ...rule }))
+    fs.rmSync(`${this.#rules}.met`, { force: true })
+    fs.writeFileSync(`${this.#rules}.new`, JSON.stringify(own))
+    fs.renameSync(`${this.#rules}.new`, this.#rules)
+  }
+
+  /** What comes of `acquire`. */
+  async acquire(options = '') {
+    assert.equal(await this.ask(`acquire ${options}`), 'waiting')
+    return this.line()
+  }
+
+  /** Acquires and releases, as if nothing had ever been wrong, and leaves nothing. */
+  async worksAgain() {
+    this.follow()
+    assert.equal(await this.ask('held'), 'false')
+    assert.equal(await isFree(this.file), true)
+    assert.equal(await this.acquire(), 'acquired')
+    assert.equal(await isFree(this.file), false)
+    assert.equal(await this.ask('release'), 'released')
+    assert.equal(await this.ask('sync'), 'acquired')
+    assert.equal(await this.ask('release'), 'released')
+    assert.equal(await isFree(this.file), true)
+    assert.equal(await this.ask('descriptors'), '0')
+  }
+}
+
+/** A subject that is there. undefined: the test is skipped. */
+async function subject(t) {
+  if (!needs(t, 'python3')) return undefined
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  const it = new Subject(t, file)
+  if ((await it.ask('held')) === 'false') return it
+  return unavailable(t, 'seccomp is not allowed here')
+}
+
+const FAILURES = {
+  open: ['EMFILE', 'ENFILE', 'EIO', 'ENOMEM', 'ESTALE', 'EACCES', 'EPERM', 'ETXTBSY'],
+  fstat: ['EIO', 'ESTALE', 'ENOMEM'],
+  flock: ['EIO', 'ESTALE', 'ENOMEM', 'EBADF'],
+  // The look at the path once it is locked.
+  stat: ['EACCES', 'EIO', 'ESTALE', 'ENOMEM'],
+}
+
+for (const [call, codes] of Object.entries(FAILURES)) {
+  test(`${call} fails: the error has its code, nothing is held, and the next acquire works`, only, async (t) => {
+    const it = await subject(t)
+    if (!it) return
+    for (const code of codes) {
+      it.follow({ call, errno: errno[code] })
+      assert.equal(await it.acquire(), code, 'acquire()')
+      assert.equal(await it.ask('sync'), code, 'acquireSync()')
+      assert.equal(await it.ask('try'), code, 'tryAcquire()')
+      assert.equal(await it.ask('held'), 'false')
+      assert.equal(await isFree(it.file), true, code)
+      await it.worksAgain()
+    }
+  })
+}
+
+for (const call of ['open', 'flock']) {
+  test(`${call} is interrupted ${MANY} times: it is done in the end`, only, async (t) => {
+    const it = await subject(t)
+    if (!it) return
+    for (const command of ['acquire', 'sync', 'try']) {
+      it.follow({ call, errno: errno.EINTR, times: MANY })
+      const expected = command === 'try' ? 'true' : 'acquired'
+      assert.equal(command === 'acquire' ? await it.acquire() : await it.ask(command), expected)
+      assert.equal(it.met, MANY)
+      assert.equal(await it.ask('release'), 'released')
+    }
+    await it.worksAgain()
+  })
+}
+
+test('a wait in the kernel that is interrupted again and again goes on', only, async (t) => {
+  const it = await subject(t)
+  if (!it) return
+  const holder = agent(t, it.file)
+  assert.equal(await holder.ask('try'), 'true')
+  it.follow({ call: 'flock', errno: errno.EINTR, skip: 1, times: MANY })
+  assert.equal(await it.ask('acquire'), 'waiting')
+  const acquired = it.line()
+  assert.ok(await staysPending(acquired))
+  assert.equal(await holder.ask('release'), 'released')
+  assert.equal(await acquired, 'acquired')
+  assert.equal(it.met, MANY)
+  assert.equal(await it.ask('release'), 'released')
+  await it.worksAgain()
+})
+
+test('a wait in the kernel that fails ends in the error, and nobody is in line any more', only, async (t) => {
+  const it = await subject(t)
+  if (!it) return
+  const holder = agent(t, it.file)
+  assert.equal(await holder.ask('try'), 'true')
+  it.follow({ call: 'flock', errno: errno.EIO, skip: 1 })
+  assert.equal(await it.acquire(), 'EIO')
+  assert.equal(await holder.ask('release'), 'released')
+  await it.worksAgain()
+})
+
+test('unlocking fails: closing the file unlocks it', only, async (t) => {
+  const it = await subject(t)
+  if (!it) return
+  it.follow({ call: 'flock', flags: UNLOCK, errno: errno.EIO })
+  for (const command of ['acquire', 'sync']) {
+    assert.equal(command === 'acquire' ? await it.acquire() : await it.ask(command), 'acquired')
+    assert.equal(await it.ask('release'), 'released')
+    assert.equal(await isFree(it.file), true, command)
+  }
+  assert.ok(it.met > 0)
+  await it.worksAgain()
+})
+
+test('closing fails: the lock is free all the same', only, async (t) => {
+  const it = await subject(t)
+  if (!it) return
+  it.follow({ call: 'close', errno: errno.EIO })
+  assert.equal(await it.acquire(), 'acquired')
+  assert.equal(await it.ask('release'), 'released')
+  assert.equal(await isFree(it.file), true)
+  assert.equal(it.met, 1)
+  assert.equal(await it.acquire(), 'acquired')
+  assert.equal(await it.ask('release'), 'released')
+})
+
+test('no thread can be made: whoever waits is served all the same', only, async (t) => {
+  const it = await subject(t)
+  if (!it) return
+  const holder = agent(t, it.file)
+  assert.equal(await holder.ask('try'), 'true')
+  it.follow({ call: 'clone', path: undefined, errno: errno.EAGAIN })
+  assert.equal(await it.acquire('{"timeout":20}'), 'ERR_LOCK_TIMEOUT')
+  assert.ok(it.met > 0)
+  assert.equal(await it.ask('acquire'), 'waiting')
+  const acquired = it.line()
+  assert.ok(await staysPending(acquired))
+  assert.equal(await holder.ask('release'), 'released')
+  assert.equal(await acquired, 'acquired')
+  assert.equal(await it.ask('release'), 'released')
+  await it.worksAgain()
+})
+
+test(
+  'the signal that calls a waiting thread back fails: the rejection comes, and the lock is not kept',
+  only,
+  async (t) => {
+    const it = await subject(t)
+    if (!it) return
+    const holder = agent(t, it.file)
+    assert.equal(await holder.ask('try'), 'true')
+    it.follow({ call: 'tgkill', path: undefined, errno: errno.EAGAIN })
+    assert.equal(await it.acquire('{"timeout":20}'), 'ERR_LOCK_TIMEOUT')
+    assert.ok(it.met > 0)
+    assert.equal(await holder.ask('release'), 'released')
+    // The thread is still in the kernel, and gets the lock now: it gives it up at once.
+    assert.equal(await holder.ask('acquire'), 'waiting')
+    assert.equal(await holder.line(), 'acquired')
+    assert.equal(await holder.ask('release'), 'released')
+    await it.worksAgain()
+  },
+)
+
+for (const call of ['open', 'flock', 'stat']) {
+  test(
+    `${call} never returns: a timeout ends the wait, other files can be locked, and the process can end`,
+    only,
+    async (t) => {
+      const it = await subject(t)
+      if (!it) return
+      it.follow({ call, delay: 'for ever' })
+      assert.equal(await it.acquire('{"timeout":20}'), 'ERR_LOCK_TIMEOUT')
+      assert.equal(await it.acquire('{"timeout":20}'), 'ERR_LOCK_TIMEOUT')
+      assert.equal(await it.ask('held'), 'false')
+      it.say('exit')
+      assert.equal((await eventually(it.exited, 'the end of the process')).code, 0)
+      assert.equal(await isFree(it.file), true)
+    },
+  )
+}
+
+for (const call of ['open', 'fstat', 'flock', 'stat', 'close']) {
+  test(`${call} is slow: each wait ends in one way, and the state stays right`, only, async (t) => {
+    const it = await subject(t)
+    if (!it) return
+    it.follow({ call, delay: 60 })
+    for (const timeout of [0, 20, 5000]) {
+      const outcome = await it.acquire(`{"timeout":${timeout}}`)
+      const held = outcome === 'acquired'
+      if (timeout === 5000) assert.ok(held, outcome)
+      else if (!held) assert.equal(outcome, 'ERR_LOCK_TIMEOUT')
+      assert.equal(await it.ask('held'), String(held))
+      if (held) assert.equal(await it.ask('release'), 'released')
+    }
+    assert.ok(it.met > 0)
+    it.follow()
+    const next = agent(t, it.file)
+    assert.equal(await next.ask('acquire'), 'waiting')
+    assert.equal(await next.line(), 'acquired')
+    assert.equal(await next.ask('release'), 'released')
+    await it.worksAgain()
+  })
+}
