@@ -36,14 +36,14 @@ impl<T> Mutex<T> {
 }
 
 /// The time.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// The time, which stands still: loom goes through a model again and again, and each way must come out the same when it
-/// is gone once more, however busy the machine is.
-#[cfg(loom)]
+/// is gone once more, however busy the machine is; and Miri is so slow that each turn would be too long.
+#[cfg(any(loom, miri))]
 pub fn now() -> Instant {
     static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     *BEGINNING.get_or_init(Instant::now)

@@ -21,6 +21,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The file of this inode on this device.
+    pub const fn new(device: u64, inode: u64) -> Self {
+        Self { inode, device }
+    }
+
     /// May both be on one file system?
     pub fn is_beside(&self, other: &Self) -> bool {
         self.device == other.device
@@ -28,7 +33,7 @@ impl Identity {
 
     #[allow(clippy::unnecessary_cast, reason = "a device number has 32 bits and a sign on macOS")]
     fn of(stat: &Stat) -> Self {
-        Self { inode: stat.st_ino, device: stat.st_dev as u64 }
+        Self::new(stat.st_dev as u64, stat.st_ino)
     }
 }
 

@@ -29,6 +29,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The file of this index on this volume.
+    pub const fn new(volume: u64, file: u64) -> Self {
+        // Serial numbers of volumes have 32 bits.
+        Self { volume: volume as u32, file }
+    }
+
     /// May both be on one file system?
     pub fn is_beside(&self, other: &Self) -> bool {
         self.volume == other.volume
