@@ -1,0 +1,221 @@
+'use strict'
+
+// Starts the processes of a storm, kills some at random, replaces them, and sees to it that all come to an end.
+
+const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const { lockFile } = require('../..')
+const { sleep } = require('./attempt.js')
+const { createFiles, lockOf } = require('./field.js')
+const { Journal, KINDS, logName } = require('./journal.js')
+const { randomOf } = require('./random.js')
+
+/** How long until the next process is killed, on average, in milliseconds. Others kill themselves: see thread.js. */
+const KILL = 2000
+
+/** No process is started any more when less than this is left, in nanoseconds: it would be busy with starting. */
+const LAST_START = 1e9
+
+/** How long a process that hangs has to say what it waits for, in milliseconds. */
+const LAST_WORDS = 2000
+
+/** How long the lock of a process that has ended may take to be free, in milliseconds. */
+const FREE_WITHIN = 5000
+
+/** How often the size of the logs is looked at, in milliseconds. */
+const SIZE_LOOK = 1000
+
+/** The number of the storm among the processes, for its log. */
+const STORM = 0
+
+class Storm {
+  #options
+  #folder
+  #python
+  #start = process.hrtime.bigint()
+  #journal
+  #random
+  #end
+  #limit
+  #lastNumber = STORM
+  #running = new Set()
+  /** What people want to know of what went wrong, beyond the logs. */
+  remarks = []
+
+  /**
+   * `folder`: for the locks and the logs, empty. `limit`: how many bytes the logs may have. `python`: the interpreter with
+   * the neighbours' libraries; `neighbours`: those that are there.
+   */
+  constructor(options, { folder, limit, python, neighbours }) {
+    this.#options = { ...options, neighbours }
+    this.#folder = folder
+    this.#limit = limit
+    this.#python = python
+    this.#random = randomOf(options.seed, 'storm')
+    this.#end = options.seconds * 1e9
+    const name = logName({ process: STORM, thread: 0, program: 'storm' })
+    this.#journal = new Journal(path.join(folder, name), this.#start)
+  }
+
+  /** Resolves when all processes have ended, in one way or another: `patience` seconds after the end at the latest. */
+  async run() {
+    createFiles(this.#folder, this.#options.files)
+    const programs = [...Array(this.#options.processes).fill('node'), ...this.#options.neighbours]
+    const places = Promise.all(programs.map((program, place) => this.#occupy(program, place)))
+    const everyone = places.then(() => this.#isOver() || this.stop('nobody is left'))
+    await Promise.all([everyone, this.#kill(), this.#limitLogs()])
+    for (let file = 0; file < this.#options.files; file++) this.#mustBeFree(file)
+    this.#journal.write(KINDS.CLOSED, {})
+    return { seconds: Math.min(this.#end, this.#journal.now()) / 1e9 }
+  }
+
+  /** Ends the storm before its time. */
+  stop(why) {
+    if (this.#isOver()) return
+    this.remarks.push(`ended early: ${why}`)
+    this.#end = this.#journal.now()
+    for (const each of this.#running) {
+      if (each.program === 'node') each.child.send('stop', () => {})
+      else each.child.kill('SIGTERM')
+      each.watch()
+    }
+  }
+
+  #isOver() {
+    return this.#journal.now() >= this.#end
+  }
+
+  /** Has a process of this program run until the end. */
+  async #occupy(program, place) {
+    do {
+      await this.#runProcess(program, place)
+    } while (this.#journal.now() < this.#end - LAST_START)
+  }
+
+  async #runProcess(program, place) {
+    const number = ++this.#lastNumber
+    const errors = path.join(this.#folder, `${number}.stderr`)
+    const fd = fs.openSync(errors, 'w')
+    this.#journal.write(KINDS.STARTED, { value: number })
+    const child = this.#spawn(program, number, place, fd)
+    fs.closeSync(fd)
+
+    const ended = new Promise((resolve) => {
+      child.on('error', (error) => resolve({ error: error.message }))
+      child.on('exit', (code, signal) => resolve({ code, signal }))
+    })
+    const one = { number, program, child, killed: false, watch: () => this.#watch(one) }
+    this.#running.add(one)
+    one.watch()
+    const end = await ended
+    clearTimeout(one.timer)
+    this.#running.delete(one)
+    this.#judge(one, end)
+    const said = fs.readFileSync(errors, 'utf8').trim()
+    if (said) this.remarks.push(`${program} ${number} said: ${said.slice(0, 2000)}`)
+  }
+
+  #spawn(program, number, place, stderr) {
+    const { seed, seconds, workers, tasks, files, sabotage } = this.#options
+    const plan = JSON.stringify({
+      folder: this.#folder,
+      process: number,
+      start: String(this.#start),
+      end: seconds * 1e9,
+      seed,
+      workers,
+      tasks,
+      files,
+      sabotage: place === 0 ? sabotage : undefined,
+    })
+    if (program !== 'node') {
+      const args = [path.join(__dirname, 'neighbour.py'), program, plan]
+      return spawn(this.#python, args, { stdio: ['ignore', 'ignore', stderr] })
+    }
+    const args = [path.join(__dirname, 'process.js'), plan]
+    return spawn(process.execPath, args, { stdio: ['ignore', 'ignore', stderr, 'ipc'] })
+  }
+
+  /** Has it ended as it should? */
+  #judge({ program, number }, { code, signal, error }) {
+    // By us, or by itself: then its log says so, and if it does not, the checker tells.
+    if (signal === 'SIGKILL') return
+    if (signal === 'SIGTERM' && this.#isOver()) {
+      // Told to stop before it could listen to that.
+      this.#journal.write(KINDS.KILLED, { value: number })
+      return
+    }
+    if (code === 0 && this.#isOver()) return
+    this.#journal.write(KINDS.CRASHED, { value: number })
+    this.remarks.push(`${program} ${number} ended by itself: ${error ?? signal ?? `exit code ${code}`}`)
+  }
+
+  /** From now on it is not waited for longer than until the end, and then some. */
+  #watch(one) {
+    clearTimeout(one.timer)
+    const left = (this.#end - this.#journal.now()) / 1e6 + this.#options.patience * 1000
+    one.timer = setTimeout(() => this.#giveUp(one), left)
+  }
+
+  /** A process hangs. Asks it what it is waiting for, and kills it. */
+  async #giveUp(one) {
+    one.killed = true
+    this.#journal.write(KINDS.HUNG, { value: one.number })
+    const words = one.program === 'node' ? await lastWords(one.child) : 'it cannot be asked'
+    this.remarks.push(`${one.program} ${one.number} (${one.child.pid}) hangs: ${words}`)
+    for (let file = 0; file < this.#options.files; file++) {
+      const holders = await lockFile(lockOf(this.#folder, file)).holders()
+      if (holders.length > 0) this.remarks.push(`  file ${file} is held by ${holders.map(({ pid }) => pid).join(', ')}`)
+    }
+    one.child.kill('SIGKILL')
+  }
+
+  async #kill() {
+    for (;;) {
+      await this.#pause(this.#random.interval(KILL))
+      if (this.#isOver()) return
+      const victim = this.#random.pick([...this.#running].filter(({ killed }) => !killed))
+      if (!victim) continue
+      victim.killed = true
+      this.#journal.write(KINDS.KILLED, { value: victim.number })
+      victim.child.kill('SIGKILL')
+    }
+  }
+
+  async #limitLogs() {
+    for (;;) {
+      await this.#pause(SIZE_LOOK)
+      if (this.#isOver()) return
+      const logs = fs.readdirSync(this.#folder).filter((name) => name.endsWith('.log'))
+      const size = logs.reduce((sum, name) => sum + fs.statSync(path.join(this.#folder, name)).size, 0)
+      if (size > this.#limit) this.stop(`the logs have ${Math.round(size / 2 ** 20)} MiB`)
+    }
+  }
+
+  /** `ms`, but not longer than until the end. */
+  #pause(ms) {
+    return sleep(Math.max(1, Math.min(ms, (this.#end - this.#journal.now()) / 1e6)))
+  }
+
+  /** Nobody is left who could hold it. A flock(1) whose parent was killed may have it for an instant yet. */
+  #mustBeFree(file) {
+    try {
+      lockFile(lockOf(this.#folder, file)).acquireSync({ timeout: FREE_WITHIN }).release()
+    } catch (error) {
+      this.#journal.write(KINDS.STILL_LOCKED, { file })
+      this.remarks.push(error.message)
+    }
+  }
+}
+
+/** What a process of Node that hangs knows of its locks, if its main thread still answers. */
+async function lastWords(child) {
+  const answer = new Promise((resolve) => child.once('message', resolve))
+  child.send('query', () => {})
+  const words = await Promise.race([answer, sleep(LAST_WORDS)])
+  return words ? JSON.stringify(words) : 'its main thread does not answer'
+}
+
+module.exports = { Storm }
