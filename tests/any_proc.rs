@@ -1,0 +1,92 @@
+//! Who holds a lock, as a `/proc` with any content at all tells it.
+#![cfg(target_os = "linux")]
+
+mod fuzz;
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use fuzz::check;
+use fuzz::texts::bytes;
+use locket::core::holder::Holder;
+use locket::core::sys::{LockedFile, Proc};
+use proptest::collection;
+use proptest::prelude::*;
+
+/// Above the highest number that a process can have (PID_MAX_LIMIT of 64-bit Linux is 2^22).
+const SOMEBODY: u32 = 5_000_001;
+
+/// How much of a command line is read, in bytes. One that is no UTF-8 becomes a character of three.
+const COMMAND_LIMIT: usize = 4096 * "\u{fffd}".len();
+
+/// A line of the table: of the file or of any, by `SOMEBODY` or by anyone, or noise.
+fn lock_line() -> impl Strategy<Value = String> {
+    let file = prop_oneof![3 => Just("FILE"), 1 => Just("fe:00:1")];
+    let pid = prop_oneof![3 => Just(SOMEBODY), 1 => 1..5_u32, 1 => any::<u32>()];
+    let line = (file, pid, prop::bool::ANY).prop_map(|(file, pid, shared)| {
+        format!("1: FLOCK  ADVISORY  {} {pid} {file} 0 EOF", if shared { "READ " } else { "WRITE" })
+    });
+    prop_oneof![3 => line, 1 => bytes().prop_map(|noise| String::from_utf8_lossy(&noise).into_owned())]
+}
+
+fn lines(prefix: &'static str) -> impl Strategy<Value = String> {
+    collection::vec(lock_line(), 0..5)
+        .prop_map(move |lines| lines.iter().map(|line| format!("{prefix}{line}\n")).collect())
+}
+
+fn some<S: Strategy>(content: S) -> impl Strategy<Value = Option<S::Value>> {
+    prop::option::weighted(0.9, content)
+}
+
+/// The file under a name in the made-up `/proc`: it may be missing, or a folder.
+fn put(proc: &Path, name: &str, content: Option<impl AsRef<[u8]>>) {
+    let path = proc.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match content {
+        Some(content) => fs::write(path, content).unwrap(),
+        None => fs::create_dir_all(path).unwrap(),
+    }
+}
+
+#[test]
+fn holders_are_well_formed_whatever_the_system_says() {
+    let words = || prop_oneof![bytes(), collection::vec(any::<u8>(), 0..9000)];
+    let cases = (
+        some(lines("")),
+        some(lines("lock:\t")),
+        some(words()),
+        some(words()),
+        some(bytes()),
+        prop::bool::ANY,
+    );
+    check(cases, |(locks, info, command, name, mounts, is_process)| {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, proc) = (folder.path().join("test.lock"), folder.path().join("proc"));
+        File::create(&file).unwrap();
+        let stat = fs::metadata(&file).unwrap();
+        let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
+        let named = |text: String| text.replace("FILE", &format!("{major:02x}:{minor:02x}:{}", stat.ino()));
+        put(&proc, "locks", locks.map(named));
+        put(&proc, "self/mountinfo", mounts);
+        if is_process {
+            put(&proc, &format!("{SOMEBODY}/fdinfo/3"), info.map(named));
+            put(&proc, &format!("{SOMEBODY}/cmdline"), command);
+            put(&proc, &format!("{SOMEBODY}/comm"), name);
+        }
+
+        let locked = LockedFile::at(&file).unwrap().unwrap();
+        let answers = Proc::at(&proc).holders(&[locked]);
+        prop_assert_eq!(answers.len(), 1);
+        for (index, holder) in answers[0].iter().enumerate() {
+            prop_assert!(holder.pid > 0);
+            let same = |other: &&Holder| (holder.pid, holder.mode) == (other.pid, other.mode);
+            prop_assert!(!answers[0][..index].iter().any(|other| same(&other)), "{holder:?} twice");
+            if let Some(command) = &holder.command {
+                prop_assert!(!command.is_empty() && command.len() <= COMMAND_LIMIT + 2, "{}", command.len());
+                prop_assert!(!command.contains(char::is_control), "{command:?}");
+            }
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,230 @@
+//! Texts such as `/proc` has, generated: what each line means is known before it is written. The forms are those of
+//! `lock_get_status` in the kernel's `fs/locks.c`, and of proc_pid_mountinfo(5).
+
+use std::fmt;
+
+use locket::core::kernel::LockMode;
+use locket::core::sys::lock_table::{Entry, TableId};
+use proptest::prelude::*;
+use proptest::{collection, option, sample};
+
+/// The kinds of locks that the kernel writes, as it fills them up with spaces.
+const KINDS: &[&str] = &[
+    "FLOCK  ADVISORY ",
+    "FLOCK  MSNFS    ",
+    "POSIX  ADVISORY ",
+    "POSIX  MANDATORY",
+    "POSIX  *NOINODE*",
+    "ACCESS ADVISORY ",
+    "OFDLCK ADVISORY ",
+    "LEASE  ACTIVE   ",
+    "LEASE  BREAKING ",
+    "LEASE  BREAKER  ",
+    "DELEG  ACTIVE   ",
+    "UNKNOWN UNKNOWN ",
+];
+
+/// One line of `/proc/locks`.
+#[derive(Clone, Debug)]
+pub struct Line {
+    number: u64,
+    /// How deep in a tree of waiters: `->` stands before those who wait.
+    depth: usize,
+    kind: &'static str,
+    mode: &'static str,
+    /// -1 for a lock that belongs to no process, 0 for a process that is not of this pid namespace.
+    pid: i32,
+    file: Option<TableId>,
+    range: Option<(u64, u64)>,
+}
+
+impl Line {
+    /// What is to be read from it: a held lock of flock(2) by somebody on a file, or nothing.
+    pub fn meaning(&self) -> Option<Entry> {
+        let mode = match self.mode {
+            "WRITE" => LockMode::Exclusive,
+            "READ " => LockMode::Shared,
+            _ => return None,
+        };
+        let pid = u32::try_from(self.pid).ok().filter(|&pid| pid > 0)?;
+        let is_held = self.depth == 0 && self.kind.starts_with("FLOCK");
+        is_held.then_some(Entry { pid, mode, file: self.file? })
+    }
+
+    /// The same lock by another process.
+    pub fn with_pid(&self, pid: i32) -> Self {
+        Self { pid, ..self.clone() }
+    }
+
+    /// The line with something else where the pid belongs.
+    pub fn to_string_with_pid(&self, pid: &str) -> String {
+        let Self { number, depth, kind, mode, file, range, .. } = self;
+        let arrow = if *depth > 0 { format!("{:>1$} ", "->", depth + 1) } else { String::new() };
+        let file = match file {
+            Some(TableId { device: (major, minor), inode }) => format!("{major:02x}:{minor:02x}:{inode}"),
+            None => "<none>:0".into(),
+        };
+        let range = match range {
+            Some((start, end)) => format!("{start} {end}"),
+            None => "0 EOF".into(),
+        };
+        format!("{number}: {arrow}{kind} {mode} {pid} {file} {range}")
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_string_with_pid(&self.pid.to_string()))
+    }
+}
+
+/// Small numbers, the greatest ones, and those between: uniformly chosen ones are nearly all huge.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..100_u64, Just(u64::MAX), Just(u32::MAX.into()), any::<u64>()]
+}
+
+fn device() -> impl Strategy<Value = (u32, u32)> {
+    // 12 and 20 bits, or what a network protocol makes of them.
+    prop_oneof![(0..0x1000_u32, 0..0x10_0000_u32), (any::<u32>(), any::<u32>())]
+}
+
+fn file() -> impl Strategy<Value = TableId> {
+    (device(), number()).prop_map(|(device, inode)| TableId { device, inode })
+}
+
+/// One line. Every second one is of the kind that counts.
+pub fn line() -> impl Strategy<Value = Line> {
+    let kind = prop_oneof![Just(KINDS[0]), sample::select(KINDS)];
+    let mode = prop_oneof![Just("WRITE"), Just("READ "), Just("UNLCK"), Just("NONE "), Just("RW   ")];
+    let pid = prop_oneof![4 => 1..=4_194_304_i32, 1 => Just(-1), 1 => Just(0), 1 => any::<i32>()];
+    let depth = prop_oneof![3 => Just(0_usize), 1 => 1..4_usize];
+    let range = option::of((number(), number()));
+    (number(), depth, kind, mode, pid, option::weighted(0.95, file()), range).prop_map(
+        |(number, depth, kind, mode, pid, file, range)| Line { number, depth, kind, mode, pid, file, range },
+    )
+}
+
+/// A whole table.
+pub fn table() -> impl Strategy<Value = Vec<Line>> {
+    collection::vec(line(), 0..12)
+}
+
+/// One line of `/proc/PID/mountinfo`.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// Its number.
+    pub number: u64,
+    parent: u64,
+    /// The device of its file system.
+    pub device: (u32, u32),
+    folder: String,
+    optional: Vec<&'static str>,
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, parent, device: (major, minor), folder, optional } = self;
+        let optional: String = optional.iter().map(|field| format!("{field} ")).collect();
+        write!(f, "{number} {parent} {major}:{minor} / {folder} rw,relatime {optional}- ext4 /dev/x rw")
+    }
+}
+
+/// The mounts of a process. Each has a number of its own.
+pub fn mounts() -> impl Strategy<Value = Vec<Mount>> {
+    // Spaces, tabs, line ends and backslashes are written as octal numbers.
+    let folder = r"(/([!-\[\]-~ä]|\\040|\\011|\\012|\\134){0,20}){1,4}";
+    let optional =
+        collection::vec(sample::select(&["shared:7", "master:1", "unbindable", "29", "8:1"][..]), 0..3);
+    let mount = (number(), number(), device(), folder, optional).prop_map(
+        |(number, parent, device, folder, optional)| Mount { number, parent, device, folder, optional },
+    );
+    collection::vec(mount, 0..8).prop_map(|mut mounts| {
+        mounts.sort_by_key(|mount| mount.number);
+        mounts.dedup_by_key(|mount| mount.number);
+        mounts
+    })
+}
+
+/// Any bytes, and words of the formats in any order: they get further into the readers.
+pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    const WORDS: &[&str] = &[
+        " ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\0",
+        ":",
+        "->",
+        "1:",
+        "FLOCK",
+        "POSIX",
+        "ADVISORY",
+        "WRITE",
+        "READ",
+        "4242",
+        "-1",
+        "0",
+        "fe:00:1",
+        "<none>:0",
+        "EOF",
+        "lock:",
+        "mnt_id:",
+        "ino:",
+        "29",
+        "8:1",
+        "+1",
+        "١",
+        "\u{85}",
+        "\u{2028}",
+        "18446744073709551616",
+        "ffffffffffffffff:0:1",
+    ];
+    let words = collection::vec(sample::select(WORDS), 0..60);
+    prop_oneof![collection::vec(any::<u8>(), 0..400), words.prop_map(|words| words.concat().into_bytes())]
+}
+
+/// What is done to the bytes of a text: at which place, in parts of its length, and what.
+#[derive(Clone, Debug)]
+pub struct Changes(Vec<(sample::Index, Change)>);
+
+#[derive(Clone, Debug)]
+enum Change {
+    Set(u8),
+    Insert(Vec<u8>),
+    Remove(usize),
+    Repeat(usize),
+    End,
+}
+
+impl Changes {
+    /// The changed bytes.
+    pub fn of(&self, mut text: Vec<u8>) -> Vec<u8> {
+        for (place, change) in &self.0 {
+            if text.is_empty() {
+                break;
+            }
+            let place = place.index(text.len());
+            let upto = |length: usize| text.len().min(place + length);
+            match change {
+                Change::Set(byte) => text[place] = *byte,
+                Change::Insert(bytes) => drop(text.splice(place..place, bytes.iter().copied())),
+                Change::Remove(length) => drop(text.drain(place..upto(*length))),
+                Change::Repeat(length) => text.extend_from_within(place..upto(*length)),
+                Change::End => text.truncate(place),
+            }
+        }
+        text
+    }
+}
+
+/// Some changes.
+pub fn mutated() -> impl Strategy<Value = Changes> {
+    let change = prop_oneof![
+        any::<u8>().prop_map(Change::Set),
+        bytes().prop_map(Change::Insert),
+        (1..40_usize).prop_map(Change::Remove),
+        (1..200_usize).prop_map(Change::Repeat),
+        Just(Change::End),
+    ];
+    collection::vec((any::<sample::Index>(), change), 1..6).prop_map(Changes)
+}

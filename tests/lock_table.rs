@@ -1,0 +1,132 @@
+//! The readers of the kernel's texts with generated ones: tables such as the kernel writes are read as they were meant,
+//! and whatever else comes is passed over, never a panic.
+#![cfg(target_os = "linux")]
+
+mod fuzz;
+
+use fuzz::check;
+use fuzz::texts::{Line, Mount, bytes, line, mounts, mutated, table};
+use locket::core::sys::lock_table::{device_of_mount, entries, field_of_descriptor, locks_of_descriptor};
+use proptest::prelude::*;
+
+fn lossy(bytes: &[u8]) -> String {
+    // As the table is read from the system.
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn text_of(lines: &[Line]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_table_of_the_kernel_is_read_as_it_was_meant() {
+    check(table(), |lines| {
+        let meant: Vec<_> = lines.iter().filter_map(Line::meaning).collect();
+        prop_assert_eq!(entries(&text_of(&lines)).collect::<Vec<_>>(), meant);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_locks_of_a_descriptor_and_its_numbers_are_read_as_they_were_meant() {
+    check((table(), any::<u32>(), any::<u64>()), |(lines, mount, inode)| {
+        let mut text = format!("pos:\t0\nflags:\t02100002\nmnt_id:\t{mount}\nino:\t{inode}\n");
+        for line in &lines {
+            text += &format!("lock:\t{line}\n");
+        }
+        let meant: Vec<_> = lines.iter().filter_map(Line::meaning).collect();
+        prop_assert_eq!(locks_of_descriptor(&text).collect::<Vec<_>>(), meant);
+        prop_assert_eq!(field_of_descriptor(&text, "mnt_id"), Some(mount.into()));
+        prop_assert_eq!(field_of_descriptor(&text, "ino"), Some(inode));
+        prop_assert_eq!(field_of_descriptor(&text, "eventfd-count"), None);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_device_of_each_mount_is_found_and_of_others_there_is_none() {
+    check((mounts(), any::<u64>()), |(mounts, other)| {
+        let text: String = mounts.iter().map(|mount| format!("{mount}\n")).collect();
+        for Mount { number, device, .. } in &mounts {
+            prop_assert_eq!(device_of_mount(&text, *number), Some(*device));
+        }
+        if mounts.iter().all(|mount| mount.number != other) {
+            prop_assert_eq!(device_of_mount(&text, other), None);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_line_of_any_bytes_says_nothing_about_the_lines_around_it() {
+    check((table(), bytes(), table()), |(before, noise, after)| {
+        let noise = lossy(&noise);
+        let text = format!("{}{noise}\n{}", text_of(&before), text_of(&after));
+        let mut meant: Vec<_> = before.iter().filter_map(Line::meaning).collect();
+        meant.extend(entries(&noise));
+        meant.extend(after.iter().filter_map(Line::meaning));
+        prop_assert_eq!(entries(&text).collect::<Vec<_>>(), meant);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_table_with_changed_bytes_names_no_lock_that_is_waited_for_and_none_of_another_kind() {
+    check((table(), mutated()), |(lines, change)| {
+        let text = lossy(&change.of(text_of(&lines).into_bytes()));
+        let candidates =
+            text.lines().filter(|line| line.split_ascii_whitespace().nth(1) == Some("FLOCK")).count();
+        let found: Vec<_> = entries(&text).collect();
+        prop_assert!(found.len() <= candidates, "{found:?}");
+        prop_assert!(found.iter().all(|entry| entry.pid > 0), "{found:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn no_reader_minds_any_bytes() {
+    check((bytes(), table(), mounts(), mutated()), |(noise, lines, mounts, change)| {
+        let mounts: String = mounts.iter().map(|mount| format!("{mount}\n")).collect();
+        let fdinfo = text_of(&lines).replace("\n", "\nlock:\t");
+        for bytes in [noise, change.of(fdinfo.into_bytes()), change.of(mounts.into_bytes())] {
+            let text = lossy(&bytes);
+            entries(&text).for_each(drop);
+            locks_of_descriptor(&text).for_each(drop);
+            field_of_descriptor(&text, "mnt_id");
+            field_of_descriptor(&text, &text);
+            device_of_mount(&text, 29);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_number_counts_if_it_is_one_that_a_process_can_have_however_long_it_is_written() {
+    let digits = "-?0{0,40}[0-9]{1,40}";
+    check((line(), digits), |(line, digits)| {
+        let written = line.to_string_with_pid(&digits);
+        let value = digits.trim_start_matches('0').parse::<i128>().or_else(|_| {
+            // Nothing but zeroes, or more than fits: as good as any that no process has.
+            Ok::<_, ()>(if digits.bytes().all(|digit| digit == b'0') { 0 } else { i128::MAX })
+        });
+        let pid = u32::try_from(value.unwrap()).ok().filter(|&pid| pid > 0);
+        let meant = pid.and_then(|pid| line.with_pid(1).meaning().map(|entry| (pid, entry.file)));
+        let found = entries(&written).next().map(|entry| (entry.pid, entry.file));
+        prop_assert_eq!(found, meant);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_overlong_line_is_a_line_like_any_other() {
+    check((line(), 1_usize..200_000, "[ -~]"), |(line, length, filler)| {
+        let text = line.to_string();
+        let padded = format!("{}{}", text, " ".repeat(length));
+        prop_assert_eq!(entries(&padded).next(), line.meaning());
+        let longer =
+            format!("{} {}\n{text}", text.replacen(' ', &" ".repeat(length), 1), filler.repeat(length));
+        let meant: Vec<_> = [line.meaning(), line.meaning()].into_iter().flatten().collect();
+        prop_assert_eq!(entries(&longer).collect::<Vec<_>>(), meant);
+        Ok(())
+    });
+}
