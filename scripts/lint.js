@@ -7,8 +7,12 @@ const { prepare, run } = require('./prepare.js')
 /** The crate of the benchmark, which is none of the package's. */
 const FLOOR = ['--manifest-path', 'benchmark/floor/Cargo.toml']
 
+/** What fuzzes it: formatted only, since compiling takes libFuzzer. */
+const FUZZ = ['--manifest-path', 'fuzz/Cargo.toml']
+
 prepare()
 run('cargo', ['fmt', '--check'])
+run('cargo', ['fmt', '--check', ...FUZZ])
 run('cargo', ['fmt', '--check', ...FLOOR])
 run('cargo', ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'])
 run('cargo', ['clippy', '--quiet', '--all-targets', '--no-default-features', '--', '-D', 'warnings'])
