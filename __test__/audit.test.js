@@ -1,0 +1,47 @@
+'use strict'
+
+// What `npm run audit` finds in package.json and its lock file. The rest of it asks other programs.
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { licencesOf, problemsOf } = require('../scripts/audit/packages.js')
+const manifest = require('../package.json')
+const lock = require('../package-lock.json')
+
+/** The lock file with one package changed. */
+function changed(folder, properties) {
+  const packages = { ...lock.packages, [folder]: { ...lock.packages[folder], ...properties } }
+  return { ...lock, packages }
+}
+
+test('nothing of the package runs code when it is installed, and users get no other package', () => {
+  assert.deepEqual(problemsOf(manifest, lock), [])
+  assert.equal(licencesOf(lock).runTime, 'none')
+})
+
+test('an install script is found, of this package and of those that it takes', () => {
+  const scripts = { ...manifest.scripts, postinstall: 'node x.js' }
+  assert.deepEqual(problemsOf({ ...manifest, scripts }, lock), ['package.json has an install script: postinstall'])
+  assert.deepEqual(problemsOf(manifest, changed('node_modules/publint', { hasInstallScript: true })), [
+    'node_modules/publint has an install script',
+  ])
+})
+
+test('an install script that is gone is not known any longer', () => {
+  assert.deepEqual(problemsOf(manifest, changed('node_modules/esbuild', { hasInstallScript: undefined })), [
+    'node_modules/esbuild is known for an install script, and has none',
+  ])
+})
+
+test('a package at run time, an address, a missing checksum or licence is found', () => {
+  assert.deepEqual(problemsOf({ ...manifest, dependencies: { x: '1' } }, lock), [
+    'package.json has a dependency at run time: x',
+  ])
+  const bad = { resolved: 'https://example.com/x.tgz', integrity: undefined, license: undefined }
+  assert.deepEqual(problemsOf(manifest, changed('node_modules/publint', bad)), [
+    'node_modules/publint names where it comes from: https://example.com/x.tgz',
+    'node_modules/publint has no checksum',
+    'node_modules/publint names no licence',
+  ])
+})
