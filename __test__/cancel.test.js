@@ -91,6 +91,22 @@ test('no listener stays on the signal, whatever the outcome', async (t) => {
   assert.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
+test('a signal whose methods somebody has replaced ends the wait all the same, and a grant arrives', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  const controller = new AbortController()
+  const { signal } = controller
+  signal.addEventListener = signal.removeEventListener = () => assert.fail('not asked')
+  await lock.acquire({ signal })
+  assert.equal(lock.held, true)
+  const wait = lockFile(file).acquire({ signal })
+  assert.ok(await staysPending(wait))
+  controller.abort()
+  await assert.rejects(wait, { code: 'ABORT_ERR' })
+  lock.release()
+  assert.equal(await isFree(file), true)
+})
+
 test('those behind a cancelled waiter move up', async (t) => {
   const file = temporaryPath(t)
   const holder = await lockFile(file).acquire()

@@ -17,6 +17,9 @@ const TRY_ACQUIRE_SYNC_OPTIONS = ['mode']
 const DISPOSE = Symbol.dispose ?? Symbol('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol('Symbol.asyncDispose')
 
+/** As they are now: a signal whose own methods throw could keep a lock that was granted from its user. */
+const { addEventListener, removeEventListener } = EventTarget.prototype
+
 /** The native half of a handle goes when its JavaScript half has gone. */
 const registry = new FinalizationRegistry(native.forgetHandle)
 
@@ -181,11 +184,11 @@ class FileLock {
   async #startAbortable(id, { shared, timeout, signal }) {
     if (signal.aborted) return { reason: 'aborted' }
     const abort = () => native.cancel(this.#handle, id)
-    signal.addEventListener('abort', abort, { once: true })
+    addEventListener.call(signal, 'abort', abort, { once: true })
     try {
       return await native.acquire(this.#handle, id, shared, timeout)
     } finally {
-      signal.removeEventListener('abort', abort)
+      removeEventListener.call(signal, 'abort', abort)
     }
   }
 
