@@ -4,80 +4,19 @@
 // next acquire works. The kernel hands the calls of a process to another one, which answers them as the test wants.
 
 const assert = require('node:assert/strict')
-const fs = require('node:fs')
 const os = require('node:os')
-const path = require('node:path')
 const { test } = require('node:test')
 
-const { agent, eventually, isFree, needs, staysPending, Talker, temporaryPath, unavailable } = require('./support.js')
+const { subject } = require('./fixtures/system-calls/subject.js')
+const { agent, eventually, isFree, staysPending } = require('./support.js')
 
 const { errno } = os.constants
-const FIXTURES = path.join(__dirname, 'fixtures')
 /** Of flock(2): the calls that unlock. */
 const UNLOCK = 8
 /** More than any loop that tries again a few times would stand. */
 const MANY = 200
 
 const only = { skip: process.platform !== 'linux' && 'seccomp is Linux’s' }
-
-/** An agent (see fixtures/agent.js) of `file` whose system calls follow the rules that it is given. */
-class Subject extends Talker {
-  #rules
-
-  constructor(t, file) {
-    const rules = path.join(path.dirname(file), 'rules.json')
-    fs.writeFileSync(rules, '[]')
-    const supervisor = path.join(FIXTURES, 'system-calls/supervisor.py')
-    super(t, 'python3', [supervisor, rules, process.execPath, path.join(FIXTURES, 'agent.js'), file])
-    this.#rules = rules
-    this.file = file
-  }
-
-  /** How many calls the rules have concerned since they are in force. */
-  get met() {
-    return fs.existsSync(`${this.#rules}.met`)
-      ? fs.readFileSync(`${this.#rules}.met`, 'utf8').split('\n').length - 1
-      : 0
-  }
-
-  /** From now on, calls follow these rules (see fixtures/system-calls/supervisor.py), on the lock file unless one says so. */
-  follow(...rules) {
-    const own = rules.map((rule) => ({ path: this.file, ...rule }))
-    fs.rmSync(`${this.#rules}.met`, { force: true })
-    fs.writeFileSync(`${this.#rules}.new`, JSON.stringify(own))
-    fs.renameSync(`${this.#rules}.new`, this.#rules)
-  }
-
-  /** What comes of `acquire`. */
-  async acquire(options = '') {
-    assert.equal(await this.ask(`acquire ${options}`), 'waiting')
-    return this.line()
-  }
-
-  /** Acquires and releases, as if nothing had ever been wrong, and leaves nothing. */
-  async worksAgain() {
-    this.follow()
-    assert.equal(await this.ask('held'), 'false')
-    assert.equal(await isFree(this.file), true)
-    assert.equal(await this.acquire(), 'acquired')
-    assert.equal(await isFree(this.file), false)
-    assert.equal(await this.ask('release'), 'released')
-    assert.equal(await this.ask('sync'), 'acquired')
-    assert.equal(await this.ask('release'), 'released')
-    assert.equal(await isFree(this.file), true)
-    assert.equal(await this.ask('descriptors'), '0')
-  }
-}
-
-/** A subject that is there. undefined: the test is skipped. */
-async function subject(t) {
-  if (!needs(t, 'python3')) return undefined
-  const file = temporaryPath(t)
-  fs.writeFileSync(file, '')
-  const it = new Subject(t, file)
-  if ((await it.ask('held')) === 'false') return it
-  return unavailable(t, 'seccomp is not allowed here')
-}
 
 const FAILURES = {
   open: ['EMFILE', 'ENFILE', 'EIO', 'ENOMEM', 'ESTALE', 'EACCES', 'EPERM', 'ETXTBSY'],
