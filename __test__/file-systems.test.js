@@ -186,6 +186,28 @@ function otherViews() {
   )
 
   test(
+    'on a full disk what is there can be locked; a new lock file is ENOSPC, and once there is room it is made',
+    mounting(async (_, at) => {
+      // The root, and two files.
+      const folder = await at.mount('full', ['-t', 'tmpfs', '-o', 'nr_inodes=3', 'none'])
+      const [there, filler, missing] = ['there', 'filler', 'missing'].map((name) => path.join(folder, name))
+      for (const file of [there, filler]) fs.writeFileSync(file, '')
+      const lock = await lockFile(there).acquire()
+      assert.equal(await isFree(there), false)
+      lock.release()
+      const refused = lockFile(missing)
+      for (const attempt of [() => refused.acquire(), () => refused.acquireSync(), () => refused.tryAcquire()]) {
+        const { code, syscall } = await errorOf(attempt)
+        assert.deepEqual({ code, syscall }, { code: 'ENOSPC', syscall: 'open' })
+      }
+      fs.unlinkSync(filler)
+      await refused.acquire()
+      assert.equal(await isFree(missing), false)
+      refused.release()
+    }),
+  )
+
+  test(
     'what is mounted read-only can be locked, and a lock file cannot be made there',
     mounting(async (t, at) => {
       const folder = await at.tmpfs()

@@ -82,6 +82,17 @@ The binary of [@locket/native](https://www.npmjs.com/package/@locket/native), fi
 installed along with that package where it fits, and is of no use without it.
 `
 
+/** Where a file for Windows says where its header is, and where that says when it was linked. */
+const PE_HEADER = 0x3c
+const PE_TIME = 8
+
+/** The content of a library, without the time at which it was linked: so the same sources give the same bytes. */
+function reproducible(library) {
+  const content = fs.readFileSync(library)
+  if (content.toString('latin1', 0, 2) === 'MZ') content.writeUInt32LE(0, content.readUInt32LE(PE_HEADER) + PE_TIME)
+  return content
+}
+
 /** Makes the package of a platform around its binary. */
 function makePackage(name, library) {
   const folder = packageOf(name)
@@ -89,7 +100,7 @@ function makePackage(name, library) {
   fs.copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'))
   // Never into the old one, which a process may have loaded.
   const fresh = path.join(folder, 'fresh.node')
-  fs.copyFileSync(library, fresh)
+  fs.writeFileSync(fresh, reproducible(library))
   fs.renameSync(fresh, prebuiltOf(name))
 }
 
