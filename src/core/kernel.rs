@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::sys;
+use super::sys::{self, WaitingThread};
 
 /// How a lock is held: by one alone, or by many that all share it. The words of the Web Locks API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,16 @@ pub trait LockFile: Send + Sync {
     /// Waits in the kernel's queue. Fails with [`io::ErrorKind::Interrupted`] when the thread is
     /// interrupted. Called only where [`sys::Interrupts`] are to be had.
     fn lock(&self, mode: LockMode) -> io::Result<()>;
+
+    /// Makes [`LockFile::lock`] fail on `thread`, which is in it or about to call it. That may be lost if it comes too
+    /// early, so it has to be done again until the thread says that it is out.
+    ///
+    /// # Safety
+    /// The thread must not have ended.
+    unsafe fn call_back(&self, thread: WaitingThread) {
+        // SAFETY: the caller vouches for the thread.
+        unsafe { thread.interrupt() };
+    }
 
     /// Lets go.
     fn unlock(&self);

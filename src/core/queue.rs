@@ -298,14 +298,13 @@ impl Queue {
         }
     }
 
-    /// The thread that had the turn has panicked: those in line are told so, and whoever comes next begins anew.
-    /// `true`: nobody holds the lock, so it has to be let go.
-    pub fn collapse(&mut self, settled: &mut Settlements) -> bool {
+    /// The thread that had the turn has panicked: those in line are told so, and whoever comes next begins anew. If
+    /// nobody holds the lock, the kernel's has been let go.
+    pub fn collapse(&mut self, settled: &mut Settlements) {
         settled.extend(
             self.line.take_out(|_| true).into_iter().map(|waiter| (waiter.request, Outcome::Panicked)),
         );
         self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
-        !self.is_held()
     }
 
     /// Ends the acquisition that `ticket` asked for. `None`: it is not held.

@@ -90,7 +90,8 @@ impl Owner {
         self.ended.load(Ordering::SeqCst)
     }
 
-    pub(super) fn end(&self) {
+    /// From now on it has ended.
+    pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
     }
 }
@@ -182,7 +183,7 @@ impl Request {
     }
 
     /// Is it on its way to a line?
-    pub(super) fn is_opening(&self) -> bool {
+    pub fn is_opening(&self) -> bool {
         matches!(*self.place.lock(), Place::Opening)
     }
 
@@ -210,7 +211,7 @@ impl Request {
     }
 
     /// Gives it its outcome, unless it has one.
-    pub(super) fn settle(&self, outcome: Outcome) {
+    pub fn settle(&self, outcome: Outcome) {
         if !matches!(std::mem::replace(&mut *self.place.lock(), Place::Settled), Place::Settled) {
             self.reply.deliver(self.token, outcome);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::handle::Handle;
 use super::kernel::{LockFile, LockMode, SystemError};
 use super::queue::Queue;
-use super::request::{Overview, Owner, Reason, Request, Ticket};
+use super::request::{Overview, Owner, Reason, Request, Ticket, Whereabouts};
 use super::sync::{Mutex, now};
 use super::sys::{Identity, Interrupts};
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
@@ -201,38 +201,32 @@ impl SharedFile {
         Some(follow)
     }
 
-    /// Gives up the wait of `request`.
-    pub fn cancel(&self, request: &Request, reason: Reason) -> Cancellation {
+    /// Gives up the wait of `request`. `None`: it is in this line no more.
+    fn cancel(&self, request: &Request, reason: Reason) -> Option<Cancellation> {
         let mut queue = self.queue.lock();
         let (cancelled, follow) = queue.cancel(request.ticket, reason);
         match cancelled {
-            Cancelled::NotHere => Cancellation::NotHere,
+            Cancelled::NotHere => None,
             Cancelled::Leaving(interrupt) => {
                 if interrupt {
-                    interrupt_waiter(&queue);
+                    self.interrupt_waiter(&queue);
                 }
-                Cancellation::Leaving { interrupt }
+                Some(Cancellation::Leaving { interrupt })
             }
             Cancelled::Out(settlement) => {
                 if follow == Follow::Interrupt {
-                    interrupt_waiter(&queue);
+                    self.interrupt_waiter(&queue);
                 }
                 drop(queue);
                 settlement.0.settle(settlement.1);
-                Cancellation::Out(follow)
+                Some(Cancellation::Out(follow))
             }
         }
     }
 
-    /// Settles a request that was cancelled long ago, although the thread in the kernel has not answered.
-    pub fn abandon(&self, request: &Request) {
-        let settlement = self.queue.lock().abandon(request.ticket);
-        deliver(settlement.into_iter().collect());
-    }
-
     /// Calls the thread that waits in the kernel back once more. `false`: there is none that should be.
     pub fn interrupt_again(&self) -> bool {
-        interrupt_waiter(&self.queue.lock())
+        self.interrupt_waiter(&self.queue.lock())
     }
 
     /// Ends all that `owner` has here.
@@ -242,7 +236,7 @@ impl SharedFile {
             let mut queue = self.queue.lock();
             let (ended, follow) = queue.end(owner, &mut settled);
             if follow == Follow::Interrupt {
-                interrupt_waiter(&queue);
+                self.interrupt_waiter(&queue);
             }
             (ended, follow)
         };
@@ -251,6 +245,15 @@ impl SharedFile {
             self.remove_if_asked(&hold, follow);
         }
         follow
+    }
+
+    /// Calls the thread that is blocked back, if it is wanted back. `false`: there is none.
+    fn interrupt_waiter(&self, queue: &Queue) -> bool {
+        let Some(thread) = queue.interrupted() else { return false };
+        // SAFETY: the thread cannot have ended, nor left the kernel for good: it has to lock this queue first
+        // (`Queue::unblock`), which the caller has locked.
+        unsafe { self.file.call_back(thread) };
+        true
     }
 
     fn look(&self, handle: &Handle) -> Look {
@@ -286,9 +289,15 @@ impl Collapse<'_> {
 impl Drop for Collapse<'_> {
     fn drop(&mut self) {
         let mut settled = Settlements::new();
-        if self.0.queue.lock().collapse(&mut settled) {
+        let mut queue = self.0.queue.lock();
+        if !queue.is_held() {
+            // While the turn is still ours: whoever took it could have the lock by then, and lose it here.
+            drop(queue);
             self.0.file.unlock();
+            queue = self.0.queue.lock();
         }
+        queue.collapse(&mut settled);
+        drop(queue);
         deliver(settled);
     }
 }
@@ -302,17 +311,30 @@ pub enum Cancellation {
         /// It is blocked in the kernel.
         interrupt: bool,
     },
-    /// In this line no more.
-    NotHere,
 }
 
-/// Sends the signal to the thread that is blocked and wanted back. `false`: there is none.
-fn interrupt_waiter(queue: &Queue) -> bool {
-    let Some(thread) = queue.interrupted() else { return false };
-    // SAFETY: the thread cannot have ended, nor left the kernel for good: it has to lock this queue first
-    // (`Queue::unblock`), which the caller has locked.
-    unsafe { thread.interrupt() };
-    true
+/// Gives up the wait of `request`, in whatever line it is, and says in which. `None`: it has its outcome, or somebody is
+/// about to give it to it.
+pub fn cancel(request: &Request, reason: Reason) -> Option<(Arc<SharedFile>, Cancellation)> {
+    while let Whereabouts::InLine(shared) = request.settle_or_locate(reason) {
+        if let Some(cancellation) = shared.cancel(request, reason) {
+            return Some((shared, cancellation));
+        }
+        // Taken out of line meanwhile: to be settled, which is as good, or to have its file opened anew.
+        match request.settle_or_locate(reason) {
+            Whereabouts::InLine(elsewhere) if !Arc::ptr_eq(&elsewhere, &shared) => {}
+            _ => break,
+        }
+    }
+    None
+}
+
+/// Settles a request that was cancelled long ago, although the thread in the kernel has not answered.
+pub fn abandon(request: &Request) {
+    if let Whereabouts::InLine(shared) = request.settle_or_locate(Reason::TimedOut) {
+        let settlement = shared.queue.lock().abandon(request.ticket);
+        deliver(settlement.into_iter().collect());
+    }
 }
 
 fn deliver(settled: Settlements) {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::handle::{Grant, Handle};
 use super::pool::{Need, Pool, STALL};
 use super::queue::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::request::{Overview, Owner, Purpose, Reason, Request, Whereabouts, Wish};
-use super::shared_file::{Cancellation, SharedFile};
+use super::request::{Overview, Owner, Purpose, Reason, Request, Wish};
+use super::shared_file::{self, Cancellation, SharedFile};
 use super::sys::{self, Identity, Interrupts};
 use super::timekeeper::{Key, Timekeeper};
 use super::turn::Follow;
@@ -33,7 +33,7 @@ use turns::Seat;
 const GIVE_UP: Duration = Duration::from_millis(100);
 
 static POOL: Pool<Job> = Pool::new(ask_for);
-static TIMEKEEPER: Timekeeper<Timer> = Timekeeper::new(Timer::fire);
+static TIMEKEEPER: LazyLock<Timekeeper<Timer>> = LazyLock::new(|| Timekeeper::new(Timer::fire));
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
     table: Mutex::new(BTreeMap::new()),
     paused: Mutex::new(BTreeMap::new()),
@@ -124,21 +124,14 @@ pub fn expire(request: &Arc<Request>) {
 /// Gives up the wait of `request`. Its outcome still comes by its reply: [`Outcome::Granted`] if the lock came
 /// first.
 pub fn cancel(request: &Arc<Request>, reason: Reason) {
-    while let Whereabouts::InLine(shared) = request.settle_or_locate(reason) {
-        match shared.cancel(request, reason) {
-            Cancellation::Out(follow) => return ENGINE.follow(&shared, follow),
-            Cancellation::Leaving { interrupt } => {
-                ENGINE.after(GIVE_UP, Timer::GiveUp(request.clone()));
-                if interrupt {
-                    ENGINE.follow(&shared, Follow::Interrupt);
-                }
-                return;
+    match shared_file::cancel(request, reason) {
+        None => {}
+        Some((shared, Cancellation::Out(follow))) => ENGINE.follow(&shared, follow),
+        Some((shared, Cancellation::Leaving { interrupt })) => {
+            ENGINE.after(GIVE_UP, Timer::GiveUp(request.clone()));
+            if interrupt {
+                ENGINE.follow(&shared, Follow::Interrupt);
             }
-            // Taken out of line meanwhile: to be settled, which is as good, or to have its file opened anew.
-            Cancellation::NotHere => match request.settle_or_locate(reason) {
-                Whereabouts::InLine(elsewhere) if !Arc::ptr_eq(&elsewhere, &shared) => {}
-                _ => return,
-            },
         }
     }
 }

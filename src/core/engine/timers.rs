@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::inquiries::Inquiry;
 use super::opening::Job;
 use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
-use crate::core::request::{Reason, Request, Whereabouts};
-use crate::core::shared_file::SharedFile;
+use crate::core::request::{Reason, Request};
+use crate::core::shared_file::{self, SharedFile};
 
 /// What the timekeeper does when it is time.
 pub(super) enum Timer {
@@ -34,11 +34,7 @@ impl Timer {
         match self {
             Self::Deadline(request) => expire(&request),
             Self::StillOpening(request) => cancel(&request, Reason::TimedOut),
-            Self::GiveUp(request) => {
-                if let Whereabouts::InLine(shared) = request.settle_or_locate(Reason::TimedOut) {
-                    shared.abandon(&request);
-                }
-            }
+            Self::GiveUp(request) => shared_file::abandon(&request),
             Self::Interrupt(shared, delay) => {
                 if let Some(shared) = shared.upgrade()
                     && shared.interrupt_again()

@@ -1,0 +1,122 @@
+//! Under loom: the same names, made of what loom knows, and a clock that a model moves.
+//!
+//! The time is what the model says, since each way through it must come out the same when it is gone once more, however
+//! busy the machine is.
+
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use loom::sync::{Condvar, Mutex as Inner, MutexGuard};
+
+/// A mutex that is never poisoned.
+pub struct Mutex<T>(Inner<T>);
+
+impl<T> Mutex<T> {
+    /// A new, unlocked mutex.
+    pub fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    /// Locks it, for as long as the guard lives.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread, to be woken. (Loom's own can be unparked only while it is parked: one that waits for a mutex just then
+/// would be let into it.)
+#[derive(Clone)]
+pub struct Thread(Arc<Parker>);
+
+struct Parker {
+    woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Thread {
+    /// Wakes it, or lets it not fall asleep the next time.
+    pub fn unpark(&self) {
+        *self.0.woken.lock() = true;
+        self.0.changed.notify_one();
+    }
+}
+
+loom::thread_local! {
+    static CURRENT: Thread = Thread(Arc::new(Parker { woken: Mutex::new(false), changed: Condvar::new() }));
+}
+
+loom::lazy_static! {
+    static ref CLOCK: Mutex<Clock> = Mutex::new(Clock::default());
+}
+
+#[derive(Default)]
+struct Clock {
+    passed: Duration,
+    sleepers: Vec<(Instant, Thread)>,
+    /// Threads that have been spawned, and have not ended.
+    threads: usize,
+}
+
+fn beginning() -> Instant {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now)
+}
+
+/// The calling thread.
+pub fn current() -> Thread {
+    CURRENT.with(Clone::clone)
+}
+
+/// The time. It stands still until [`pass`] is called.
+pub fn now() -> Instant {
+    beginning() + CLOCK.lock().passed
+}
+
+/// The calling thread sleeps until it is unparked, or until then.
+pub fn park_until(until: Instant) {
+    let Thread(parker) = current();
+    {
+        let mut clock = CLOCK.lock();
+        if beginning() + clock.passed >= until {
+            return;
+        }
+        clock.sleepers.push((until, Thread(parker.clone())));
+    }
+    let mut woken = parker.woken.lock();
+    while !*woken {
+        woken = parker.changed.wait(woken).unwrap_or_else(PoisonError::into_inner);
+    }
+    *woken = false;
+    drop(woken);
+    CLOCK.lock().sleepers.retain(|(_, Thread(sleeper))| !Arc::ptr_eq(sleeper, &parker));
+}
+
+/// Starts a thread.
+pub fn spawn(body: impl FnOnce() + 'static) {
+    CLOCK.lock().threads += 1;
+    loom::thread::spawn(|| {
+        body();
+        CLOCK.lock().threads -= 1;
+    });
+}
+
+/// Lets time pass.
+pub fn pass(time: Duration) {
+    let mut clock = CLOCK.lock();
+    clock.passed += time;
+    let now = beginning() + clock.passed;
+    let due: Vec<_> = clock.sleepers.extract_if(.., |(until, _)| *until <= now).collect();
+    drop(clock);
+    for (_, thread) in due {
+        thread.unpark();
+    }
+}
+
+/// Lets time pass until all threads that were started here have ended: they end when they have had nothing to do for a
+/// while.
+pub fn pass_until_threads_end() {
+    while CLOCK.lock().threads > 0 {
+        pass(Duration::from_secs(60));
+        loom::thread::yield_now();
+    }
+}

@@ -1,0 +1,39 @@
+//! What the system has.
+
+use std::sync::{Mutex as Inner, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub use std::thread::{Thread, current};
+
+/// A mutex that is never poisoned.
+pub struct Mutex<T>(Inner<T>);
+
+impl<T> Mutex<T> {
+    /// A new, unlocked mutex.
+    pub const fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    /// Locks it, for as long as the guard lives.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time.
+#[cfg(not(miri))]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The time, which stands still: Miri is so slow that each turn would be too long.
+#[cfg(miri)]
+pub fn now() -> Instant {
+    static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now)
+}
+
+/// The calling thread sleeps until it is unparked, or until then, or for no reason.
+pub fn park_until(until: Instant) {
+    std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+}
