@@ -3,22 +3,12 @@
 // Rule 6: cancelling leaves no trace.
 
 const assert = require('node:assert/strict')
-const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
+const { kernelLocks } = require('./fixtures/kernel-locks.js')
 const { agent, allInLine, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
-
-/** What the kernel knows of this process and a file: the lines of its table of locks. */
-function kernelLocks(file) {
-  const { ino } = fs.statSync(file)
-  const ours = new RegExp(` FLOCK .* ${process.pid} [0-9a-f]+:[0-9a-f]+:${ino} `)
-  return fs
-    .readFileSync('/proc/locks', 'utf8')
-    .split('\n')
-    .filter((line) => ours.test(line))
-}
 
 /** Runs `body` with a lock that another process holds. */
 async function whileHeldByAnother(t, body) {

@@ -6,29 +6,13 @@
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
 
+const { spread, STEPS } = require('./fixtures/system-calls/steps.js')
 const { subject } = require('./fixtures/system-calls/subject.js')
 const { agent, eventually, isAlive, isFree, staysPending, until } = require('./support.js')
 
 const ROUNDS = Number(process.env.LOCKET_DEATHS ?? 1)
 
 const FOR_EVER = 'for ever'
-/** Of flock(2): the calls that unlock. */
-const UNLOCK = 8
-
-/**
- * The steps. `stop`: the system call before which it stops, and never gets any further; `holds`: has it the lock there?
- * `busy`: is it the thread of JavaScript that stops?
- */
-const STEPS = {
-  'while it opens the file': { stop: { call: 'open' } },
-  'once the file is open': { stop: { call: 'fstat' } },
-  'before it asks for the lock': { stop: { call: 'flock' } },
-  'while it waits in the kernel': { waits: true },
-  'once it has the lock, before it looks at the path': { stop: { call: 'stat' }, holds: true },
-  'while it holds the lock': { holds: true },
-  'before it unlocks': { stop: { call: 'flock', flags: UNLOCK }, holds: true, releases: true, busy: true },
-}
-
 const kill = (signal) => async (_, pid) => process.kill(pid, signal)
 const command = (name) => async (it) => it.say(name)
 
@@ -65,10 +49,11 @@ async function bring(it, { stop, waits, releases }, t) {
 const waits = []
 
 after(() => {
-  waits.sort((a, b) => a - b)
-  const at = (share) => waits[Math.min(waits.length - 1, Math.floor(waits.length * share))].toFixed(1)
-  if (waits.length > 0)
-    console.log(`${waits.length} deaths of holders: next one in after ${at(0.5)} ms, at most ${at(1)} ms`)
+  if (waits.length === 0) return
+  const { median, most } = spread(waits)
+  console.log(
+    `${waits.length} deaths of holders: next one in after ${median.toFixed(1)} ms, at most ${most.toFixed(1)} ms`,
+  )
 })
 
 for (const [step, where] of Object.entries(STEPS)) {

@@ -1,0 +1,96 @@
+'use strict'
+
+// A worker thread dies at each step of the life of its lock, in each way that there is to die, and its process lives on:
+// whoever comes next gets in, and nothing of the dead is left in the process. LOCKET_DEATHS: how often each is tried.
+
+const assert = require('node:assert/strict')
+const { after, test } = require('node:test')
+
+const { spread, STEPS } = require('./fixtures/system-calls/steps.js')
+const { subject } = require('./fixtures/system-calls/subject.js')
+const { agent, eventually, isFree, staysPending } = require('./support.js')
+
+const ROUNDS = Number(process.env.LOCKET_DEATHS ?? 1)
+
+/** The ways to die, and what is said before. `own`: by its own code, which has to run for it. */
+const DEATHS = {
+  'worker.terminate()': { command: 'terminate', says: 'terminating' },
+  'process.exit() in it': { command: 'exit', own: true },
+  'an uncaught error': { command: 'throw', says: 'soon', own: true },
+}
+
+/** How the lock is asked for. `blocks`: the thread of JavaScript itself. */
+const FORMS = { acquire: {}, sync: { blocks: true } }
+
+/** How long the next one had to wait after each death, in ms. */
+const waits = []
+
+after(() => {
+  if (waits.length === 0) return
+  const { median, most } = spread(waits)
+  console.log(
+    `${waits.length} deaths of threads: next one in after ${median.toFixed(1)} ms, at most ${most.toFixed(1)} ms`,
+  )
+})
+
+/** Brings the thread to a step. Returns who has the lock meanwhile, if anybody else does. */
+async function bring(it, form, { stop, releases, waits: waiting }, t) {
+  assert.equal(await it.ask('start'), 'started')
+  const other = waiting ? agent(t, it.file) : undefined
+  if (other) assert.equal(await other.ask('try'), 'true')
+  const rule = stop && { ...stop, delay: 'for now' }
+  if (rule && !releases) it.follow(rule)
+  it.say(form)
+  if (form === 'acquire') assert.equal(await it.line(), 'waiting')
+  if ((!stop && !waiting) || releases) assert.equal(await it.line(), 'acquired')
+  if (releases) {
+    it.follow(rule)
+    it.say('release')
+  }
+  if (stop) await it.stopped()
+  return other
+}
+
+/** The thread is dead once this has resolved. `busy`: it is in a call that has to return before. */
+async function die(it, { command, says }, { stop, busy }) {
+  it.say(command)
+  if (says) assert.equal(await it.line(), says)
+  if (busy) it.follow()
+  let line = await it.line()
+  // What it was asked to do, it may have done by then, and said so.
+  if (busy && line !== 'ended') line = await it.line()
+  assert.equal(line, 'ended')
+  if (stop && !busy) it.follow()
+}
+
+for (const [step, where] of Object.entries(STEPS)) {
+  const only = { skip: process.platform !== 'linux' && 'seccomp is Linux’s' }
+  test(`a worker thread dies ${step}`, only, async (t) => {
+    const it = await subject(t, 'thread-host.js')
+    if (!it) return
+    for (const [form, { blocks }] of Object.entries(FORMS)) {
+      const inCall = Boolean(where.stop && (where.busy || blocks))
+      for (const [how, death] of Object.entries(DEATHS)) {
+        if (death.own && (inCall || (blocks && where.waits))) continue
+        for (let round = 0; round < ROUNDS; round++) {
+          const what = `${form}, ${how}`
+          const other = await bring(it, form, where, t)
+          const next = agent(t, it.file)
+          assert.equal(await next.ask('acquire'), 'waiting')
+          const acquired = next.line()
+          if (where.holds) assert.ok(await staysPending(acquired), `${what}: it does not hold the lock`)
+          const begin = performance.now()
+          await die(it, death, { ...where, busy: inCall })
+          if (other) assert.equal(await other.ask('release'), 'released')
+          assert.equal(await eventually(acquired, what), 'acquired')
+          if (where.holds) waits.push(performance.now() - begin)
+          assert.equal(await next.ask('release'), 'released')
+          const remains = JSON.parse(await it.ask('remains'))
+          assert.deepEqual(remains, { held: [], pending: [], descriptors: 0, kernel: [] }, what)
+          assert.equal(await isFree(it.file), true, what)
+          for (const each of [next, other]) if (each) await each.kill()
+        }
+      }
+    }
+  })
+}
