@@ -1,8 +1,8 @@
 'use strict'
 
 // `npm run audit`: what the package is made of. Licences, sources and known holes of the crates and npm packages, and
-// whether any of them runs code when it is installed. What cannot be asked here is said plainly, and with
-// LOCKET_REQUIRE_ALL=1 is a failure.
+// whether any of them runs code when it is installed. Takes cargo-deny, which it installs in the clone's target folder if
+// it is not there. What cannot be asked here is said plainly, and with LOCKET_REQUIRE_ALL=1 is a failure.
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
@@ -40,8 +40,8 @@ function npmAudit() {
 }
 
 function main() {
-  const missing = { verdict: 'not checked', text: 'cargo-deny is missing (cargo install --locked cargo-deny)' }
-  const deny = crates.isInstalled() ? crates.deny : () => missing
+  const obstacle = crates.install()
+  const deny = obstacle ? () => ({ verdict: 'not checked', text: obstacle }) : crates.deny
   report('Crates: licences, bans, sources', deny('licenses', 'bans', 'sources'))
   report('Crates: advisories', deny('advisories'))
 

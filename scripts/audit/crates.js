@@ -3,13 +3,28 @@
 // The crates: what cargo-deny says of them (deny.toml), and their licences by count.
 
 const { spawnSync } = require('node:child_process')
+const path = require('node:path')
 
 const { root } = require('../prepare.js')
 const { counted } = require('./packages.js')
 
-const cargo = (...args) => spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 })
+/** Where cargo-deny is installed, if it is nowhere else. */
+const TOOLS = path.join(root, 'target/tools')
+
+const env = { ...process.env, PATH: `${process.env.PATH}${path.delimiter}${path.join(TOOLS, 'bin')}` }
+
+const cargo = (...args) => spawnSync('cargo', args, { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28 })
 
 const isInstalled = () => cargo('deny', '--version').status === 0
+
+/** Sees to it that cargo-deny is there. Returns why it is not, if it cannot be had. */
+function install() {
+  if (isInstalled()) return undefined
+  console.log('Installing cargo-deny')
+  const { error, stderr } = cargo('install', '--quiet', '--locked', '--root', TOOLS, 'cargo-deny')
+  if (isInstalled()) return undefined
+  return `cargo-deny cannot be installed (${error?.message ?? stderr.trim().split('\n').at(-1)})`
+}
 
 /** What cargo-deny finds. `{ verdict: 'passed' | 'failed' | 'not checked', text }` */
 function deny(...checks) {
@@ -46,4 +61,4 @@ function licences() {
   return { runTime: of(true), development: of(false) }
 }
 
-module.exports = { deny, isInstalled, licences }
+module.exports = { deny, install, licences }
