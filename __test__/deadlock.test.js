@@ -22,6 +22,12 @@ function locked(t, file, options) {
   return holder
 }
 
+/** Waits until a child waits in the kernel, for a lock of this kind: then the wait is at the head of its process's queue. */
+function inKernelsLine(child, kind) {
+  const inLine = new RegExp(`-> FLOCK +ADVISORY +${kind} +${child.pid} `)
+  return until(() => inLine.test(fs.readFileSync('/proc/locks', 'utf8')), 'the wait of the child')
+}
+
 // In processes of their own: where the deadlock is not seen, the thread is blocked for good.
 describe('ERR_LOCK_DEADLOCK', () => {
   test('is for a sync wait without end for what this thread holds', async (t) => {
@@ -115,13 +121,39 @@ describe('ERR_LOCK_DEADLOCK', () => {
       [file, alias],
     )
     assert.equal(JSON.parse(await child.line()), 'waiting')
-    // The kernel's word for it: with this the wait is at the head of its process's queue.
-    const inLine = new RegExp(`-> FLOCK +ADVISORY +WRITE +${child.pid} `)
-    await until(() => inLine.test(fs.readFileSync('/proc/locks', 'utf8')), 'the wait of the child')
+    await inKernelsLine(child, 'WRITE')
     assert.deepEqual(JSON.parse(await child.ask('go')), Array(3).fill('ERR_LOCK_DEADLOCK'))
     holder.release()
     assert.equal(JSON.parse(await child.line()), 'acquired')
   })
+
+  test(
+    'is not for a shared sync wait behind shared waits of this thread: they are let in together',
+    onLinux,
+    async (t) => {
+      const file = temporaryPath(t)
+      const holder = locked(t, file)
+      const child = script(
+        t,
+        `${TELL}
+      const shared = () => lockFile(process.argv[1], { mode: 'shared' })
+      shared().acquire()
+      tell('waiting')
+      process.stdin.once('data', () => {
+        fs.writeSync(1, '"blocked"\\n')
+        tell(codeOf(() => shared().acquireSync()))
+      })`,
+        [file],
+      )
+      assert.equal(JSON.parse(await child.line()), 'waiting')
+      await inKernelsLine(child, 'READ')
+      assert.equal(JSON.parse(await child.ask('go')), 'blocked')
+      const acquired = child.line()
+      assert.ok(await staysPending(acquired, 50))
+      holder.release()
+      assert.equal(JSON.parse(await acquired), 'no error')
+    },
+  )
 
   test('or the lock comes: a sync wait straight after an async one never hangs', async (t) => {
     const child = script(

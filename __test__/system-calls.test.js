@@ -4,6 +4,7 @@
 // next acquire works. The kernel hands the calls of a process to another one, which answers them as the test wants.
 
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
 const os = require('node:os')
 const { test } = require('node:test')
 
@@ -185,4 +186,32 @@ for (const call of ['open', 'fstat', 'flock', 'stat', 'close']) {
     assert.equal(await next.ask('release'), 'released')
     await it.worksAgain()
   })
+}
+
+/** More than a machine that is busy takes, and less than a path that does not answer, in milliseconds. */
+const LATE = 1000
+
+for (const how of ['timeout', 'abort']) {
+  test(
+    `a path that does not answer holds up no other deadline, and no event loop, after an end by ${how}`,
+    only,
+    async (t) => {
+      const it = await subject(t, 'slow-look.js')
+      if (!it) return
+      const link = `${it.file}.link`
+      fs.symlinkSync(it.file, link)
+      assert.equal(await it.ask('start'), 'started')
+      it.follow({ call: 'stat', path: link, delay: 2 * LATE })
+      it.say(how)
+      const lines = [await it.line(), await it.line()].sort()
+      const codes =
+        how === 'timeout' ? ['first ERR_LOCK_TIMEOUT', 'other ERR_LOCK_TIMEOUT'] : ['abort() took', 'first ABORT_ERR']
+      for (const [index, code] of codes.entries()) {
+        assert.ok(lines[index].startsWith(`${code} `), lines.join())
+        assert.ok(Number(lines[index].split(' ').at(-1)) < LATE, lines.join())
+      }
+      assert.equal(await it.line(), 'behind acquired')
+      assert.ok(it.met > 0)
+    },
+  )
 }

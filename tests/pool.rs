@@ -145,3 +145,39 @@ fn while_a_worker_blocks_another_one_does_the_jobs() {
     done.recv_timeout(PATIENCE).expect("another worker");
     end.send(()).unwrap();
 }
+
+#[test]
+fn a_job_whose_lane_comes_free_is_done_though_the_one_before_it_stays_stuck() {
+    static WATCH: AtomicU64 = AtomicU64::new(u64::MAX);
+    static POOL: Pool<Task> = Pool::new(|need| {
+        if let Need::Watch(number) = need {
+            WATCH.store(number, Ordering::SeqCst);
+        }
+    });
+    let (begun, has_begun) = channel();
+    let (left, has_left) = channel();
+    let (go, told) = channel::<()>();
+    let (end, ended) = channel::<()>();
+    let stuck = move || {
+        begun.send(()).unwrap();
+        let _ = told.recv();
+        POOL.leave_lane(1);
+        left.send(()).unwrap();
+        let _ = ended.recv();
+    };
+    POOL.submit(Task { run: Box::new(stuck), lane: Some(1) });
+    has_begun.recv_timeout(PATIENCE).unwrap();
+
+    let (sender, done) = channel();
+    let aside = sender.clone();
+    POOL.submit(Task { run: Box::new(move || sender.send("behind").unwrap()), lane: Some(1) });
+    POOL.submit(task(move || aside.send("aside").unwrap()));
+    // Another worker comes, does what is in no lane, and finds nothing more to do.
+    POOL.watch(WATCH.load(Ordering::SeqCst));
+    assert_eq!(done.recv_timeout(PATIENCE), Ok("aside"));
+    assert!(done.recv_timeout(Duration::from_millis(20)).is_err());
+    go.send(()).unwrap();
+    has_left.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(done.recv_timeout(PATIENCE), Ok("behind"), "nobody looks for it");
+    end.send(()).unwrap();
+}

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use locket::core::handle::Handle;
 use locket::core::kernel::{LockFile, LockMode};
 use locket::core::queue::HANDOFF_TURNS;
-use locket::core::request::{Outcome, Owner, Purpose, Reply, Request, Wish};
-use locket::core::shared_file::SharedFile;
+use locket::core::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Wish};
+use locket::core::shared_file::{self, Cancellation, May, Rest, SharedFile};
 use locket::core::sys::Identity;
 use locket::core::turn::{Entered, Follow};
 
@@ -22,6 +22,8 @@ struct Books {
     calls: Mutex<Vec<String>>,
     failure: Mutex<Option<i32>>,
     panics: AtomicBool,
+    /// What happens during the next look.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Books {
@@ -59,6 +61,10 @@ impl LockFile for BookFile {
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         self.0.note("look");
+        let meanwhile = self.0.meanwhile.lock().unwrap().take();
+        if let Some(act) = meanwhile {
+            act();
+        }
         Ok(path != Path::new("/moved"))
     }
 
@@ -105,11 +111,21 @@ impl Stage {
         remove_on_release: bool,
         notes: &Arc<Notes>,
     ) -> Arc<Request> {
+        let handle = Arc::new(Handle::new(PathBuf::from(path), 0o666, remove_on_release));
+        let request = self.request(&handle, mode, notes);
+        if let Entered::Turn = self.file.enter(&request) {
+            self.work(None);
+        }
+        request
+    }
+
+    /// A request that is in no line yet.
+    fn request(&mut self, handle: &Arc<Handle>, mode: LockMode, notes: &Arc<Notes>) -> Arc<Request> {
         self.tickets += 1;
-        let request = Arc::new(Request::new(
+        Arc::new(Request::new(
             self.tickets,
             Wish {
-                handle: Arc::new(Handle::new(PathBuf::from(path), 0o666, remove_on_release)),
+                handle: handle.clone(),
                 mode,
                 purpose: Purpose::Acquire,
                 deadline: None,
@@ -118,16 +134,12 @@ impl Stage {
                 reply: notes.clone(),
                 token: 0,
             },
-        ));
-        if let Entered::Turn = self.file.enter(&request) {
-            self.work(None);
-        }
-        request
+        ))
     }
 
     fn work(&self, had: Option<LockMode>) -> Vec<Arc<Request>> {
         let mut moved = Vec::new();
-        self.file.work(had, true, &mut moved);
+        self.file.work(had, May::Ask, &mut moved);
         moved
     }
 
@@ -267,4 +279,47 @@ fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
     stage.books.calls();
     stage.release(&b);
     assert_eq!(stage.books.calls(), ["unlock"]);
+}
+
+#[test]
+fn who_gives_up_during_the_look_is_rejected_though_its_handle_has_been_granted_another_file() {
+    let mut first = Stage::new();
+    let mut second = Stage::new();
+    let handle = Arc::new(Handle::new(PathBuf::from("/model"), 0o666, false));
+    let (held, _) = second.enter("/model", Exclusive, false);
+    let notes = Arc::new(Notes::default());
+    let waiting = second.request(&handle, Exclusive, &notes);
+    assert!(matches!(second.file.enter(&waiting), Entered::Waits));
+    let other = first.request(&handle, Exclusive, &Arc::default());
+    let file = first.file.clone();
+    let leaving = waiting.clone();
+    *second.books.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        assert!(matches!(file.enter(&other), Entered::Turn));
+        file.work(None, May::Ask, &mut Vec::new());
+        shared_file::cancel(&leaving, Reason::Aborted);
+    }));
+    assert!(second.release(&held).is_empty(), "it is to be opened anew");
+    assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::Aborted)));
+    assert_eq!(second.books.calls().last().unwrap(), "unlock");
+}
+
+#[test]
+fn a_turn_of_a_thread_that_must_not_be_held_up_looks_at_no_path() {
+    let mut stage = Stage::new();
+    let (first, _) = stage.enter("/model", Shared, false);
+    let (second, notes) = stage.enter("/model", Exclusive, false);
+    let (_, shared) = stage.enter("/model", Shared, false);
+    let Some((_, Cancellation::Out(Follow::Turn(had)))) = shared_file::cancel(&second, Reason::TimedOut)
+    else {
+        panic!("nobody has to see to the next one")
+    };
+    assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::TimedOut)));
+    stage.books.calls();
+    let rest = stage.file.work(had, May::Unlock, &mut Vec::new());
+    let Rest::Turn(had) = rest else { panic!("it was seen to") };
+    assert!(stage.books.calls().is_empty());
+    // Somebody else goes on with it.
+    stage.work(had);
+    assert!(matches!(*shared.0.lock().unwrap(), Some(Outcome::Granted)));
+    stage.release(&first);
 }

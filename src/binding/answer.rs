@@ -1,7 +1,7 @@
 //! Where a synchronous wait hears its outcome.
 
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::core::request::{Outcome, Reply};
 use crate::core::sync::Mutex;
@@ -24,19 +24,17 @@ impl Answer {
         self.outcome.lock().take()
     }
 
-    /// Waits for the outcome, until then at the longest.
+    /// Waits for the outcome, until then at the longest, or until something else is announced.
     pub fn wait_until(&self, until: Option<Instant>) -> Option<Outcome> {
-        loop {
-            let outcome = self.take();
-            if outcome.is_some() {
-                return outcome;
-            }
-            match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return None,
-                Some(left) => thread::park_timeout(left),
-            }
+        let outcome = self.take();
+        if outcome.is_some() {
+            return outcome;
         }
+        match until {
+            None => thread::park(),
+            Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
+        }
+        self.take()
     }
 }
 

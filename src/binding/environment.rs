@@ -39,7 +39,7 @@ pub struct State {
     pub may_be_terminated: bool,
     pending: RefCell<HashMap<u64, Pending>>,
     bell: Cell<sys::napi_threadsafe_function>,
-    /// How many requests have been made since the event loop came by.
+    /// How many requests have been made, at once or not, since the event loop came by.
     tried_at_once: Cell<u32>,
     pumping: Cell<bool>,
 }
@@ -90,6 +90,8 @@ impl State {
             state.mailbox.hang_bell(bell);
         }
         state.bell.set(bell);
+        engine::attend(&state.mailbox);
+        engine::attend(&state.answer);
         Ok(state)
     }
 
@@ -135,8 +137,7 @@ impl State {
             unsafe { sys::napi_ref_threadsafe_function(env, self.bell.get()) };
         }
         drop(pending);
-        self.settle_due(env);
-        self.pump(env);
+        self.look(env);
         Ok(promise)
     }
 
@@ -146,7 +147,7 @@ impl State {
             return;
         }
         let Some(pause) = engine::pump() else { return };
-        self.settle_due(env);
+        self.settle(env);
         if !self.pending.borrow().is_empty() {
             let pause = pause.as_millis().clamp(1, 1000) as u32;
             self.pumping.set(self.set_timeout(env, pause).is_ok());
@@ -199,12 +200,19 @@ impl State {
         let request = self.pending.borrow().get(&token).and_then(|pending| pending.request.clone());
         if let Some(request) = request {
             engine::cancel(&request, Reason::Aborted);
-            self.settle_due(env);
+            self.look(env);
         }
     }
 
-    /// Settles the promises of all outcomes that have come. Every call that may bring some about ends with it.
-    pub fn settle_due(&self, env: sys::napi_env) {
+    /// Settles the promises of all outcomes that have come, and does what nobody else does. Every call that may bring
+    /// some about ends with it.
+    pub fn look(&self, env: sys::napi_env) {
+        self.settle(env);
+        self.pump(env);
+    }
+
+    /// Settles the promises of all outcomes that have come.
+    fn settle(&self, env: sys::napi_env) {
         for (token, outcome) in self.mailbox.empty() {
             let Some(pending) = self.pending.borrow_mut().remove(&token) else { continue };
             let purpose = pending.request.map(|request| {
@@ -253,7 +261,7 @@ unsafe extern "C" fn on_bell(env: sys::napi_env, _: sys::napi_value, context: *m
         // SAFETY: the context is the state, which lives until `drop_state`.
         let state = unsafe { &*context.cast::<State>() };
         state.tried_at_once.set(0);
-        shielded(|| state.settle_due(env));
+        shielded(|| state.look(env));
     }
 }
 
@@ -279,7 +287,8 @@ unsafe extern "C" fn on_end(context: *mut c_void) {
     shielded(|| {
         state.mailbox.close();
         engine::end(&state.owner);
-        state.pending.borrow_mut().clear();
+        let pending = state.pending.take();
+        pending.values().filter_map(|pending| pending.request.as_ref()).for_each(engine::conclude);
     });
 }
 

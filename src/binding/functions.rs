@@ -127,7 +127,7 @@ fn acquire_sync(call: &Call<'_>) -> Result<sys::napi_value> {
     let outcome = wait(call, &request);
     engine::conclude(&request);
     request.handle.receive(request.token);
-    call.state.settle_due(call.env);
+    call.state.look(call.env);
     match to_refusal(outcome) {
         Some(refusal) => call.returns(refusal),
         None => call.returns(()),
@@ -156,7 +156,7 @@ fn holders_sync(call: &Call<'_>) -> Result<sys::napi_value> {
             break outcome;
         }
     };
-    state.settle_due(call.env);
+    state.look(call.env);
     call.returns(to_holders(outcome))
 }
 
@@ -179,7 +179,7 @@ fn cancel(call: &Call<'_>) -> Result<sys::napi_value> {
 
 fn release(call: &Call<'_>) -> Result<sys::napi_value> {
     let released = engine::release(call.state.handles.borrow().get(call.argument(0)?)?);
-    call.state.settle_due(call.env);
+    call.state.look(call.env);
     call.returns(released)
 }
 
@@ -189,7 +189,7 @@ fn dispose(call: &Call<'_>) -> Result<sys::napi_value> {
     let released = engine::release_own(call.state.handles.borrow().get(call.argument(0)?)?, |request| {
         wanted.is_none_or(|wanted| request.token == wanted)
     });
-    call.state.settle_due(call.env);
+    call.state.look(call.env);
     call.returns(released)
 }
 
@@ -221,11 +221,12 @@ fn promise(call: &Call<'_>, wish: Wish) -> Result<sys::napi_value> {
 fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
     let state = call.state;
     let mut deadline = request.deadline;
+    let mut may_be_told_to_end = state.may_be_terminated;
     loop {
         if let Some(outcome) = state.answer.take() {
             return outcome;
         }
-        let check = state.may_be_terminated.then(|| Instant::now() + TERMINATION_CHECK);
+        let check = may_be_told_to_end.then(|| Instant::now() + TERMINATION_CHECK);
         let pump = engine::pump().map(|pause| Instant::now() + pause);
         let until = [deadline, check, pump].into_iter().flatten().min();
         if let Some(outcome) = state.answer.wait_until(until) {
@@ -234,8 +235,9 @@ fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             engine::expire(request);
             deadline = None;
-        } else if state.may_be_terminated && !state.can_run_javascript(call.env) {
+        } else if may_be_told_to_end && !state.can_run_javascript(call.env) {
             engine::cancel(request, Reason::Aborted);
+            may_be_told_to_end = false;
         }
     }
 }

@@ -107,10 +107,14 @@ impl<J: Job> Pool<J> {
     }
 
     /// The job that entered `lane` has come so far that the next one may be begun.
-    pub fn leave_lane(&self, lane: u64) {
+    pub fn leave_lane(&'static self, lane: u64) {
         let mut state = self.lock();
         if let Some(index) = state.busy_lanes.iter().position(|&busy| busy == lane) {
             state.busy_lanes.swap_remove(index);
+        }
+        if state.running.is_empty() {
+            // The caller is taken for stuck, and those who have looked since have found all lanes busy.
+            self.see_to_jobs(state);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The queue of one lock file: who of this process holds it, who waits, and which thread works on it.
 //!
 //! Plain data behind the mutex of a [`SharedFile`]; no system call, no clock, no thread is known here. It is
-//! checked with loom, together with the code that drives it (`tests/loom.rs`).
+//! checked with loom, together with the code that drives it (`tests/loom/`).
 //!
 //! At any time at most one thread *has the turn*: it alone asks the kernel for the lock, looks at the path and
 //! unlocks. The others only enter the line and leave it. A turn begins when [`Queue::enter`],
@@ -318,9 +318,13 @@ impl Queue {
     pub fn cancel(&mut self, ticket: Ticket, reason: Reason) -> (Cancelled, Follow) {
         let Some(index) = self.line.position(ticket) else { return (Cancelled::NotHere, Follow::Nothing) };
         let asking = matches!(self.phase, Phase::Working | Phase::Blocked { .. });
-        let due_a_try = reason == Reason::TimedOut && !self.line.get(index).asked;
+        let waiter = self.line.get(index);
+        let due_a_try = index == 0
+            && reason == Reason::TimedOut
+            && !waiter.asked
+            && !self.is_being_refused(waiter.request.mode);
         let alone = self.line.staying().all(|request| request.ticket == ticket);
-        if index == 0 && asking && (alone || due_a_try) {
+        if asking && (alone || due_a_try) {
             // The thread that has the turn asks on behalf of this request alone. It may have the lock already.
             self.line.mark_leaving(index, reason);
             let follow = self.follow_departure();
@@ -377,12 +381,21 @@ impl Queue {
 
     /// Would `request` block, for ever, the very thread whose code has to let go of the lock first?
     fn waits_for_itself(&self, request: &Request) -> bool {
+        let before = || self.holds.iter().chain(self.line.ahead_of(request.ticket));
+        let are_shared_with = |other: &Arc<Request>| {
+            other.mode == LockMode::Shared
+                && request.mode == LockMode::Shared
+                && !Arc::ptr_eq(&other.handle, &request.handle)
+        };
         request.blocks_for_ever()
-            && self
-                .holds
-                .iter()
-                .chain(self.line.ahead_of(request.ticket))
-                .any(|other| other.owner.thread == request.owner.thread)
+            && before().any(|other| other.owner.thread == request.owner.thread)
+            && !before().all(are_shared_with)
+    }
+
+    /// Does a thread wait in the kernel since `mode` was not to be had?
+    fn is_being_refused(&self, mode: LockMode) -> bool {
+        // Who cannot have it shared cannot have it exclusively either.
+        matches!(self.phase, Phase::Blocked { mode: refused, .. } if refused == mode || refused == LockMode::Shared)
     }
 
     /// Has the kernel said no to those in line?
@@ -408,18 +421,21 @@ impl Queue {
     }
 
     /// The first in line holds the lock. Should its handle have been granted another file just now, it goes
-    /// there.
+    /// there, unless it was to leave.
     fn let_in_front(
         &mut self,
         shared: &Arc<SharedFile>,
         settled: &mut Settlements,
         moved: &mut Vec<Arc<Request>>,
     ) {
+        let leaving = self.line.front().and_then(|front| front.leaving);
         let request = self.line.remove(0);
         if request.handle.grant(shared, &request) {
             self.turns_left = self.turns_left.saturating_sub(1);
             self.holds.push(request.clone());
             settled.push((request, Outcome::Granted));
+        } else if let Some(reason) = leaving {
+            settled.push((request, reason.into()));
         } else {
             request.leave();
             moved.push(request);

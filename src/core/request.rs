@@ -202,6 +202,11 @@ impl Request {
         waiting
     }
 
+    /// Is it in the line of `shared`, or just taken from it to be settled? The caller has locked the queue.
+    pub(super) fn is_in_line_of(&self, shared: &Arc<SharedFile>) -> bool {
+        matches!(&*self.place.lock(), Place::InLine(line) if Arc::ptr_eq(line, shared))
+    }
+
     /// Leaves a line to have its file opened anew. The caller has locked the queue.
     pub(super) fn leave(&self) {
         let mut place = self.place.lock();

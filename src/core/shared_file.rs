@@ -18,14 +18,26 @@ pub struct SharedFile<F: ?Sized = dyn LockFile> {
     file: F,
 }
 
+/// What a thread that has the turn may do, each with all before it. What takes a path or a wait can take any time, on a
+/// network mount for ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum May {
+    /// Let go of the lock.
+    Unlock,
+    /// Look at a path.
+    Look,
+    /// Try for the lock.
+    Ask,
+}
+
 /// Where a turn comes to rest.
 pub enum Rest {
     /// Somebody holds the lock.
     Held,
     /// Nobody is left.
     Idle,
-    /// The kernel has to be asked, and the caller did not want to.
-    Ask,
+    /// There is something to do that the caller may not. This is what the process has of the kernel's lock.
+    Turn(Option<LockMode>),
     /// The kernel has said no to this mode, asked for on behalf of this request.
     Wait(LockMode, Ticket),
 }
@@ -77,12 +89,12 @@ impl SharedFile {
 
     /// Works on the turn that the caller has, until it is over or the kernel has to be waited for.
     ///
-    /// `had`: what this process has of the kernel's lock. `may_ask`: may the caller try for it? Requests
-    /// whose path names another file by now are put into `moved`.
+    /// `had`: what this process has of the kernel's lock. Requests whose path names another file by now are put into
+    /// `moved`.
     pub fn work(
         self: &Arc<Self>,
         mut had: Option<LockMode>,
-        may_ask: bool,
+        may: May,
         moved: &mut Vec<Arc<Request>>,
     ) -> Rest {
         // Delivered only when the turn rests: a holder that knew of its lock earlier could release it while
@@ -96,7 +108,8 @@ impl SharedFile {
             match step {
                 Step::Held => break Rest::Held,
                 Step::Idle => break Rest::Idle,
-                Step::Ask(..) if !may_ask => break Rest::Ask,
+                Step::Ask(..) if may < May::Ask => break Rest::Turn(None),
+                Step::Look(_) if may < May::Look => break Rest::Turn(had),
                 Step::Ask(mode, ticket) => {
                     drop(queue);
                     let tried = self.file.try_lock(mode);
@@ -201,12 +214,13 @@ impl SharedFile {
         Some(follow)
     }
 
-    /// Gives up the wait of `request`. `None`: it is in this line no more.
-    fn cancel(&self, request: &Request, reason: Reason) -> Option<Cancellation> {
+    /// Gives up the wait of `request`. `None`: it is elsewhere by now.
+    fn cancel(self: &Arc<Self>, request: &Request, reason: Reason) -> Option<Cancellation> {
         let mut queue = self.queue.lock();
         let (cancelled, follow) = queue.cancel(request.ticket, reason);
         match cancelled {
-            Cancelled::NotHere => None,
+            // While the queue is locked nobody enters or leaves it.
+            Cancelled::NotHere => request.is_in_line_of(self).then_some(Cancellation::Due),
             Cancelled::Leaving(interrupt) => {
                 if interrupt {
                     self.interrupt_waiter(&queue);
@@ -311,19 +325,16 @@ pub enum Cancellation {
         /// It is blocked in the kernel.
         interrupt: bool,
     },
+    /// It has been taken out of line already: its outcome is about to come.
+    Due,
 }
 
-/// Gives up the wait of `request`, in whatever line it is, and says in which. `None`: it has its outcome, or somebody is
-/// about to give it to it.
+/// Gives up the wait of `request`, in whatever line it is, and says in which. `None`: it has its outcome.
 pub fn cancel(request: &Request, reason: Reason) -> Option<(Arc<SharedFile>, Cancellation)> {
     while let Whereabouts::InLine(shared) = request.settle_or_locate(reason) {
+        // Where it is elsewhere by now, its file was to be opened anew.
         if let Some(cancellation) = shared.cancel(request, reason) {
             return Some((shared, cancellation));
-        }
-        // Taken out of line meanwhile: to be settled, which is as good, or to have its file opened anew.
-        match request.settle_or_locate(reason) {
-            Whereabouts::InLine(elsewhere) if !Arc::ptr_eq(&elsewhere, &shared) => {}
-            _ => break,
         }
     }
     None

@@ -64,7 +64,19 @@ impl<T: Send> Timekeeper<T> {
 
     /// Takes a timer away that is not wanted any more.
     pub fn remove(&self, key: Key) {
-        self.state.lock().timers.remove(&key);
+        let mut state = self.state.lock();
+        state.timers.remove(&key);
+        let ends = now() + IDLE;
+        match &state.keeper {
+            Keeper::Asleep(until, thread) if state.timers.is_empty() && *until > ends => {
+                // Or it would stay until then, for nothing.
+                let thread = thread.clone();
+                state.keeper = Keeper::Awake;
+                drop(state);
+                thread.unpark();
+            }
+            _ => {}
+        }
     }
 
     /// Fires what is due, on the calling thread. Returns when the next one will be.

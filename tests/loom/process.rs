@@ -8,7 +8,7 @@ use std::time::Instant;
 use locket::core::handle::Handle;
 use locket::core::kernel::LockMode;
 use locket::core::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Wish};
-use locket::core::shared_file::{self, Cancellation, Rest, SharedFile};
+use locket::core::shared_file::{self, Cancellation, May, Rest, SharedFile};
 use locket::core::sync::now;
 use locket::core::sys::{Identity, Interrupts};
 use locket::core::turn::{Entered, Follow};
@@ -187,13 +187,13 @@ impl Process {
         loop {
             let mut moved = Vec::new();
             // A panic ends the job, and not the worker.
-            let work = AssertUnwindSafe(|| self.file.work(had, true, &mut moved));
+            let work = AssertUnwindSafe(|| self.file.work(had, May::Ask, &mut moved));
             let rest = catch_unwind(work);
             self.moved.lock().unwrap().append(&mut moved);
             let Ok(rest) = rest else { return };
             had = match rest {
                 Rest::Held | Rest::Idle => return,
-                Rest::Ask => None,
+                Rest::Turn(had) => had,
                 Rest::Wait(mode, ticket) if self.way == Way::Blocked => {
                     let interrupts = Interrupts::claim().expect("there are signals left");
                     self.file.wait(mode, ticket, interrupts)
@@ -247,6 +247,7 @@ impl Process {
                 false
             }
             Cancellation::Leaving { interrupt } => interrupt,
+            Cancellation::Due => false,
         }
     }
 

@@ -125,6 +125,18 @@ fn a_timer_that_is_taken_away_is_fired_before_or_never() {
     });
 }
 
+#[test]
+fn the_thread_does_not_stay_for_a_timer_that_was_taken_away() {
+    bounded_model(|| {
+        let keeper = Keeper::new();
+        keeper.add("unwanted", 100 * LONG, 1);
+        keeper.timekeeper.remove((keeper.begin + 100 * LONG, 1));
+        pass_until_threads_end();
+        assert!(now() - keeper.begin < 100 * LONG, "it has stayed until then");
+        assert!(keeper.fired().is_empty());
+    });
+}
+
 /// What the engine's timers do for a wait in the kernel.
 enum Timer {
     Deadline,

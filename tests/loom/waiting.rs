@@ -3,6 +3,7 @@
 use locket::core::kernel::LockMode::{Exclusive, Shared};
 use locket::core::request::{Purpose, Reason};
 use locket::core::shared_file;
+use locket::core::sync::now;
 use loom::thread;
 
 use crate::bounded_model;
@@ -192,6 +193,25 @@ fn those_who_share_are_let_in_together_when_the_kernel_gives_the_lock() {
         process.assert_kernel_has(Some(Shared));
         process.release(&a);
         process.release(&b);
+        process.assert_all_gone();
+    });
+}
+
+#[test]
+fn who_was_there_first_and_comes_too_late_is_refused_though_another_waits_in_the_kernel() {
+    bounded_model(|| {
+        let process = process_that_waits();
+        let older = process.waiter_until(now());
+        let younger = process.waiter(Exclusive);
+        let threads = [process.entering(&younger), process.entering(&older)];
+        // Not only when that one has the lock, or goes.
+        while older.outcome().is_none() {
+            thread::yield_now();
+        }
+        assert_eq!(older.outcome(), Some("timed out"));
+        process.cancel(&younger);
+        join(threads);
+        assert_eq!(younger.outcome(), Some("aborted"));
         process.assert_all_gone();
     });
 }

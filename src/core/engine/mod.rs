@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use super::handle::{Grant, Handle};
 use super::pool::{Need, Pool, STALL};
 use super::queue::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::request::{Overview, Owner, Purpose, Reason, Request, Wish};
+use super::request::{Overview, Owner, Purpose, Reason, Reply, Request, Wish};
 use super::shared_file::{self, Cancellation, SharedFile};
+use super::sync;
 use super::sys::{self, Identity, Interrupts};
 use super::timekeeper::{Key, Timekeeper};
 use super::turn::Follow;
@@ -34,6 +35,8 @@ const GIVE_UP: Duration = Duration::from_millis(100);
 
 static POOL: Pool<Job> = Pool::new(ask_for);
 static TIMEKEEPER: LazyLock<Timekeeper<Timer>> = LazyLock::new(|| Timekeeper::new(Timer::fire));
+/// Those who are told when there is no thread to do the work.
+static USERS: LazyLock<sync::Mutex<Vec<Weak<dyn Reply>>>> = LazyLock::new(|| sync::Mutex::new(Vec::new()));
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
     table: Mutex::new(BTreeMap::new()),
     paused: Mutex::new(BTreeMap::new()),
@@ -125,12 +128,12 @@ pub fn expire(request: &Arc<Request>) {
 /// first.
 pub fn cancel(request: &Arc<Request>, reason: Reason) {
     match shared_file::cancel(request, reason) {
-        None => {}
-        Some((shared, Cancellation::Out(follow))) => ENGINE.follow(&shared, follow),
+        None | Some((_, Cancellation::Due)) => {}
+        Some((shared, Cancellation::Out(follow))) => ENGINE.follow(&shared, follow, Seat::Leaver),
         Some((shared, Cancellation::Leaving { interrupt })) => {
             ENGINE.after(GIVE_UP, Timer::GiveUp(request.clone()));
             if interrupt {
-                ENGINE.follow(&shared, Follow::Interrupt);
+                ENGINE.follow(&shared, Follow::Interrupt, Seat::Leaver);
             }
         }
     }
@@ -161,7 +164,7 @@ pub fn end(owner: &Arc<Owner>) {
     let files: Vec<_> = ENGINE.table().values().cloned().collect();
     for shared in files {
         let follow = shared.end(owner);
-        ENGINE.follow(&shared, follow);
+        ENGINE.follow(&shared, follow, Seat::Leaver);
     }
 }
 
@@ -184,10 +187,19 @@ pub fn overview(mut asked: Vec<Arc<Request>>) -> Overview {
     overview
 }
 
+/// From now on `user` is announced something whenever [`pump`] is to be called.
+pub fn attend(user: &Arc<impl Reply + 'static>) {
+    let user: Arc<dyn Reply> = user.clone();
+    let mut users = USERS.lock();
+    users.retain(|user| user.strong_count() > 0);
+    users.push(Arc::downgrade(&user));
+}
+
 /// Where the system has no thread to give, those who wait do the work themselves: this is to be called now, and
-/// again and again after the time that it returns, as long as they wait. `None`: there are threads.
+/// again and again after the time that it returns, as long as they wait. `None`: there are threads. That may change at
+/// any time: see [`attend`].
 pub fn pump() -> Option<Duration> {
-    if !ENGINE.threadless.load(Ordering::Relaxed) {
+    if !ENGINE.threadless.load(Ordering::SeqCst) {
         return None;
     }
     let next = TIMEKEEPER.fire_due();
@@ -218,12 +230,18 @@ impl Engine {
 
     fn add_timer(&self, key: Key, timer: Timer) {
         let kept = TIMEKEEPER.add(key, timer);
-        self.threadless.store(!kept, Ordering::Relaxed);
+        self.threadless.store(!kept, Ordering::SeqCst);
+        if !kept {
+            // Whoever waits may be asleep, and not know that there is work that nobody does for them any more.
+            for user in USERS.lock().iter().filter_map(Weak::upgrade) {
+                user.announce();
+            }
+        }
     }
 
     fn release(&self, grant: &Grant) -> bool {
         let Some(follow) = grant.shared.release(&grant.request) else { return false };
-        self.follow(&grant.shared, follow);
+        self.follow(&grant.shared, follow, Seat::Releaser);
         true
     }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::timers::Timer;
 use super::turns::Seat;
 use super::{ENGINE, Engine, GIVE_UP, POOL, cancel, inquiries, sighting};
-use crate::core::kernel::SystemError;
+use crate::core::kernel::{LockMode, SystemError};
 use crate::core::pool;
 use crate::core::request::{Outcome, Purpose, Reason, Request};
 use crate::core::shared_file::SharedFile;
@@ -23,19 +23,19 @@ pub(super) enum Job {
     Open(Arc<Request>),
     /// The same, where the path does not name any more what it did a moment ago.
     OpenAnew(Arc<Request>),
-    /// Take the turn, which begins with a question to the kernel.
-    Ask(Arc<SharedFile>),
+    /// Take the turn, with what the process has of the kernel's lock.
+    Turn(Arc<SharedFile>, Option<LockMode>),
     /// See to the inquiries.
     Inquire,
 }
 
 impl pool::Job for Job {
     fn run(self, on_worker: bool) {
-        let seat = if on_worker { Seat::Worker } else { Seat::Timekeeper };
+        let seat = if on_worker { Seat::Worker } else { Seat::StandIn };
         match self {
             Self::Open(request) => ENGINE.open(&request, seat, Way::Short, OnTheWay::in_lane(&request)),
             Self::OpenAnew(request) => ENGINE.open(&request, seat, Way::Long, OnTheWay::in_lane(&request)),
-            Self::Ask(shared) => ENGINE.take_turn(&shared, None, seat),
+            Self::Turn(shared, had) => ENGINE.take_turn(&shared, had, seat),
             Self::Inquire => inquiries::answer(),
         }
     }
@@ -44,7 +44,7 @@ impl pool::Job for Job {
     fn lane(&self) -> Option<u64> {
         match self {
             Self::Open(request) | Self::OpenAnew(request) => Some(request.handle.lane),
-            Self::Ask(_) | Self::Inquire => None,
+            Self::Turn(..) | Self::Inquire => None,
         }
     }
 }

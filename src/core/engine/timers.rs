@@ -47,7 +47,7 @@ impl Timer {
                 if let Some(shared) = shared.upgrade()
                     && shared.resume()
                 {
-                    POOL.submit(Job::Ask(shared));
+                    POOL.submit(Job::Turn(shared, None));
                 }
             }
             Self::Watch(begun) => POOL.watch(begun),

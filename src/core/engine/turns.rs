@@ -9,7 +9,7 @@ use super::opening::Job;
 use super::timers::Timer;
 use super::{Engine, POOL};
 use crate::core::kernel::LockMode;
-use crate::core::shared_file::{Rest, SharedFile};
+use crate::core::shared_file::{May, Rest, SharedFile};
 use crate::core::turn::Follow;
 
 /// How soon a thread that is wanted back from the kernel is signalled again; doubled from then on.
@@ -20,12 +20,25 @@ const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
 pub(super) enum Seat {
     /// A worker: anything.
     Worker,
-    /// The timekeeper, where there are no workers: it may try, but not block.
-    Timekeeper,
+    /// Whoever does the jobs where there are no workers: it may try, but not block.
+    StandIn,
     /// A user's thread that asks for itself: it may try.
     Caller,
     /// A user's thread that passes the lock on: it may look and unlock.
     Releaser,
+    /// A thread that gives a wait up, or an environment: it may unlock. The timekeeper must not be held up, or no deadline
+    /// is kept, nor an event loop by an abort.
+    Leaver,
+}
+
+impl Seat {
+    fn may(self) -> May {
+        match self {
+            Self::Worker | Self::StandIn | Self::Caller => May::Ask,
+            Self::Releaser => May::Look,
+            Self::Leaver => May::Unlock,
+        }
+    }
 }
 
 impl Engine {
@@ -33,7 +46,7 @@ impl Engine {
     pub(super) fn take_turn(&self, shared: &Arc<SharedFile>, mut had: Option<LockMode>, seat: Seat) {
         let mut moved = Vec::new();
         loop {
-            let rest = shared.work(had, seat != Seat::Releaser, &mut moved);
+            let rest = shared.work(had, seat.may(), &mut moved);
             if !moved.is_empty() {
                 self.opening.fetch_add(moved.len(), Ordering::SeqCst);
                 POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::OpenAnew));
@@ -41,8 +54,9 @@ impl Engine {
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
                 (Rest::Idle, _) => return self.retire(shared),
-                (Rest::Ask, _) | (Rest::Wait(..), Seat::Caller | Seat::Releaser) => {
-                    return POOL.submit(Job::Ask(shared.clone()));
+                (Rest::Turn(had), _) => return POOL.submit(Job::Turn(shared.clone(), had)),
+                (Rest::Wait(..), Seat::Caller | Seat::Releaser | Seat::Leaver) => {
+                    return POOL.submit(Job::Turn(shared.clone(), None));
                 }
                 (Rest::Wait(mode, ticket), _) => {
                     let waited = match self.interrupts.filter(|_| seat == Seat::Worker) {
@@ -84,7 +98,7 @@ impl Engine {
             if let Some(shared) = shared.upgrade()
                 && shared.resume()
             {
-                return POOL.submit(Job::Ask(shared));
+                return POOL.submit(Job::Turn(shared, None));
             }
         }
     }
@@ -102,10 +116,10 @@ impl Engine {
     }
 
     /// Does what a change from outside has brought about.
-    pub(super) fn follow(&self, shared: &Arc<SharedFile>, follow: Follow) {
+    pub(super) fn follow(&self, shared: &Arc<SharedFile>, follow: Follow, seat: Seat) {
         match follow {
             Follow::Nothing => {}
-            Follow::Turn(had) => self.take_turn(shared, had, Seat::Releaser),
+            Follow::Turn(had) => self.take_turn(shared, had, seat),
             Follow::Interrupt => {
                 self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(shared), INTERRUPT_AGAIN))
             }
