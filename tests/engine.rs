@@ -4,17 +4,17 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs4::FileExt;
 use locket::core::engine;
 use locket::core::handle::Handle;
 use locket::core::kernel::LockMode;
-use locket::core::request::{Outcome, Purpose, Reason};
+use locket::core::request::{Outcome, Purpose, Reason, Reply};
 
 mod support;
 
-use support::User;
+use support::{PATIENCE, Replies, User};
 
 #[test]
 fn threads_exclude_each_other_and_lose_no_update() {
@@ -130,5 +130,49 @@ fn more_waits_than_threads_may_block_all_come_and_go() {
     for (user, wait) in users.iter().zip(&waits) {
         assert!(matches!(wait.outcome(), Outcome::Granted));
         assert!(engine::release(&user.handle));
+    }
+}
+
+/// Panics when the lock has come, before the path is looked at.
+#[cfg(target_os = "linux")]
+struct Broken(Replies);
+
+#[cfg(target_os = "linux")]
+impl Reply for Broken {
+    fn deliver(&self, token: u64, outcome: Outcome) {
+        self.0.deliver(token, outcome);
+    }
+
+    fn announce(&self) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_panic_while_a_thread_waits_leaves_neither_the_lock_nor_the_file_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.lock");
+    let other = File::create(&path).unwrap();
+    FileExt::lock(&other).unwrap();
+    let user = User::new(&path);
+    let wait = user.start_telling(LockMode::Exclusive, Purpose::Acquire, None, Broken);
+    assert!(wait.is_pending());
+    FileExt::unlock(&other).unwrap();
+    assert!(matches!(wait.outcome(), Outcome::Panicked));
+    FileExt::lock(&other).unwrap();
+    drop(other);
+
+    let descriptors = || {
+        let entries = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok());
+        entries
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .filter(|target| *target == path)
+            .count()
+    };
+    let end = Instant::now() + PATIENCE;
+    while descriptors() > 0 {
+        assert!(Instant::now() < end, "the file is open for ever");
+        thread::yield_now();
     }
 }

@@ -219,6 +219,7 @@ impl<J: Job> Pool<J> {
                 {
                     return Some(job);
                 }
+                // If there are jobs, their lanes are busy: whoever leaves one sees to them.
                 state.leave();
                 state.idle.push((ME.get(), thread::current()));
             }

@@ -80,6 +80,6 @@ pub enum Follow {
     Nothing,
     /// The caller has the turn; this is what the process has of the kernel's lock.
     Turn(Option<LockMode>),
-    /// Call back the thread that is blocked.
+    /// The thread that is blocked is wanted back: it has to be called back until it is out.
     Interrupt,
 }

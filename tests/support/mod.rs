@@ -14,7 +14,8 @@ use locket::core::request::{Outcome, Owner, Purpose, Reply, Request, Wish};
 /// Longer than anything here takes: it only bounds how long a failure takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Replies(Mutex<Sender<Outcome>>);
+/// Sends an outcome to whoever waits for it.
+pub struct Replies(Mutex<Sender<Outcome>>);
 
 impl Reply for Replies {
     fn deliver(&self, _: u64, outcome: Outcome) {
@@ -43,6 +44,17 @@ impl User {
     }
 
     pub fn start(&self, mode: LockMode, purpose: Purpose, timeout: Option<Duration>) -> Wait {
+        self.start_telling(mode, purpose, timeout, |replies| replies)
+    }
+
+    /// The same; what is told goes by what `through` makes of the way it would take.
+    pub fn start_telling<R: Reply + 'static>(
+        &self,
+        mode: LockMode,
+        purpose: Purpose,
+        timeout: Option<Duration>,
+        through: impl FnOnce(Replies) -> R,
+    ) -> Wait {
         let (sender, outcome) = channel();
         let request = engine::start(
             Wish {
@@ -52,7 +64,7 @@ impl User {
                 deadline: timeout.map(|timeout| Instant::now() + timeout),
                 blocks_owner: false,
                 owner: self.owner.clone(),
-                reply: Arc::new(Replies(Mutex::new(sender))),
+                reply: Arc::new(through(Replies(Mutex::new(sender)))),
                 token: 0,
             },
             true,

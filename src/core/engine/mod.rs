@@ -30,7 +30,8 @@ use opening::{Job, OnTheWay, Way};
 use timers::Timer;
 use turns::Seat;
 
-/// How long a rejection waits for a thread that cannot be interrupted (on a dead network mount).
+/// How long is waited for what may never answer (a dead network mount) before going on without: a rejection for the thread
+/// in the kernel, who does not want to wait for the thread that has the turn, an inquiry for its path.
 const GIVE_UP: Duration = Duration::from_millis(100);
 
 static POOL: Pool<Job> = Pool::new(ask_for);
@@ -118,7 +119,7 @@ pub fn conclude(request: &Arc<Request>) {
 /// file that is being opened is tried first, unless opening it takes for ever (on a dead network mount).
 pub fn expire(request: &Arc<Request>) {
     if request.is_opening() {
-        ENGINE.after(GIVE_UP, Timer::StillOpening(request.clone()));
+        ENGINE.after(GIVE_UP, Timer::TimedOut(request.clone()));
     } else {
         cancel(request, Reason::TimedOut);
     }

@@ -135,7 +135,7 @@ impl Engine {
                     self.take_turn(shared, None, seat);
                 } else if request.purpose != Purpose::Acquire {
                     // It hears from the thread that has the turn, at once, unless that one is stuck.
-                    self.after(GIVE_UP, Timer::Deadline(request.clone()));
+                    self.after(GIVE_UP, Timer::TimedOut(request.clone()));
                 }
             }
         }

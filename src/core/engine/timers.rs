@@ -11,10 +11,10 @@ use crate::core::shared_file::{self, SharedFile};
 
 /// What the timekeeper does when it is time.
 pub(super) enum Timer {
-    /// The wait of this request is over.
+    /// The deadline of this request has come.
     Deadline(Arc<Request>),
-    /// It was over before the file had been opened.
-    StillOpening(Arc<Request>),
+    /// Its wait is over, whatever it is waiting for.
+    TimedOut(Arc<Request>),
     /// The thread that was called back has not answered.
     GiveUp(Arc<Request>),
     /// Signal the thread again, this long after the last time: that signal may have come too early.
@@ -33,7 +33,7 @@ impl Timer {
     pub fn fire(self) {
         match self {
             Self::Deadline(request) => expire(&request),
-            Self::StillOpening(request) => cancel(&request, Reason::TimedOut),
+            Self::TimedOut(request) => cancel(&request, Reason::TimedOut),
             Self::GiveUp(request) => shared_file::abandon(&request),
             Self::Interrupt(shared, delay) => {
                 if let Some(shared) = shared.upgrade()

@@ -3,12 +3,14 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::opening::Job;
 use super::timers::Timer;
 use super::{Engine, POOL};
 use crate::core::kernel::LockMode;
+use crate::core::request::{Outcome, Request};
 use crate::core::shared_file::{May, Rest, SharedFile};
 use crate::core::turn::Follow;
 
@@ -41,15 +43,33 @@ impl Seat {
     }
 }
 
+/// A turn under way.
+struct Turn<'a> {
+    engine: &'a Engine,
+    shared: &'a Arc<SharedFile>,
+    /// Requests whose file has to be opened anew.
+    moved: Vec<Arc<Request>>,
+}
+
+/// A panic has broken it off: nobody is forgotten, and no file stays open.
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.moved.iter().for_each(|request| request.settle(Outcome::Panicked));
+            self.engine.retire(self.shared);
+        }
+    }
+}
+
 impl Engine {
     /// Works on the turn of `shared`, which the caller has, until it is over or somebody else's.
     pub(super) fn take_turn(&self, shared: &Arc<SharedFile>, mut had: Option<LockMode>, seat: Seat) {
-        let mut moved = Vec::new();
+        let mut turn = Turn { engine: self, shared, moved: Vec::new() };
         loop {
-            let rest = shared.work(had, seat.may(), &mut moved);
-            if !moved.is_empty() {
-                self.opening.fetch_add(moved.len(), Ordering::SeqCst);
-                POOL.submit_first(std::mem::take(&mut moved).into_iter().map(Job::OpenAnew));
+            let rest = shared.work(had, seat.may(), &mut turn.moved);
+            if !turn.moved.is_empty() {
+                self.opening.fetch_add(turn.moved.len(), Ordering::SeqCst);
+                POOL.submit_first(std::mem::take(&mut turn.moved).into_iter().map(Job::OpenAnew));
             }
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
