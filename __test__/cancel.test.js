@@ -97,6 +97,16 @@ test('a signal whose methods somebody has replaced ends the wait all the same, a
   assert.equal(await isFree(file), true)
 })
 
+test('a wait ends although somebody who listened earlier has stopped the event', (t) =>
+  whileHeldByAnother(t, async (file) => {
+    const controller = new AbortController()
+    controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation())
+    const wait = lockFile(file).acquire({ signal: controller.signal })
+    assert.ok(await staysPending(wait))
+    controller.abort()
+    await assert.rejects(eventually(wait, 'the rejection'), { code: 'ABORT_ERR' })
+  }))
+
 test('those behind a cancelled waiter move up', async (t) => {
   const file = temporaryPath(t)
   const holder = await lockFile(file).acquire()

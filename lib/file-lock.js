@@ -20,6 +20,25 @@ const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol('Symbol.asyncDispose')
 /** As they are now: a signal whose own methods throw could keep a lock that was granted from its user. */
 const { addEventListener, removeEventListener } = EventTarget.prototype
 
+/** How a wait listens for its abort. Found out when it is first needed. */
+let listening
+
+/**
+ * A listener that somebody else has added before ours may stop the event. Node calls those of its own functions all the
+ * same, by a key in their options that nobody else has; but addAbortListener() (since 20.5) hands them to the signal that
+ * it is given. It cannot be used itself, since it calls the methods that the user's signal has now. Not to be copied: in
+ * Bun the key cannot be seen. Deno has none.
+ */
+function howToListen() {
+  const { signal } = new AbortController()
+  let options = { once: true }
+  signal.addEventListener = (_type, _listener, given) => {
+    options = given
+  }
+  require('node:events').addAbortListener?.(signal, () => {})
+  return options
+}
+
 /** The native half of a handle goes when its JavaScript half has gone. */
 const registry = new FinalizationRegistry(native.forgetHandle)
 
@@ -184,7 +203,8 @@ class FileLock {
   async #startAbortable(id, { shared, timeout, signal }) {
     if (signal.aborted) return { reason: 'aborted' }
     const abort = () => native.cancel(this.#handle, id)
-    addEventListener.call(signal, 'abort', abort, { once: true })
+    listening ??= howToListen()
+    addEventListener.call(signal, 'abort', abort, listening)
     try {
       return await native.acquire(this.#handle, id, shared, timeout)
     } finally {
