@@ -10,6 +10,7 @@ const { test } = require('node:test')
 
 const { lockFile } = require('..')
 const {
+  Talker,
   agent,
   allInLine,
   eventually,
@@ -150,6 +151,60 @@ test('a file that may only be read can be locked', async (t) => {
   assert.equal(await other.line(), 'acquired')
   assert.equal(await isFree(file), false)
 })
+
+/**
+ * Python that has a lease on `file`, and says when somebody wants to open it; it gives the lease up when it is told to.
+ * Skips where there are no leases.
+ */
+async function leaseOn(t, file) {
+  if (process.platform !== 'linux') return unavailable(t, 'only Linux has leases')
+  if (!needs(t, 'python3')) return undefined
+  const source = `
+import fcntl, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+file = open(sys.argv[1], 'r+')
+try:
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+except OSError as error:
+    print(error, flush=True)
+    sys.exit()
+print('leased', flush=True)
+signal.sigwait({signal.SIGIO})
+print('wanted', flush=True)
+sys.stdin.readline()
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+sys.stdin.read()
+`
+  const owner = new Talker(t, 'python3', ['-c', source, file])
+  const answer = await owner.line()
+  return answer === 'leased' ? owner : unavailable(t, answer)
+}
+
+for (const [how, prepare] of Object.entries({
+  'that was never opened': () => {},
+  'whose lock was had often': async (lock) => {
+    for (let i = 0; i < 40; i++) await lock.run(() => {})
+  },
+})) {
+  test(`a file ${how} is waited for until another program has given up its lease on it`, async (t) => {
+    const file = temporaryPath(t)
+    fs.writeFileSync(file, '')
+    const lock = lockFile(file)
+    await prepare(lock)
+    const owner = await leaseOn(t, file)
+    if (!owner) return
+    const wait = lock.acquire()
+    assert.equal(await owner.line(), 'wanted')
+    assert.ok(await staysPending(wait))
+    await assert.rejects(eventually(lockFile(file).acquire({ timeout: 20 }), 'the timeout'), {
+      code: 'ERR_LOCK_TIMEOUT',
+    })
+    owner.say('give it up')
+    await eventually(wait, 'the lock')
+    assert.equal(await isFree(file), false)
+    lock.release()
+  })
+}
 
 test('a folder that may not be written is EACCES', async (t) => {
   const file = temporaryPath(t)

@@ -109,7 +109,18 @@ fn open_existing(path: &Path) -> Result<File, Errno> {
 pub(super) const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, Errno> {
-    retry_on_intr(|| rustix::fs::open(path, flags | OPEN_FLAGS, mode)).map(File::from)
+    let open = |flags| retry_on_intr(|| rustix::fs::open(path, flags, mode)).map(File::from);
+    match open(flags | OPEN_FLAGS) {
+        // Another program has a lease on the file, as Samba takes them, and has been asked to give it up. Who opens it
+        // without O_NONBLOCK waits for that; the kernel takes the lease away in the end (`fs.lease-break-time`, 45 s).
+        Err(Errno::AGAIN) if is_regular(path) => open(flags | OPEN_FLAGS.difference(OFlags::NONBLOCK)),
+        opened => opened,
+    }
+}
+
+/// Does `path` name a file proper, such as can be opened without O_NONBLOCK?
+fn is_regular(path: &Path) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())
 }
 
 /// Which file `path` names now, if any.
