@@ -14,6 +14,7 @@ const {
   agent,
   allInLine,
   eventually,
+  isAlive,
   isFree,
   needs,
   script,
@@ -150,6 +151,22 @@ test('a file that may only be read can be locked', async (t) => {
   assert.equal(await other.line(), 'EACCES')
   assert.equal(await other.line(), 'acquired')
   assert.equal(await isFree(file), false)
+})
+
+test('the file of a running program can be locked', async (t) => {
+  if (process.platform === 'win32') return t.skip('there nobody may lock it who may not write it')
+  const program = path.join(temporaryFolder(t), 'sleep')
+  fs.copyFileSync(execFileSync('sh', ['-c', 'command -v sleep'], { encoding: 'utf8' }).trim(), program)
+  fs.chmodSync(program, 0o755)
+  const running = new Talker(t, program, ['1000'])
+  const lock = lockFile(program)
+  await lock.acquire()
+  assert.equal(await agent(t, program).ask('try'), 'false')
+  lock.release()
+  lock.acquireSync()
+  lock.release()
+  assert.equal(await lock.isLocked(), false)
+  assert.ok(isAlive(running.pid))
 })
 
 /**

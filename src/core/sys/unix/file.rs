@@ -95,9 +95,10 @@ pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
 }
 
 /// For reading and writing (NFS locks exclusively only what is open for writing), or for reading alone.
+/// (ETXTBSY: it is the file of a running program.)
 fn open_existing(path: &Path) -> Result<File, Errno> {
     match open_with(path, OFlags::RDWR, Mode::empty()) {
-        Err(error @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
+        Err(error @ (Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::TXTBSY)) => {
             // Where reading is refused too, the first answer tells more: EROFS, say.
             open_with(path, OFlags::RDONLY, Mode::empty()).map_err(|_| error)
         }
