@@ -29,6 +29,9 @@ export interface LockFileOptions {
    *
    * Every other program that locks the file must then look, after locking, whether its path still names the file
    * that it locked. This package does; Python's `locket` does not.
+   *
+   * If the path is a symbolic link, the link and the file that it leads to are left in place. A file with several hard
+   * links loses the one name by which it was locked, and its names are different locks from then on.
    */
   removeOnRelease?: boolean
 }

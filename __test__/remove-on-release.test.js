@@ -8,7 +8,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
-const { fixture, temporaryFolder, temporaryPath } = require('./support.js')
+const { fixture, isFree, temporaryFolder, temporaryPath } = require('./support.js')
 
 test('the file is gone after release, and after run', async (t) => {
   const file = temporaryPath(t)
@@ -48,4 +48,41 @@ test('the file of a shared lock stays, and so does a file that is not the locked
   fs.writeFileSync(file, "somebody else's")
   lock.release()
   assert.equal(fs.readFileSync(file, 'utf8'), "somebody else's")
+})
+
+test('a symbolic link stays, and so does the file that it leads to: they are one lock ever after', async (t) => {
+  const folder = temporaryFolder(t)
+  const target = path.join(folder, 'target')
+  const link = path.join(folder, 'link')
+  fs.writeFileSync(target, '')
+  fs.symlinkSync(target, link)
+  const lock = lockFile(link, { removeOnRelease: true })
+  await lock.acquire()
+  lock.release()
+  assert.deepEqual(fs.readdirSync(folder), ['link', 'target'])
+  assert.ok(fs.lstatSync(link).isSymbolicLink())
+  await lock.acquire()
+  assert.equal(await isFree(target), false)
+  lock.release()
+})
+
+test('the file is gone by a path that leads through a symbolic link to its folder, too', async (t) => {
+  const folder = temporaryFolder(t)
+  const real = path.join(folder, 'real')
+  const link = path.join(folder, 'link')
+  fs.mkdirSync(real)
+  fs.symlinkSync(real, link, 'junction')
+  await lockFile(path.join(link, 'test.lock'), { removeOnRelease: true }).run(() => {})
+  assert.deepEqual(fs.readdirSync(real), [])
+})
+
+test('of a file with several hard links the name goes by which it was locked', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  fs.linkSync(file, `${file}.other`)
+  const lock = lockFile(file, { removeOnRelease: true })
+  await lock.acquire()
+  assert.equal(await isFree(`${file}.other`), false)
+  lock.release()
+  assert.deepEqual(fs.readdirSync(path.dirname(file)), [`${path.basename(file)}.other`])
 })

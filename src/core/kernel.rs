@@ -40,7 +40,8 @@ pub trait LockFile: Send + Sync {
     /// Does `path` name this very file now? A path that names nothing does not.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 
-    /// Deletes the directory entry `path`.
+    /// Deletes the directory entry `path`, if it is a name of this very file: neither another file nor a symbolic link,
+    /// which would leave its target behind as another lock.
     fn unlink(&self, path: &Path) -> io::Result<()>;
 
     /// The number of its descriptor, where a child can inherit the lock by it.

@@ -279,12 +279,9 @@ impl SharedFile {
     }
 
     /// Deletes the file under the exclusive lock, which the caller's turn still has, if the holder's handle
-    /// says so and its path still names this file.
+    /// says so.
     fn remove_if_asked(&self, hold: &Request, follow: Follow) {
-        if hold.handle.remove_on_release
-            && follow == Follow::Turn(Some(LockMode::Exclusive))
-            && matches!(self.look(&hold.handle), Look::Same)
-        {
+        if hold.handle.remove_on_release && follow == Follow::Turn(Some(LockMode::Exclusive)) {
             // A folder that cannot be written keeps the file, which harms nobody.
             let _ = self.file.unlink(&hold.handle.path);
         }

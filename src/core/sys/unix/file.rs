@@ -167,7 +167,7 @@ impl LockFile for OpenFile {
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        if Identity::of(&rustix::fs::lstat(path)?) == self.identity { fs::remove_file(path) } else { Ok(()) }
     }
 
     fn descriptor(&self) -> Option<i32> {

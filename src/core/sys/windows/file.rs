@@ -13,7 +13,8 @@ use std::time::Duration;
 use fs4::{FileExt, TryLockError};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_DIRECTORY, ERROR_SHARING_VIOLATION};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_READ_ATTRIBUTES, GetFileInformationByHandle,
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_READ_ATTRIBUTES, GetFileInformationByHandle,
 };
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
@@ -110,12 +111,16 @@ pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
 /// other. Until then not even its attributes can be read, which otherwise all may who may list the folder.
 fn is_being_deleted(path: &Path, error: &io::Error) -> bool {
     let denied = |error: &io::Error| error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32);
-    denied(error) && open_attributes(path).is_err_and(|error| denied(&error))
+    denied(error) && open_attributes(path, 0).is_err_and(|error| denied(&error))
 }
 
-/// Opens what `path` names, folders too, to see what it is and no more.
-fn open_attributes(path: &Path) -> io::Result<File> {
-    OpenOptions::new().access_mode(FILE_READ_ATTRIBUTES).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)
+/// Opens what `path` names, folders too, to see what it is and no more; with FILE_FLAG_OPEN_REPARSE_POINT a symbolic link
+/// itself.
+fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .access_mode(FILE_READ_ATTRIBUTES)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags)
+        .open(path)
 }
 
 /// For reading and writing, or where that is refused for reading alone. A folder is ERROR_DIRECTORY (EISDIR).
@@ -138,7 +143,7 @@ pub fn open_cached(_: &Path) -> Option<OpenFile> {
 
 /// Which file `path` names now, if any.
 pub fn identity_at(path: &Path) -> io::Result<Option<Identity>> {
-    match open_attributes(path) {
+    match open_attributes(path, 0) {
         Ok(file) => Identity::of(&file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         // A file that is being deleted cannot be opened any more, but its name lingers.
@@ -182,7 +187,9 @@ impl LockFile for OpenFile {
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        // Closed again before the file is deleted: where the name goes with the last handle, it would linger.
+        let identity = Identity::of(&open_attributes(path, FILE_FLAG_OPEN_REPARSE_POINT)?)?;
+        if identity == self.identity { fs::remove_file(path) } else { Ok(()) }
     }
 }
 
