@@ -175,6 +175,6 @@ impl LockFile for OpenFile {
     }
 }
 
-/// Keeps this library mapped when Node unloads it. With glibc the linker has seen to it (see `build.rs`); musl never unloads, and macOS never
-/// unloads a library that has thread-locals.
+/// Keeps this library mapped when Node unloads it. With glibc the linker has seen to it (see `build.rs`); musl never
+/// unloads, and macOS never unloads a library that has thread-locals.
 pub fn pin_library() {}
