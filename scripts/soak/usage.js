@@ -1,6 +1,6 @@
 'use strict'
 
-// What this process uses (Linux): memory, descriptors, threads, processor time, and how often its threads were woken.
+// What this process uses (Linux): memory, descriptors, threads, processor time, and how often its threads are woken.
 
 const fs = require('node:fs')
 
@@ -8,13 +8,14 @@ const TASKS = '/proc/self/task'
 
 const entries = (folder) => fs.readdirSync(folder).length
 
-/** How often each thread of this process has gone to sleep by itself, and so has been woken, by its number. */
-function sleeps() {
+/** What each thread of this process has done: its name, its processor time in ns, how often it has gone to sleep by itself. */
+function threads() {
   const found = new Map()
   for (const task of fs.readdirSync(TASKS)) {
     try {
-      const status = fs.readFileSync(`${TASKS}/${task}/status`, 'utf8')
-      found.set(task, Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)[1]))
+      const read = (name) => fs.readFileSync(`${TASKS}/${task}/${name}`, 'utf8')
+      const sleeps = Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(read('status'))[1])
+      found.set(task, { name: read('comm').trim(), ns: Number(read('schedstat').split(' ')[0]), sleeps })
     } catch {
       // It has just ended.
     }
@@ -28,14 +29,22 @@ function usage({ gc = true } = {}) {
   return { rss: process.memoryUsage.rss(), descriptors: entries('/proc/self/fd'), threads: entries(TASKS) }
 }
 
-/** What this process does in `ms` in which nobody asks anything of it: processor time in ms, and how often it wakes. */
+/**
+ * What the threads of this process do in `ms` in which nobody asks anything of it: processor time in ms, and how often they
+ * are woken. `ours`: those of the package alone.
+ */
 async function idle(ms) {
-  const [cpu, before] = [process.cpuUsage(), sleeps()]
+  const before = threads()
   await new Promise((resolve) => setTimeout(resolve, ms))
-  const { user, system } = process.cpuUsage(cpu)
-  const after = sleeps()
-  const wakes = [...after].reduce((sum, [task, count]) => sum + count - (before.get(task) ?? 0), 0)
-  return { cpu: (user + system) / 1000, wakes }
+  const done = [...threads()].map(([task, { name, ns, sleeps }]) => {
+    const old = before.get(task) ?? { ns: 0, sleeps: 0 }
+    return { name, cpu: (ns - old.ns) / 1e6, wakes: sleeps - old.sleeps }
+  })
+  const sum = (of) => ({
+    cpu: of.reduce((all, { cpu }) => all + cpu, 0),
+    wakes: of.reduce((all, { wakes }) => all + wakes, 0),
+  })
+  return { ...sum(done), ours: sum(done.filter(({ name }) => name.startsWith('locket-'))) }
 }
 
 module.exports = { idle, usage }
