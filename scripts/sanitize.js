@@ -20,7 +20,8 @@ function target() {
 
 /** The tests, built with a sanitizer, and so is the standard library, else what happens in it is not seen. */
 function sanitized(name, { args = [], env = {} }) {
-  const options = ['-Z', 'build-std', '--target', target(), ...CORE, '--no-fail-fast']
+  // No documentation's tests: those are compiled without the sanitizer.
+  const options = ['-Z', 'build-std', '--target', target(), ...CORE, '--lib', '--tests', '--no-fail-fast']
   run('cargo', [`+${TOOLCHAIN}`, 'test', '--quiet', ...options, '--', ...args], {
     RUSTFLAGS: `-Zsanitizer=${name}`,
     CARGO_TARGET_DIR: path.join(root, 'target', `sanitizer-${name}`),
