@@ -22,7 +22,12 @@ const PREEMPTIONS: usize = 3;
 
 /// Goes through all interleavings of `body` with so few preemptions.
 fn bounded_model(body: impl Fn() + Send + Sync + 'static) {
+    model_with(PREEMPTIONS, body);
+}
+
+/// The same with at most `preemptions`.
+fn model_with(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.preemption_bound = Some(preemptions);
     builder.check(body);
 }

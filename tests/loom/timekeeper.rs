@@ -10,8 +10,8 @@ use locket::core::sync::now;
 use locket::core::timekeeper::Timekeeper;
 use loom::thread;
 
-use crate::bounded_model;
 use crate::process::{Client, Process, Way};
+use crate::{bounded_model, model_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than the thread stays without a timer.
@@ -232,7 +232,8 @@ fn a_deadline_gets_a_thread_out_of_the_kernel_though_its_first_signal_may_be_los
 
 #[test]
 fn a_deadline_and_a_lock_that_comes_end_in_one_of_them() {
-    bounded_model(|| {
+    // Four threads: with one preemption more it takes ten seconds.
+    model_with(2, || {
         let wait = Wait::new();
         let Wait { process, client, .. } = &wait;
         let threads = [process.entering(client), process.others_unlocking()];
