@@ -10,22 +10,23 @@ export interface AcquireOptions {
    * The longest wait, in milliseconds. `0` tries once. Omitted or `Infinity`: waits for ever. It bounds the wait,
    * never the hold.
    */
-  timeout?: number
+  timeout?: number | undefined
   /** `'exclusive'` unless the handle or this option says otherwise. */
-  mode?: LockMode
+  mode?: LockMode | undefined
   /** Gives the wait up when it fires. Not for the sync forms. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface LockFileOptions {
   /** The default `timeout` of every acquire of this handle, in milliseconds. */
-  timeout?: number
+  timeout?: number | undefined
   /** The default `mode` of every acquire of this handle. */
-  mode?: LockMode
+  mode?: LockMode | undefined
   /** Permission bits of a lock file that has to be created, less the umask. `0o666` unless said. */
-  fileMode?: number
+  fileMode?: number | undefined
   /**
-   * Delete the lock file on release, while the exclusive lock is still held. `false` unless said.
+   * Delete the lock file on release, while the exclusive lock is still held. `false` unless said. It is the option of
+   * the handle that holds the lock, whichever one releases it.
    *
    * Every other program that locks the file must then look, after locking, whether its path still names the file
    * that it locked. This package does; Python's `locket` does not.
@@ -33,7 +34,7 @@ export interface LockFileOptions {
    * If the path is a symbolic link, the link and the file that it leads to are left in place. A file with several hard
    * links loses the one name by which it was locked, and its names are different locks from then on.
    */
-  removeOnRelease?: boolean
+  removeOnRelease?: boolean | undefined
 }
 
 /** A process that holds a lock. */
@@ -156,6 +157,8 @@ export class FileLock {
 
 /** An error of the lock itself. What the operating system refuses is an `Error` shaped as Node's own. */
 export class LockError extends Error {
+  protected constructor()
+
   /** `ERR_LOCK_TIMEOUT`, `ERR_LOCK_NOT_HELD`, `ERR_LOCK_UNSUPPORTED` or `ERR_LOCK_DEADLOCK`. */
   readonly code: string
   /** The lock's path. */
@@ -164,6 +167,8 @@ export class LockError extends Error {
 
 /** The wait ended without the lock: `ERR_LOCK_TIMEOUT`. */
 export class LockTimeoutError extends LockError {
+  private constructor()
+
   /** The longest wait that was asked for, in milliseconds. */
   readonly timeout: number
   /** Who was in the way, as far as the system told an instant later: see {@link FileLock.holders}. */

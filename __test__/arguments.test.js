@@ -8,6 +8,7 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 const { pathToFileURL } = require('node:url')
 const { inspect } = require('node:util')
+const { runInNewContext } = require('node:vm')
 
 const { FileLock, lockFile } = require('..')
 const { eventually, isFree, script, staysPending, temporaryFolder, temporaryPath } = require('./support.js')
@@ -403,4 +404,46 @@ test('link/../x names the file that the kernel means', onUnix, async (t) => {
   assert.ok(path.isAbsolute(JSON.parse(await child.line())))
   assert.equal(await isFree(meant), false)
   assert.deepEqual(fs.readdirSync(folder).sort(), ['link', 'real'])
+})
+
+test('options may be those of a class, and what is added to all objects is none', async (t) => {
+  class Settings {
+    get timeout() {
+      return 5
+    }
+  }
+  const file = temporaryPath(t)
+  const holder = lockFile(file).acquireSync()
+  t.after(() => holder[Symbol.dispose]())
+  assert.throws(() => lockFile(file, new Settings()).acquireSync(), { code: 'ERR_LOCK_TIMEOUT' })
+  assert.throws(() => lockFile(file).acquireSync(new Settings()), { code: 'ERR_LOCK_TIMEOUT' })
+  await assert.rejects(lockFile(file).acquire(new Settings()), { code: 'ERR_LOCK_TIMEOUT' })
+
+  Object.prototype.added = 1
+  t.after(() => delete Object.prototype.added)
+  assert.throws(() => lockFile(file, {}).acquireSync({ timeout: 5 }), { code: 'ERR_LOCK_TIMEOUT' })
+})
+
+test('bytes of another realm are bytes', () => {
+  const bytes = runInNewContext('new Uint8Array([0x2f, 0x61])')
+  assert.equal(lockFile(bytes).path, lockFile(Buffer.from('/a')).path)
+})
+
+test('a slash at the end stays: what it names must be a folder, and so is no lock file', onUnix, async (t) => {
+  const file = temporaryPath(t)
+  for (const [path, kept] of [
+    [`${file}/`, `${file}/`],
+    [`${file}//`, `${file}/`],
+    ['/', '/'],
+  ]) {
+    assert.equal(lockFile(path).path, kept)
+  }
+  await assert.rejects(lockFile(`${file}/`).acquire())
+  assert.equal(fs.existsSync(file), false)
+})
+
+test('a handle that somebody has wrapped can be printed', () => {
+  const lock = lockFile('x.lock')
+  assert.equal(typeof inspect(new Proxy(lock, {})), 'string')
+  assert.equal(typeof inspect(Object.create(lock)), 'string')
 })

@@ -4,7 +4,10 @@
 
 const nodePath = require('node:path')
 const { fileURLToPath } = require('node:url')
-const { inspect } = require('node:util')
+const {
+  inspect,
+  types: { isUint8Array },
+} = require('node:util')
 
 const MODES = ['exclusive', 'shared']
 const DEFAULT_FILE_MODE = 0o666
@@ -55,11 +58,17 @@ function checkOptions(options, known) {
   if (options === undefined) return {}
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw wrongType('options', 'of type object', options)
-  const checked = {}
   for (const name in options) {
+    if (known.includes(name) || options[name] === undefined) continue
+    // What somebody has added to all objects is no option.
+    if (name in Object.prototype && !Object.hasOwn(options, name)) continue
+    throw wrongValue(`options.${name}`, 'is not an option of this function', options[name])
+  }
+  const checked = {}
+  // By their names, also where they are a class's: a getter is none of the object's own keys.
+  for (const name of known) {
     const value = options[name]
     if (value === undefined) continue
-    if (!known.includes(name)) throw wrongValue(`options.${name}`, 'is not an option of this function', value)
     CHECKS[name](value)
     checked[name] = value
   }
@@ -76,12 +85,14 @@ function checkTask(task) {
  * On Unix `a/../b` is left as it is: where `a` is a symbolic link, only the kernel knows what it names.
  */
 function checkPath(path) {
-  if (path instanceof Uint8Array) return checkBytes(Buffer.from(path))
+  if (isUint8Array(path)) return checkBytes(Buffer.from(path))
   let name = path instanceof URL ? fileURLToPath(path) : path
   if (typeof name !== 'string') throw wrongType('path', 'of type string or an instance of Buffer or URL', path)
   checkContent(name, '\0', path)
   if (isResolved(name)) return { path: name }
-  if (process.platform === 'win32' || !climbs(name)) name = nodePath.resolve(name)
+  if (process.platform === 'win32') name = nodePath.resolve(name)
+  // A slash at the end says that it is a folder: the kernel is to judge that.
+  else if (!climbs(name)) name = nodePath.resolve(name) + (/[^/]\/+$/.test(name) ? '/' : '')
   else if (!nodePath.isAbsolute(name)) name = `${process.cwd()}/${name}`
   return { path: name }
 }

@@ -151,6 +151,8 @@ class FileLock {
   }
 
   [inspect.custom](_depth, options) {
+    // Somebody's wrapper, which has no parts of ours.
+    if (!(#handle in this)) return this
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
   }
 

@@ -113,3 +113,14 @@ test('what nobody has foreseen is no conflict: exit code 70, with the stack', (t
   assert.deepEqual({ code, stdout }, { code: 70, stdout: '' }, stderr)
   assert.match(stderr, /^TypeError: on purpose\n +at /)
 })
+
+test('a relative path from a folder that has been deleted: exit code 66', (t) => {
+  if (process.platform === 'win32') return t.skip('there it cannot be deleted')
+  const folder = path.join(temporaryFolder(t), 'deleted')
+  fs.mkdirSync(folder)
+  const inDeleted = 'cd "$1" && rmdir "$1" && exec "$2" "$3" x.lock true'
+  const { code, stderr } = outcomeOf('sh', ['-c', inDeleted, 'sh', folder, process.execPath, TOOL])
+  assert.equal(code, 66, stderr)
+  assert.match(stderr, /^locket: cannot open lock file x\.lock: no such file or directory\n$/)
+  return undefined
+})

@@ -27,7 +27,8 @@ const suite = { skip: process.platform === 'win32' && 'Windows has no signals' }
 
 /** Prints its pid, then each signal that it gets; SIGTERM ends it with exit code 5. */
 const LISTEN = `
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT']) process.on(signal, () => console.log(signal))
+  const signals = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
+  for (const signal of signals) process.on(signal, () => console.log(signal))
   process.on('SIGTERM', () => process.exit(5))
   process.stdin.resume().on('end', () => process.exit())
   console.log(process.pid)`
@@ -57,7 +58,7 @@ describe('signals', suite, () => {
     // In no terminal's foreground: setsid() by detached.
     const child = locket(t, [temporaryPath(t), process.execPath, '-e', LISTEN], { detached: true })
     await child.line()
-    for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGINT']) {
+    for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGINT']) {
       process.kill(child.pid, signal)
       assert.equal(await child.line(), signal)
     }

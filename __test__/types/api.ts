@@ -18,10 +18,27 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 const same = <A, B>(_: Same<A, B>) => {}
 
 same<LockMode, 'exclusive' | 'shared'>(true)
-same<AcquireOptions, { timeout?: number; mode?: LockMode; signal?: AbortSignal }>(true)
-same<LockFileOptions, { timeout?: number; mode?: LockMode; fileMode?: number; removeOnRelease?: boolean }>(true)
-same<Parameters<typeof lockFile>, [path: string | Buffer | URL, options?: LockFileOptions]>(true)
+same<AcquireOptions, { timeout?: number | undefined; mode?: LockMode | undefined; signal?: AbortSignal | undefined }>(
+  true,
+)
+same<
+  LockFileOptions,
+  {
+    timeout?: number | undefined
+    mode?: LockMode | undefined
+    fileMode?: number | undefined
+    removeOnRelease?: boolean | undefined
+  }
+>(true)
+same<Parameters<typeof lockFile>, [path: string | Buffer | URL, options?: LockFileOptions | undefined]>(true)
 same<ReturnType<typeof lockFile>, FileLock>(true)
+
+export function errors() {
+  // @ts-expect-error Errors are made by the package.
+  new LockError('x')
+  // @ts-expect-error
+  new LockTimeoutError('x')
+}
 
 export function making() {
   lockFile('build.lock')

@@ -40,7 +40,8 @@ function lockFailure(error, file) {
     return new Failure(`cannot open lock file '${file}': ${error.message}`, EXIT.NO_INPUT)
   }
   if (error.errno === undefined) return error
-  if (error.syscall !== 'open') {
+  // A relative path from a folder that has been deleted leads nowhere.
+  if (error.syscall !== 'open' && error.syscall !== 'uv_cwd') {
     return new Failure(`cannot lock ${file}: ${describe(error)}`, error.code === 'ENOMEM' ? EXIT.SYSTEM : EXIT.DATA)
   }
   return new Failure(`cannot open lock file ${file}: ${describe(error)}`, openExitCode(error))

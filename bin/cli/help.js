@@ -20,6 +20,6 @@ Runs COMMAND while it holds the lock of FILE, which is created if it is missing.
       --json                  with --who: as JSON, on one line
   -h, --help, -V, --version
 
-The exit code is that of COMMAND. 64: bad usage. 66, 71, 73: no FILE to lock.
-69: COMMAND cannot be run.
+The exit code is that of COMMAND. 64: bad usage. 65, 66, 71, 73: FILE cannot be
+locked. 69: COMMAND cannot be run. 70: a defect of locket.
 `

@@ -7,6 +7,9 @@ const fs = require('node:fs')
 /** They reach the command, and if they kill it they kill locket. */
 const PASSED_ON = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT']
 
+/** They reach the command, too. (Node's own answer to SIGUSR1 would be to open its debugger.) */
+const FOR_COMMAND = [...PASSED_ON, 'SIGUSR1', 'SIGUSR2']
+
 /** A terminal sends them, by a key, to all that runs in its foreground. */
 const BY_KEY = ['SIGINT', 'SIGQUIT']
 
@@ -16,9 +19,9 @@ function passSignals(pass) {
     // Two of them, and many programs quit without cleaning up.
     if (!hasItAlready(signal)) pass(signal)
   }
-  for (const signal of PASSED_ON) process.on(signal, listener)
+  for (const signal of FOR_COMMAND) process.on(signal, listener)
   return () => {
-    for (const signal of PASSED_ON) process.off(signal, listener)
+    for (const signal of FOR_COMMAND) process.off(signal, listener)
   }
 }
 
