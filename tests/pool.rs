@@ -1,12 +1,12 @@
 //! The pool alone, with jobs that tell what becomes of them.
 
-use std::sync::Mutex;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use locket::core::pool::{Job, Need, Pool};
+use locket::core::pool::{Job, Limits, Pool};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -16,13 +16,22 @@ struct Task {
 }
 
 impl Job for Task {
-    fn run(self, _: bool) {
+    fn run(self) {
         (self.run)();
+    }
+
+    fn refuse(self) {
+        panic!("the system has threads");
     }
 
     fn lane(&self) -> Option<u64> {
         self.lane
     }
+}
+
+/// A pool that nobody watches.
+fn unwatched() -> Pool<Task> {
+    Pool::new(Limits::default(), |_, _| ())
 }
 
 fn task(run: impl FnOnce() + Send + 'static) -> Task {
@@ -41,7 +50,7 @@ fn stuck_task(begun: Sender<()>, lane: Option<u64>) -> (Task, Sender<()>) {
 
 #[test]
 fn jobs_are_done_in_their_order() {
-    static POOL: Pool<Task> = Pool::new(|_| ());
+    static POOL: LazyLock<Pool<Task>> = LazyLock::new(unwatched);
     let (sender, done) = channel();
     for i in 0..1000 {
         let sender = sender.clone();
@@ -54,8 +63,9 @@ fn jobs_are_done_in_their_order() {
 
 #[test]
 fn another_worker_takes_over_from_one_that_is_stuck() {
-    static NEEDS: Mutex<Vec<Need>> = Mutex::new(Vec::new());
-    static POOL: Pool<Task> = Pool::new(|need| NEEDS.lock().unwrap().push(need));
+    static WATCH: AtomicU64 = AtomicU64::new(u64::MAX);
+    static POOL: LazyLock<Pool<Task>> =
+        LazyLock::new(|| Pool::new(Limits::default(), |_, number| WATCH.store(number, Ordering::SeqCst)));
     let (begun, has_begun) = channel();
     let (stuck, end) = stuck_task(begun, None);
     POOL.submit(stuck);
@@ -63,8 +73,8 @@ fn another_worker_takes_over_from_one_that_is_stuck() {
 
     let (sender, done) = channel();
     POOL.submit(task(move || sender.send(()).unwrap()));
-    let need = NEEDS.lock().unwrap().pop().expect("the pool asks to be watched");
-    let Need::Watch(number) = need else { panic!("{need:?}") };
+    let number = WATCH.load(Ordering::SeqCst);
+    assert_ne!(number, u64::MAX, "the pool asks to be watched");
     assert!(done.recv_timeout(Duration::from_millis(20)).is_err(), "done by nobody knows whom");
     POOL.watch(number);
     done.recv_timeout(PATIENCE).expect("another worker");
@@ -74,11 +84,8 @@ fn another_worker_takes_over_from_one_that_is_stuck() {
 #[test]
 fn a_job_waits_for_the_one_before_it_in_its_lane_but_for_no_other() {
     static WATCH: AtomicU64 = AtomicU64::new(u64::MAX);
-    static POOL: Pool<Task> = Pool::new(|need| {
-        if let Need::Watch(number) = need {
-            WATCH.store(number, Ordering::SeqCst);
-        }
-    });
+    static POOL: LazyLock<Pool<Task>> =
+        LazyLock::new(|| Pool::new(Limits::default(), |_, number| WATCH.store(number, Ordering::SeqCst)));
     let (begun, has_begun) = channel();
     let (stuck, end) = stuck_task(begun, Some(1));
     POOL.submit(stuck);
@@ -99,7 +106,7 @@ fn a_job_waits_for_the_one_before_it_in_its_lane_but_for_no_other() {
 
 #[test]
 fn a_job_that_panics_takes_no_worker_with_it() {
-    static POOL: Pool<Task> = Pool::new(|_| ());
+    static POOL: LazyLock<Pool<Task>> = LazyLock::new(unwatched);
     let (sender, done) = channel();
     POOL.submit(task(|| panic!("on purpose")));
     POOL.submit(task(|| {
@@ -111,7 +118,7 @@ fn a_job_that_panics_takes_no_worker_with_it() {
 
 #[test]
 fn jobs_are_done_however_often_their_worker_is_taken_for_stuck() {
-    static POOL: Pool<Task> = Pool::new(|_| ());
+    static POOL: LazyLock<Pool<Task>> = LazyLock::new(unwatched);
     static DONE: AtomicU64 = AtomicU64::new(0);
     static STOP: AtomicBool = AtomicBool::new(false);
     // Looks at every moment there is, so also between a worker's being woken and its waking.
@@ -135,7 +142,7 @@ fn jobs_are_done_however_often_their_worker_is_taken_for_stuck() {
 
 #[test]
 fn while_a_worker_blocks_another_one_does_the_jobs() {
-    static POOL: Pool<Task> = Pool::new(|_| ());
+    static POOL: LazyLock<Pool<Task>> = LazyLock::new(unwatched);
     let (sender, done) = channel();
     let (end, ended) = channel::<()>();
     POOL.submit(task(move || {
@@ -149,11 +156,8 @@ fn while_a_worker_blocks_another_one_does_the_jobs() {
 #[test]
 fn a_job_whose_lane_comes_free_is_done_though_the_one_before_it_stays_stuck() {
     static WATCH: AtomicU64 = AtomicU64::new(u64::MAX);
-    static POOL: Pool<Task> = Pool::new(|need| {
-        if let Need::Watch(number) = need {
-            WATCH.store(number, Ordering::SeqCst);
-        }
-    });
+    static POOL: LazyLock<Pool<Task>> =
+        LazyLock::new(|| Pool::new(Limits::default(), |_, number| WATCH.store(number, Ordering::SeqCst)));
     let (begun, has_begun) = channel();
     let (left, has_left) = channel();
     let (go, told) = channel::<()>();

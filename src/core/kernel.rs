@@ -67,6 +67,11 @@ impl SystemError {
         Self { errno: sys::uv_errno(error), syscall, unsupported: false }
     }
 
+    /// The system had no thread to give.
+    pub fn no_thread() -> Self {
+        Self { errno: sys::EAGAIN, syscall: sys::THREAD_CALL, unsupported: false }
+    }
+
     /// What locking failed with.
     pub fn locking(error: &io::Error) -> Self {
         Self { unsupported: sys::is_unsupported(error), ..Self::new(error, sys::LOCK_CALL) }

@@ -1,89 +1,103 @@
-//! Worker threads for everything that may block: opening files and waiting in the kernel's queue.
+//! Worker threads for everything that may block: opening files, and waiting in the kernel's queue.
 //!
-//! One worker runs at a time: so jobs are done in the order in which they were submitted, which is what makes
-//! first come, first served. Another one starts when that one is about to block in the kernel, or has been stuck
-//! in a job for [`STALL`] (a network mount that does not answer). Idle ones are woken last in, first out, and end
-//! after a while.
+//! One worker runs jobs at a time, so jobs are done in the order in which they were submitted: first come, first served.
+//! Another worker takes over when that one blocks in the kernel, or has been stuck in a job for [`STALL`], as on a network
+//! mount that does not answer. Idle workers are woken last in, first out, and end after a while.
 //!
-//! A job may have a *lane*: jobs of one lane are done one after the other even when a worker is stuck in one.
+//! A job may have a *lane*: jobs of one lane are done one after the other, even if a worker is stuck in one of them.
+//!
+//! # Invariants
+//!
+//! - Progress: while the list has a job whose lane is free, a worker is on its way to it, or one runs and a watch is
+//!   armed that hands its place to another if it does not get on. Otherwise all workers are stuck or blocked and there
+//!   can be no more of them ([`Limits::threads`]): then the job stays in the list until one of them comes back. Where the
+//!   system refuses a thread, it is asked again every [`RETRY`].
+//! - Reserve: a worker blocks in the kernel only if another one is there that does not. So a job that is submitted later
+//!   needs no thread that the system might refuse.
+//!
+//! A worker on its way (woken or just started) is never taken for stuck: a busy machine may take its time to run it, and
+//! more threads would make that no better. It hides no stuck worker either, since it takes the place when it arrives.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
+use super::sync::{Mutex, MutexGuard, Thread, ThreadId, current, now, park_until};
 use super::threads;
 
 /// A worker that has not finished a job for this long is stuck.
 pub const STALL: Duration = Duration::from_millis(2);
-/// How many workers may be blocked in the kernel at once.
-const MAX_BLOCKED: usize = 256;
-/// How many threads there may be in all, stuck ones included.
-const MAX_THREADS: usize = 512;
+/// How soon the system is asked again for a thread that it has refused.
+pub const RETRY: Duration = Duration::from_millis(100);
 /// How long a worker stays without a job.
 const IDLE: Duration = Duration::from_secs(10);
+/// How long the last worker, which never ends, sleeps between two looks.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a pool can do.
 pub trait Job: Send + 'static {
-    /// Does it, on a worker, or where there is none on another thread (`on_worker` is false then).
-    fn run(self, on_worker: bool);
+    /// Does it, on a worker.
+    fn run(self);
+
+    /// Turns it down, on the thread that submits it: there is no worker, and the system has no thread to give.
+    fn refuse(self);
+
     /// Jobs with equal lanes are never done at the same time, until [`Pool::leave_lane`].
     fn lane(&self) -> Option<u64>;
 }
 
-/// Worker threads, started when they are needed.
+/// How many threads a pool may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// In all, stuck ones included.
+    pub threads: usize,
+    /// Blocked in the kernel at once.
+    pub blocked: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { threads: 512, blocked: 256 }
+    }
+}
+
+/// Worker threads, started when they are needed. The first one stays.
 pub struct Pool<J: 'static> {
     state: Mutex<State<J>>,
-    ask_for: fn(Need),
+    limits: Limits,
+    arm: fn(Duration, u64),
 }
 
 struct State<J> {
-    jobs: VecDeque<J>,
-    /// Lanes of jobs that have been begun.
-    busy_lanes: Vec<u64>,
+    jobs: List<J>,
     /// Parked workers, the last one to park at the end.
-    idle: Vec<(Id, Thread)>,
+    idle: Vec<Thread>,
+    /// How many workers are on their way: woken or started, and not there yet.
+    coming: usize,
     /// Workers that look for jobs or do them, and are neither blocked nor stuck. Mostly one.
-    running: Vec<Id>,
+    running: Vec<ThreadId>,
     blocked: usize,
     threads: usize,
-    last_id: Id,
     /// How many jobs have been begun: does it go forward?
     begun: u64,
+    /// Is a watch armed?
     watched: bool,
 }
 
-/// What a worker is known by.
-type Id = u64;
-
-/// What a pool cannot see to alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// The worker is busy: call [`Pool::watch`] after [`STALL`], with this number.
-    Watch(u64),
-    /// There is no thread to do the jobs: call [`Pool::run_here`] somewhere.
-    Thread,
-}
-
-thread_local! {
-    /// Which worker the calling thread is.
-    static ME: Cell<Id> = const { Cell::new(0) };
-}
-
 impl<J: Job> Pool<J> {
-    /// A pool without threads. `ask_for` is called with nothing locked.
-    pub const fn new(ask_for: fn(Need)) -> Self {
+    /// Creates a pool without threads.
+    ///
+    /// `arm` has to arm a watch: call [`Pool::watch`] with this number after this time. It is called with nothing locked.
+    pub fn new(limits: Limits, arm: fn(Duration, u64)) -> Self {
         Self {
-            ask_for,
+            limits,
+            arm,
             state: Mutex::new(State {
-                jobs: VecDeque::new(),
-                busy_lanes: Vec::new(),
+                jobs: List::new(),
                 idle: Vec::new(),
+                coming: 0,
                 running: Vec::new(),
                 blocked: 0,
                 threads: 0,
-                last_id: 0,
                 begun: 0,
                 watched: false,
             }),
@@ -92,160 +106,155 @@ impl<J: Job> Pool<J> {
 
     /// Submits a job behind all others.
     pub fn submit(&'static self, job: J) {
-        let mut state = self.lock();
-        state.jobs.push_back(job);
+        let mut state = self.state.lock();
+        state.jobs.push(job);
         self.see_to_jobs(state);
     }
 
     /// Submits jobs before all others, in their order.
     pub fn submit_first(&'static self, jobs: impl DoubleEndedIterator<Item = J>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         for job in jobs.rev() {
-            state.jobs.push_front(job);
+            state.jobs.push_first(job);
         }
         self.see_to_jobs(state);
     }
 
-    /// The job that entered `lane` has come so far that the next one may be begun.
+    /// Lets the next job of `lane` begin: the one that entered it has come so far.
     pub fn leave_lane(&'static self, lane: u64) {
-        let mut state = self.lock();
-        if let Some(index) = state.busy_lanes.iter().position(|&busy| busy == lane) {
-            state.busy_lanes.swap_remove(index);
-        }
-        if state.running.is_empty() {
-            // The caller is taken for stuck, and those who have looked since have found all lanes busy.
+        let mut state = self.state.lock();
+        state.jobs.leave_lane(lane);
+        self.see_to_jobs(state);
+    }
+
+    /// Takes those who run for stuck if no job has been begun since the watch was armed, and has another worker take over.
+    pub fn watch(&'static self, begun: u64) {
+        let mut state = self.state.lock();
+        state.watched = false;
+        if state.jobs.find_free() {
+            if state.begun == begun {
+                // They come back to the list when they have done their jobs.
+                state.running.clear();
+            }
             self.see_to_jobs(state);
         }
     }
 
-    /// Has a worker been stuck since [`Need::Watch`]? Then another one takes over.
-    pub fn watch(&'static self, begun: u64) {
-        let mut state = self.lock();
-        state.watched = false;
-        if !state.jobs.is_empty() && state.begun == begun {
-            // They come back to the list when they have done their jobs.
-            state.running.clear();
-        }
-        self.see_to_jobs(state);
-    }
-
-    /// Does all jobs on the calling thread: for where there are no workers.
-    pub fn run_here(&'static self) {
-        while let Some(job) = {
-            let mut state = self.lock();
-            state.pop()
-        } {
-            threads::shielded(|| job.run(false));
-        }
-    }
-
-    /// Runs `block`, which blocks the calling worker in the kernel, while another worker does the jobs. `None`: it
-    /// was not run, since too many are blocked already, or nobody else is there to do the jobs.
+    /// Runs `block`, which blocks the calling worker in the kernel, while another worker is there for the jobs. Returns
+    /// `None` without running it if too many workers are blocked already, or there is no other worker and none can be
+    /// started.
     pub fn blocking<T>(&'static self, block: impl FnOnce() -> T) -> Option<T> {
-        let mut state = self.lock();
-        if state.blocked >= MAX_BLOCKED {
+        let mut state = self.state.lock();
+        if state.blocked >= self.limits.blocked {
             return None;
         }
         state.leave();
-        state.blocked += 1;
-        let back = Back(self);
-        if !self.find_worker(state) {
+        if !state.has_worker() && state.idle.is_empty() && !self.start_worker(&mut state) {
+            state.join();
+            self.see_to_jobs(state);
             return None;
         }
+        state.blocked += 1;
+        let back = Back(self);
+        self.see_to_jobs(state);
         let result = block();
         drop(back);
         Some(result)
     }
 
-    fn see_to_jobs(&'static self, state: MutexGuard<'_, State<J>>) {
-        if !self.find_worker(state) {
-            (self.ask_for)(Need::Thread);
+    /// Sees to it that a worker comes for the jobs, and that it is noticed if one does not get on.
+    fn see_to_jobs(&'static self, mut state: MutexGuard<'_, State<J>>) {
+        let mut pause = STALL;
+        if !state.has_worker() {
+            if !state.jobs.find_free() {
+                return;
+            }
+            if let Some(worker) = state.idle.pop() {
+                state.coming += 1;
+                drop(state);
+                return worker.unpark();
+            }
+            if state.threads >= self.limits.threads || self.start_worker(&mut state) {
+                return;
+            }
+            if state.threads == 0 {
+                let jobs = state.jobs.take();
+                drop(state);
+                return jobs.for_each(|job| threads::shielded(|| job.refuse()));
+            }
+            pause = RETRY;
+        } else if state.running.is_empty() {
+            return;
+        }
+        if !state.watched && !state.jobs.is_empty() {
+            state.watched = true;
+            let begun = state.begun;
+            drop(state);
+            (self.arm)(pause, begun);
         }
     }
 
-    /// Sees to it that a worker does the jobs, if there are any. `false`: none can be had.
-    fn find_worker(&'static self, mut state: MutexGuard<'_, State<J>>) -> bool {
-        if state.jobs.is_empty() {
-            return true;
+    /// Starts a worker. Returns false if there can be no more.
+    ///
+    /// The pool stays locked meanwhile, which is rare and takes no longer than the system takes to make a thread: so
+    /// nobody counts on a worker that the system then refuses.
+    fn start_worker(&'static self, state: &mut State<J>) -> bool {
+        let started = state.threads < self.limits.threads && threads::start("locket-worker", || self.work());
+        if started {
+            state.threads += 1;
+            state.coming += 1;
         }
-        if !state.running.is_empty() {
-            if !state.watched {
-                state.watched = true;
-                let begun = state.begun;
-                drop(state);
-                (self.ask_for)(Need::Watch(begun));
-            }
-            return true;
-        }
-        if let Some((id, worker)) = state.idle.pop() {
-            state.running.push(id);
-            drop(state);
-            worker.unpark();
-            return true;
-        }
-        if state.threads >= MAX_THREADS {
-            return false;
-        }
-        state.threads += 1;
-        state.last_id += 1;
-        let id = state.last_id;
-        state.running.push(id);
-        drop(state);
-        if threads::start("locket-worker", move || self.work(id)) {
-            return true;
-        }
-        let mut state = self.lock();
-        state.threads -= 1;
-        state.running.retain(|&running| running != id);
-        false
+        started
     }
 
     /// A worker's life.
-    fn work(&'static self, me: Id) {
-        ME.set(me);
+    fn work(&'static self) {
+        self.state.lock().arrive();
         while let Some(job) = self.next_job() {
-            threads::shielded(|| job.run(true));
+            threads::shielded(|| job.run());
         }
     }
 
     /// Waits for a job. `None`: this worker is to end.
-    fn next_job(&self) -> Option<J> {
+    fn next_job(&'static self) -> Option<J> {
         loop {
-            {
-                let mut state = self.lock();
-                state.join();
-                if state.running.len() == 1
-                    && let Some(job) = state.pop()
-                {
-                    return Some(job);
-                }
-                // If there are jobs, their lanes are busy: whoever leaves one sees to them.
+            let mut state = self.state.lock();
+            state.join();
+            let job = if state.running.len() == 1 { state.pop() } else { None };
+            if job.is_none() {
+                // If there are jobs, another worker is there, or their lanes are busy: whoever leaves one sees to them.
                 state.leave();
-                state.idle.push((ME.get(), thread::current()));
+                state.idle.push(current());
             }
-            if !self.park() {
-                return None;
+            self.see_to_jobs(state);
+            if job.is_some() || !self.park() {
+                return job;
             }
         }
     }
 
-    /// Waits to be woken. `false`: nobody has for a while.
+    /// Waits to be woken. Returns false if nobody has for a while, and the worker is to end.
     fn park(&self) -> bool {
-        let deadline = Instant::now() + IDLE;
+        let mut until = now() + IDLE;
         loop {
-            thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-            let mut state = self.lock();
-            let Some(index) = state.idle.iter().position(|&(id, _)| id == ME.get()) else { return true };
-            if Instant::now() >= deadline {
+            park_until(until);
+            let mut state = self.state.lock();
+            let me = current().id();
+            let Some(index) = state.idle.iter().position(|worker| worker.id() == me) else {
+                state.arrive();
+                return true;
+            };
+            if now() < until {
+                continue;
+            }
+            if state.idle.len() > 1 || state.has_worker() {
                 state.idle.remove(index);
                 state.threads -= 1;
                 return false;
             }
+            // The last one that is not blocked: the reserve.
+            until = now() + DAY;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -254,37 +263,109 @@ struct Back<J: Job>(&'static Pool<J>);
 
 impl<J: Job> Drop for Back<J> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.blocked -= 1;
         state.join();
+        self.0.see_to_jobs(state);
     }
 }
 
 impl<J: Job> State<J> {
+    /// Is a worker there for the jobs, or on its way?
+    fn has_worker(&self) -> bool {
+        self.coming > 0 || !self.running.is_empty()
+    }
+
+    /// The calling worker, woken or started, is there.
+    fn arrive(&mut self) {
+        self.coming -= 1;
+        self.join();
+    }
+
     /// The calling worker runs: again, if it had been taken for stuck.
     fn join(&mut self) {
-        if !self.running.contains(&ME.get()) {
-            self.running.push(ME.get());
+        let me = current().id();
+        if !self.running.contains(&me) {
+            self.running.push(me);
         }
     }
 
     /// The calling worker does not run any more.
     fn leave(&mut self) {
-        self.running.retain(|&id| id != ME.get());
-    }
-
-    /// The first job whose lane is free.
-    fn next_index(&self) -> Option<usize> {
-        if self.busy_lanes.is_empty() {
-            return (!self.jobs.is_empty()).then_some(0);
-        }
-        self.jobs.iter().position(|job| job.lane().is_none_or(|lane| !self.busy_lanes.contains(&lane)))
+        let me = current().id();
+        self.running.retain(|&id| id != me);
     }
 
     fn pop(&mut self) -> Option<J> {
-        let job = self.jobs.remove(self.next_index()?)?;
+        let job = self.jobs.pop()?;
         self.begun += 1;
-        self.busy_lanes.extend(job.lane());
         Some(job)
+    }
+}
+
+/// Jobs that have not begun, in their order.
+///
+/// Those that are found with a busy lane are put aside until the lane is left, so that many of them behind a stuck one cost
+/// the others nothing.
+struct List<J> {
+    /// With their places in the order. Among them may be some with a busy lane that have not been put aside yet.
+    jobs: VecDeque<(i64, J)>,
+    /// The busy lanes, with the jobs that were put aside.
+    lanes: BTreeMap<u64, Vec<(i64, J)>>,
+    /// The places before and behind all others.
+    ends: (i64, i64),
+}
+
+impl<J: Job> List<J> {
+    fn new() -> Self {
+        Self { jobs: VecDeque::new(), lanes: BTreeMap::new(), ends: (-1, 0) }
+    }
+
+    fn push(&mut self, job: J) {
+        self.jobs.push_back((self.ends.1, job));
+        self.ends.1 += 1;
+    }
+
+    fn push_first(&mut self, job: J) {
+        self.jobs.push_front((self.ends.0, job));
+        self.ends.0 -= 1;
+    }
+
+    /// Has it none, as far as can be told without looking for busy lanes?
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Looks for the first job whose lane is free, and puts aside those before it. Returns false if there is none.
+    fn find_free(&mut self) -> bool {
+        while let Some((_, job)) = self.jobs.front() {
+            let Some(aside) = job.lane().and_then(|lane| self.lanes.get_mut(&lane)) else { return true };
+            aside.extend(self.jobs.pop_front());
+        }
+        false
+    }
+
+    /// Takes the first job whose lane is free, which becomes busy.
+    fn pop(&mut self) -> Option<J> {
+        if !self.find_free() {
+            return None;
+        }
+        let (_, job) = self.jobs.pop_front()?;
+        if let Some(lane) = job.lane() {
+            self.lanes.insert(lane, Vec::new());
+        }
+        Some(job)
+    }
+
+    fn leave_lane(&mut self, lane: u64) {
+        let Some(aside) = self.lanes.remove(&lane).filter(|aside| !aside.is_empty()) else { return };
+        self.jobs.extend(aside);
+        // Two or three runs that are in order: it takes no longer than to go through them.
+        self.jobs.make_contiguous().sort_by_key(|&(place, _)| place);
+    }
+
+    /// Takes all jobs, of which none has begun.
+    fn take(&mut self) -> impl Iterator<Item = J> + use<J> {
+        std::mem::take(&mut self.jobs).into_iter().map(|(_, job)| job)
     }
 }

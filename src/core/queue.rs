@@ -298,12 +298,11 @@ impl Queue {
         }
     }
 
-    /// The thread that had the turn has panicked: those in line are told so, and whoever comes next begins anew. If
-    /// nobody holds the lock, the kernel's has been let go.
-    pub fn collapse(&mut self, settled: &mut Settlements) {
-        settled.extend(
-            self.line.take_out(|_| true).into_iter().map(|waiter| (waiter.request, Outcome::Panicked)),
-        );
+    /// The turn has come to nothing, by a panic or for want of a thread: those in line have this outcome, and whoever
+    /// comes next begins anew. If nobody holds the lock, the kernel's has been let go.
+    pub fn collapse(&mut self, outcome: impl Fn() -> Outcome, settled: &mut Settlements) {
+        let line = self.line.take_out(|_| true);
+        settled.extend(line.into_iter().map(|waiter| (waiter.request, outcome())));
         self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
     }
 

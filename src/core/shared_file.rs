@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::handle::Handle;
 use super::kernel::{LockFile, LockMode, SystemError};
 use super::queue::Queue;
-use super::request::{Overview, Owner, Reason, Request, Ticket, Whereabouts};
+use super::request::{Outcome, Overview, Owner, Reason, Request, Ticket, Whereabouts};
 use super::sync::{Mutex, now};
 use super::sys::{Identity, Interrupts};
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
@@ -191,6 +191,26 @@ impl SharedFile {
         had
     }
 
+    /// Ends the turn, which nobody can take: those in line are refused with `error`.
+    pub fn refuse(&self, error: SystemError) {
+        self.collapse(|| Outcome::Failed(error));
+    }
+
+    /// Ends the turn that somebody has in vain, with this outcome for those in line.
+    fn collapse(&self, outcome: impl Fn() -> Outcome) {
+        let mut settled = Settlements::new();
+        let mut queue = self.queue.lock();
+        if !queue.is_held() {
+            // While the turn is still ours: whoever took it could have the lock by then, and lose it here.
+            drop(queue);
+            self.file.unlock();
+            queue = self.queue.lock();
+        }
+        queue.collapse(outcome, &mut settled);
+        drop(queue);
+        deliver(settled);
+    }
+
     /// Lays the turn down. Returns how long to wait before it is resumed, a little more each time; `None`:
     /// there is work to do now.
     pub fn pause(&self, mode: LockMode) -> Option<Duration> {
@@ -299,17 +319,7 @@ impl Collapse<'_> {
 
 impl Drop for Collapse<'_> {
     fn drop(&mut self) {
-        let mut settled = Settlements::new();
-        let mut queue = self.0.queue.lock();
-        if !queue.is_held() {
-            // While the turn is still ours: whoever took it could have the lock by then, and lose it here.
-            drop(queue);
-            self.0.file.unlock();
-            queue = self.0.queue.lock();
-        }
-        queue.collapse(&mut settled);
-        drop(queue);
-        deliver(settled);
+        self.0.collapse(|| Outcome::Panicked);
     }
 }
 

@@ -30,8 +30,7 @@ pub fn start(name: &'static str, body: impl FnOnce() + Send + 'static) -> bool {
 /// Starts a thread of the model.
 #[cfg(loom)]
 pub fn start(_: &'static str, body: impl FnOnce() + Send + 'static) -> bool {
-    super::sync::spawn(body);
-    true
+    super::sync::spawn(body)
 }
 
 /// Runs `task`; a panic in it has been reported on stderr by then, and ends here.

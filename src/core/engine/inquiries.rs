@@ -82,6 +82,12 @@ pub(super) fn answer() {
     }
 }
 
+/// Answers all inquiries that are under way: they cannot be made.
+pub(super) fn refuse(error: SystemError) {
+    let asked = mem::take(&mut inquiries().asked);
+    asked.into_values().flatten().for_each(|inquiry| inquiry.answer(Outcome::Failed(error)));
+}
+
 fn inquiries() -> MutexGuard<'static, Inquiries> {
     INQUIRIES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::handle::{Grant, Handle};
-use super::pool::{Need, Pool, STALL};
+use super::pool::{Limits, Pool};
 use super::queue::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::request::{Overview, Owner, Purpose, Reason, Reply, Request, Wish};
 use super::shared_file::{self, Cancellation, SharedFile};
@@ -34,7 +34,7 @@ use turns::Seat;
 /// in the kernel, who does not want to wait for the thread that has the turn, an inquiry for its path.
 const GIVE_UP: Duration = Duration::from_millis(100);
 
-static POOL: Pool<Job> = Pool::new(ask_for);
+static POOL: LazyLock<Pool<Job>> = LazyLock::new(|| Pool::new(Limits::default(), arm_watch));
 static TIMEKEEPER: LazyLock<Timekeeper<Timer>> = LazyLock::new(|| Timekeeper::new(Timer::fire));
 /// Those who are told when there is no thread to do the work.
 static USERS: LazyLock<sync::Mutex<Vec<Weak<dyn Reply>>>> = LazyLock::new(|| sync::Mutex::new(Vec::new()));
@@ -67,12 +67,9 @@ struct Engine {
     interrupts: Option<Interrupts>,
 }
 
-/// What the pool cannot see to alone, the timekeeper does.
-fn ask_for(need: Need) {
-    match need {
-        Need::Watch(begun) => ENGINE.after(STALL, Timer::Watch(begun)),
-        Need::Thread => ENGINE.after(Duration::ZERO, Timer::RunJobs),
-    }
+/// Has the pool look after its workers after this time.
+fn arm_watch(after: Duration, number: u64) {
+    ENGINE.after(after, Timer::Watch(number));
 }
 
 /// Starts a request. Its outcome comes by its [`Wish::reply`]; call [`conclude`] when it has.

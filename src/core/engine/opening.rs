@@ -30,13 +30,31 @@ pub(super) enum Job {
 }
 
 impl pool::Job for Job {
-    fn run(self, on_worker: bool) {
-        let seat = if on_worker { Seat::Worker } else { Seat::StandIn };
+    fn run(self) {
         match self {
-            Self::Open(request) => ENGINE.open(&request, seat, Way::Short, OnTheWay::in_lane(&request)),
-            Self::OpenAnew(request) => ENGINE.open(&request, seat, Way::Long, OnTheWay::in_lane(&request)),
-            Self::Turn(shared, had) => ENGINE.take_turn(&shared, had, seat),
+            Self::Open(request) => {
+                ENGINE.open(&request, Seat::Worker, Way::Short, OnTheWay::in_lane(&request));
+            }
+            Self::OpenAnew(request) => {
+                ENGINE.open(&request, Seat::Worker, Way::Long, OnTheWay::in_lane(&request));
+            }
+            Self::Turn(shared, had) => ENGINE.take_turn(&shared, had, Seat::Worker),
             Self::Inquire => inquiries::answer(),
+        }
+    }
+
+    fn refuse(self) {
+        let error = SystemError::no_thread();
+        match self {
+            Self::Open(request) | Self::OpenAnew(request) => {
+                ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
+                request.settle(Outcome::Failed(error));
+            }
+            Self::Turn(shared, _) => {
+                shared.refuse(error);
+                ENGINE.retire(&shared);
+            }
+            Self::Inquire => inquiries::refuse(error),
         }
     }
 

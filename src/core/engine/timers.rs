@@ -23,8 +23,6 @@ pub(super) enum Timer {
     Retry(Weak<SharedFile>),
     /// Has the worker been stuck since?
     Watch(u64),
-    /// Do the jobs, since there is nobody else.
-    RunJobs,
     /// Is this inquiry stuck? To be asked so many times more.
     Unanswered(Weak<Inquiry>, u32),
 }
@@ -51,7 +49,6 @@ impl Timer {
                 }
             }
             Self::Watch(begun) => POOL.watch(begun),
-            Self::RunJobs => POOL.run_here(),
             Self::Unanswered(inquiry, looks) => {
                 if let Some(inquiry) = inquiry.upgrade() {
                     inquiry.give_up_if_stuck(looks);

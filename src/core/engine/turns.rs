@@ -22,8 +22,6 @@ const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
 pub(super) enum Seat {
     /// A worker: anything.
     Worker,
-    /// Whoever does the jobs where there are no workers: it may try, but not block.
-    StandIn,
     /// A user's thread that asks for itself: it may try.
     Caller,
     /// A user's thread that passes the lock on: it may look and unlock.
@@ -36,7 +34,7 @@ pub(super) enum Seat {
 impl Seat {
     fn may(self) -> May {
         match self {
-            Self::Worker | Self::StandIn | Self::Caller => May::Ask,
+            Self::Worker | Self::Caller => May::Ask,
             Self::Releaser => May::Look,
             Self::Leaver => May::Unlock,
         }
@@ -124,7 +122,7 @@ impl Engine {
     }
 
     /// Lets go of a file that nobody holds or waits for, unless somebody has come meanwhile.
-    fn retire(&self, shared: &Arc<SharedFile>) {
+    pub(super) fn retire(&self, shared: &Arc<SharedFile>) {
         let mut table = self.table();
         if shared.is_idle() {
             let identity = shared.identity();

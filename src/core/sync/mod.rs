@@ -3,9 +3,9 @@
 //!
 //! | name | what it is |
 //! |---|---|
-//! | [`Mutex`] | a mutex that is never poisoned |
+//! | [`Mutex`], [`MutexGuard`] | a mutex that is never poisoned |
 //! | [`now`] | the time |
-//! | [`current`], [`Thread`], [`park_until`] | how a thread sleeps, and is woken |
+//! | [`current`], [`Thread`], [`ThreadId`], [`park_until`] | how a thread sleeps, and is woken |
 //!
 //! A panic while a mutex is locked does not poison it. Every critical section of the core leaves the data whole at each
 //! point where it could panic, and a lock that refuses for ever after would be the greater harm.
@@ -18,4 +18,4 @@ pub use real::*;
 #[cfg(loom)]
 pub mod modelled;
 #[cfg(loom)]
-pub use modelled::{Mutex, Thread, current, now, park_until, spawn};
+pub use modelled::{Mutex, MutexGuard, Thread, ThreadId, current, now, park_until, spawn};

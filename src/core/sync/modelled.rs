@@ -3,10 +3,13 @@
 //! The time is what the model says, since each way through it must come out the same when it is gone once more, however
 //! busy the machine is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use loom::sync::{Condvar, Mutex as Inner, MutexGuard};
+use loom::sync::{Condvar, Mutex as Inner};
+
+pub use loom::sync::MutexGuard;
 
 /// A mutex that is never poisoned.
 pub struct Mutex<T>(Inner<T>);
@@ -33,7 +36,15 @@ struct Parker {
     changed: Condvar,
 }
 
+/// What a thread is known by, as long as it lives.
+pub type ThreadId = usize;
+
 impl Thread {
+    /// What it is known by.
+    pub fn id(&self) -> ThreadId {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Wakes it, or lets it not fall asleep the next time.
     pub fn unpark(&self) {
         *self.0.woken.lock() = true;
@@ -55,7 +66,14 @@ struct Clock {
     sleepers: Vec<(Instant, Thread)>,
     /// Threads that have been spawned, and have not ended.
     threads: usize,
+    /// How many threads more the system has to give. `None`: any number.
+    left: Option<usize>,
+    /// Whoever would sleep ends.
+    ending: bool,
 }
+
+/// What ends a thread that would sleep.
+struct End;
 
 fn beginning() -> Instant {
     static BEGINNING: OnceLock<Instant> = OnceLock::new();
@@ -75,6 +93,7 @@ pub fn now() -> Instant {
 /// The calling thread sleeps until it is unparked, or until then.
 pub fn park_until(until: Instant) {
     let Thread(parker) = current();
+    end_if_asked();
     {
         let mut clock = CLOCK.lock();
         if beginning() + clock.passed >= until {
@@ -89,15 +108,54 @@ pub fn park_until(until: Instant) {
     *woken = false;
     drop(woken);
     CLOCK.lock().sleepers.retain(|(_, Thread(sleeper))| !Arc::ptr_eq(sleeper, &parker));
+    end_if_asked();
 }
 
-/// Starts a thread.
-pub fn spawn(body: impl FnOnce() + 'static) {
-    CLOCK.lock().threads += 1;
+fn end_if_asked() {
+    let ending = CLOCK.lock().ending;
+    if ending {
+        resume_unwind(Box::new(End));
+    }
+}
+
+/// Starts a thread. Returns false if the system has none to give.
+pub fn spawn(body: impl FnOnce() + 'static) -> bool {
+    let mut clock = CLOCK.lock();
+    match &mut clock.left {
+        Some(0) => return false,
+        Some(left) => *left -= 1,
+        None => {}
+    }
+    clock.threads += 1;
+    drop(clock);
     loom::thread::spawn(|| {
-        body();
+        let ended = catch_unwind(AssertUnwindSafe(body));
         CLOCK.lock().threads -= 1;
+        if let Err(panic) = ended
+            && !panic.is::<End>()
+        {
+            resume_unwind(panic);
+        }
     });
+    true
+}
+
+/// From now on the system has so many threads more to give.
+pub fn limit_threads(left: usize) {
+    CLOCK.lock().left = Some(left);
+}
+
+/// Ends the threads that were started here, each as soon as it sleeps or would: those that stay would keep the model from
+/// ending.
+pub fn end_threads() {
+    let sleepers = {
+        let mut clock = CLOCK.lock();
+        clock.ending = true;
+        std::mem::take(&mut clock.sleepers)
+    };
+    for (_, thread) in sleepers {
+        thread.unpark();
+    }
 }
 
 /// Lets time pass.

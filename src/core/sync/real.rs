@@ -1,9 +1,10 @@
 //! What the system has.
 
-use std::sync::{Mutex as Inner, MutexGuard, PoisonError};
+use std::sync::{Mutex as Inner, PoisonError};
 use std::time::Instant;
 
-pub use std::thread::{Thread, current};
+pub use std::sync::MutexGuard;
+pub use std::thread::{Thread, ThreadId, current};
 
 /// A mutex that is never poisoned.
 pub struct Mutex<T>(Inner<T>);

@@ -9,7 +9,7 @@
 //! | [`Interrupts`], [`WaitingThread`] | how a thread is called back from the kernel's queue |
 //! | [`LockedFile`], [`Proc`] | who holds a lock |
 //! | [`is_first_thread`] | the thread that the process began with |
-//! | [`uv_errno`], [`is_unsupported`], [`LOCK_CALL`] | errors, as Node tells them |
+//! | [`uv_errno`], [`is_unsupported`], [`LOCK_CALL`], [`THREAD_CALL`], [`EAGAIN`] | errors, as Node tells them |
 
 mod holders;
 pub use holders::*;

@@ -5,6 +5,12 @@ use std::io;
 /// The system call that locks.
 pub const LOCK_CALL: &str = "flock";
 
+/// The system call that makes a thread.
+pub const THREAD_CALL: &str = "pthread_create";
+
+/// What it fails with where there can be no more threads, as libuv has it.
+pub const EAGAIN: i32 = -libc::EAGAIN;
+
 /// The error's number as libuv has it.
 pub fn uv_errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)

@@ -7,6 +7,12 @@ use windows_sys::Win32::Foundation as win32;
 /// The system call that locks.
 pub const LOCK_CALL: &str = "LockFileEx";
 
+/// The system call that makes a thread.
+pub const THREAD_CALL: &str = "CreateThread";
+
+/// What it fails with where there can be no more threads, as libuv has it.
+pub const EAGAIN: i32 = -4088;
+
 /// libuv's numbers on Windows, from its `uv/errno.h`.
 mod uv {
     pub const EACCES: i32 = -4092;

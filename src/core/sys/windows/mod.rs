@@ -6,7 +6,7 @@ mod file;
 mod interrupt;
 mod thread;
 
-pub use error::{LOCK_CALL, is_unsupported, uv_errno};
+pub use error::{EAGAIN, LOCK_CALL, THREAD_CALL, is_unsupported, uv_errno};
 pub use file::{Identity, OpenFile, identity_at, open, open_cached, pin_library};
 pub use interrupt::{Interrupts, WaitingThread};
 pub use thread::is_first_thread;
