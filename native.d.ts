@@ -32,7 +32,7 @@ export interface LockInfo {
 /** The functions of one environment. `handle` is a number that `createHandle` gave. */
 export interface Locks {
   /** A handle for one path: absolute; a string, or bytes that are no UTF-8. */
-  createHandle: (path: string | Uint8Array, fileMode: number, removeOnRelease: boolean) => number
+  createHandle: (path: string | Uint8Array, fileMode: number, removeOnRelease: boolean, allowDirectory: boolean) => number
   /** The handle has been garbage collected. It keeps its acquisition: a lock is held until it is released. */
   forgetHandle: (handle: number) => void
   /** Does this handle hold the lock? */

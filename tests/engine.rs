@@ -90,8 +90,10 @@ fn the_end_of_an_owner_releases_what_it_holds_and_leaves_the_lines() {
     let path = folder.path().join("test.lock");
     let [ending, behind] = [User::new(&path), User::new(&path)];
     ending.acquire();
-    let second =
-        User { handle: Arc::new(Handle::new(path.clone(), 0o666, false)), owner: ending.owner.clone() };
+    let second = User {
+        handle: Arc::new(Handle::new(path.clone(), 0o666, false, false)),
+        owner: ending.owner.clone(),
+    };
     let gone = second.start(LockMode::Exclusive, Purpose::Acquire, None);
     let wait = behind.start(LockMode::Exclusive, Purpose::Acquire, None);
     assert!(gone.is_pending() && wait.is_pending());

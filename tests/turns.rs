@@ -111,7 +111,7 @@ impl Stage {
         remove_on_release: bool,
         notes: &Arc<Notes>,
     ) -> Arc<Request> {
-        let handle = Arc::new(Handle::new(PathBuf::from(path), 0o666, remove_on_release));
+        let handle = Arc::new(Handle::new(PathBuf::from(path), 0o666, remove_on_release, false));
         let request = self.request(&handle, mode, notes);
         if let Entered::Turn = self.file.enter(&request) {
             self.work(None);
@@ -285,7 +285,7 @@ fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
 fn who_gives_up_during_the_look_is_rejected_though_its_handle_has_been_granted_another_file() {
     let mut first = Stage::new();
     let mut second = Stage::new();
-    let handle = Arc::new(Handle::new(PathBuf::from("/model"), 0o666, false));
+    let handle = Arc::new(Handle::new(PathBuf::from("/model"), 0o666, false, false));
     let (held, _) = second.enter("/model", Exclusive, false);
     let notes = Arc::new(Notes::default());
     let waiting = second.request(&handle, Exclusive, &notes);

@@ -23,7 +23,9 @@ const TERMINATION_CHECK: Duration = Duration::from_millis(50);
 #[napi(object, object_from_js = false)]
 pub struct Locks {
     /// A handle for one path: absolute; a string, or bytes that are no UTF-8.
-    #[napi(ts_type = "(path: string | Uint8Array, fileMode: number, removeOnRelease: boolean) => number")]
+    #[napi(
+        ts_type = "(path: string | Uint8Array, fileMode: number, removeOnRelease: boolean, allowDirectory: boolean) => number"
+    )]
     pub create_handle: Unknown<'static>,
     /// The handle has been garbage collected. It keeps its acquisition: a lock is held until it is released.
     #[napi(ts_type = "(handle: number) => void")]
@@ -97,7 +99,9 @@ pub fn open(env: Env) -> Result<Locks> {
 }
 
 fn create_handle(call: &Call<'_>) -> Result<sys::napi_value> {
-    let handle = Handle::new(to_path(call.argument(0)?)?, call.argument(1)?, call.argument(2)?);
+    let allow_directory = call.argument::<Option<bool>>(3)?.unwrap_or_default();
+    let handle =
+        Handle::new(to_path(call.argument(0)?)?, call.argument(1)?, call.argument(2)?, allow_directory);
     call.returns(call.state.handles.borrow_mut().add(handle))
 }
 

@@ -22,6 +22,8 @@ pub struct Handle {
     pub file_mode: u32,
     /// Delete the file on release, while it is still locked exclusively.
     pub remove_on_release: bool,
+    /// The path may name a folder, which is locked then (on Unix). Otherwise that is EISDIR.
+    pub allow_directory: bool,
     /// Equal for equal paths, and seldom for others.
     pub lane: u64,
     /// The file that was last found at the path.
@@ -52,12 +54,13 @@ pub struct Grant {
 
 impl Handle {
     /// A handle that holds nothing.
-    pub fn new(path: PathBuf, file_mode: u32, remove_on_release: bool) -> Self {
+    pub fn new(path: PathBuf, file_mode: u32, remove_on_release: bool, allow_directory: bool) -> Self {
         let lane = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
         Self {
             path,
             file_mode,
             remove_on_release,
+            allow_directory,
             lane,
             last: Mutex::new(None),
             calm: AtomicU32::new(0),

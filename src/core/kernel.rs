@@ -48,6 +48,15 @@ pub trait LockFile: Send + Sync {
     fn descriptor(&self) -> Option<i32> {
         None
     }
+
+    /// Returns false if the descriptor is not this file's any more: somebody else in this process has closed it, and
+    /// its number may belong to another file by now.
+    fn is_intact(&self) -> bool {
+        true
+    }
+
+    /// Gives the descriptor up, which is not this file's any more: from now on it is neither used nor closed.
+    fn disown(&self) {}
 }
 
 /// A system call that failed.
@@ -70,6 +79,12 @@ impl SystemError {
     /// The system had no thread to give.
     pub fn no_thread() -> Self {
         Self { errno: sys::EAGAIN, syscall: sys::THREAD_CALL, unsupported: false }
+    }
+
+    /// Refuses to remove a lock file on release, since others might not see that it is gone. Told from other refusals by
+    /// its call, `unlink`.
+    pub fn incoherent() -> Self {
+        Self { errno: sys::UV_ENOTSUP, syscall: "unlink", unsupported: true }
     }
 
     /// What locking failed with.

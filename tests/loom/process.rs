@@ -84,7 +84,7 @@ pub fn owner() -> Arc<Owner> {
 }
 
 fn handle(path: &str, removes: bool) -> Arc<Handle> {
-    Arc::new(Handle::new(PathBuf::from(path), 0o666, removes))
+    Arc::new(Handle::new(PathBuf::from(path), 0o666, removes, false))
 }
 
 impl Process {

@@ -38,7 +38,7 @@ pub struct Wait {
 impl User {
     pub fn new(path: &Path) -> Self {
         Self {
-            handle: Arc::new(Handle::new(path.to_path_buf(), 0o666, false)),
+            handle: Arc::new(Handle::new(path.to_path_buf(), 0o666, false, false)),
             owner: Arc::new(Owner::on_this_thread()),
         }
     }

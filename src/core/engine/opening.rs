@@ -14,7 +14,7 @@ use crate::core::kernel::{LockMode, SystemError};
 use crate::core::pool;
 use crate::core::request::{Outcome, Purpose, Reason, Request};
 use crate::core::shared_file::SharedFile;
-use crate::core::sys::{self, OpenFile};
+use crate::core::sys::{self, OpenFile, Opening};
 use crate::core::turn::Entered;
 
 /// What workers do.
@@ -128,7 +128,8 @@ impl Engine {
         if self.opening.load(Ordering::SeqCst) > 0 || !handle.is_free() || self.table().contains_key(&last) {
             return false;
         }
-        let Some(file) = sys::open_cached(&handle.path) else { return false };
+        let opening = Opening { create: None, allow_directory: handle.allow_directory };
+        let Some(file) = sys::open_cached(&handle.path, &opening) else { return false };
         if !file.identity().is_beside(&last) {
             return false;
         }
@@ -193,12 +194,25 @@ impl Engine {
     }
 
     fn open_file(&self, request: &Request) -> Result<OpenFile, Outcome> {
+        let handle = &request.handle;
         let probe = request.purpose == Purpose::Probe;
-        let create = (!probe).then_some(request.handle.file_mode);
-        sys::open(&request.handle.path, create).map_err(|error| match error.kind() {
-            ErrorKind::NotFound if probe => Outcome::Probed(false),
-            _ => Outcome::Failed(SystemError::new(&error, "open")),
-        })
+        let removes = handle.remove_on_release && !probe;
+        // Where the folder cannot be asked, opening says why.
+        let is_incoherent = |folder| matches!(sys::is_coherent_at(folder), Ok(false));
+        let leaves_none = probe || removes && handle.path.parent().is_some_and(is_incoherent);
+        let opening = Opening {
+            create: (!leaves_none).then_some(handle.file_mode),
+            allow_directory: handle.allow_directory,
+        };
+        match sys::open(&handle.path, &opening) {
+            Ok(file) if removes && !file.is_coherent() => Err(Outcome::Failed(SystemError::incoherent())),
+            Ok(file) => Ok(file),
+            Err(error) if error.kind() == ErrorKind::NotFound && probe => Err(Outcome::Probed(false)),
+            Err(error) if error.kind() == ErrorKind::NotFound && leaves_none => {
+                Err(Outcome::Failed(SystemError::incoherent()))
+            }
+            Err(error) => Err(Outcome::Failed(SystemError::new(&error, "open"))),
+        }
     }
 
     /// Puts `request` in the line of `file`, or of the same file as this process has it already.

@@ -45,8 +45,12 @@ pub(super) fn recall(request: &Request, next_ticket: Ticket) -> Option<Arc<Share
 }
 
 impl Sighting {
+    /// Would `handle` find the file by opening its path, too?
     fn is_of(&self, handle: &Handle) -> bool {
-        self.handle.lane == handle.lane && self.handle.path == handle.path
+        self.handle.lane == handle.lane
+            && self.handle.allow_directory == handle.allow_directory
+            && self.handle.remove_on_release == handle.remove_on_release
+            && self.handle.path == handle.path
     }
 }
 

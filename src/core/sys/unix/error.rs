@@ -11,6 +11,9 @@ pub const THREAD_CALL: &str = "pthread_create";
 /// What it fails with where there can be no more threads, as libuv has it.
 pub const EAGAIN: i32 = -libc::EAGAIN;
 
+/// ENOTSUP, as libuv has it.
+pub const UV_ENOTSUP: i32 = -libc::ENOTSUP;
+
 /// The error's number as libuv has it.
 pub fn uv_errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
@@ -20,6 +23,21 @@ pub fn uv_errno(error: &io::Error) -> i32 {
 ///
 /// The numbers overlap on some systems (EOPNOTSUPP is ENOTSUP on Linux), so they are compared, not matched.
 pub fn is_unsupported(error: &io::Error) -> bool {
+    /// ENOTSUPP, which Linux means for itself: some file systems let it out.
+    const INTERNAL: i32 = 524;
     let number = error.raw_os_error();
     [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP].iter().any(|&n| number == Some(n))
+        || cfg!(any(target_os = "linux", target_os = "android")) && number == Some(INTERNAL)
+}
+
+/// Returns true if the error says that the file is gone, and that its path has to be looked up again: a server has
+/// deleted it.
+pub fn is_stale(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESTALE)
+}
+
+/// Returns true if the error of opening a file says that somebody else has it open in a way that does not admit others,
+/// and that it is worth waiting for. Unix has no such thing.
+pub fn is_busy(_: &io::Error) -> bool {
+    false
 }

@@ -16,6 +16,7 @@ pub const EAGAIN: i32 = -4088;
 /// libuv's numbers on Windows, from its `uv/errno.h`.
 mod uv {
     pub const EACCES: i32 = -4092;
+    pub const EBADF: i32 = -4083;
     pub const EBUSY: i32 = -4082;
     pub const EEXIST: i32 = -4075;
     pub const EINVAL: i32 = -4071;
@@ -32,12 +33,16 @@ mod uv {
     pub const EROFS: i32 = -4047;
 }
 
+/// ENOTSUP, as libuv has it.
+pub const UV_ENOTSUP: i32 = uv::ENOTSUP;
+
 /// The error's number as libuv has it: the entries of its own table (`uv_translate_sys_error`) that opening and
 /// locking a file can need, and ERROR_DIRECTORY, which `open` answers for a folder.
 pub fn uv_errno(error: &io::Error) -> i32 {
     let Some(code) = error.raw_os_error() else { return uv::EIO };
     match code as u32 {
         win32::ERROR_NOACCESS | win32::ERROR_ELEVATION_REQUIRED => uv::EACCES,
+        win32::ERROR_INVALID_HANDLE => uv::EBADF,
         win32::ERROR_LOCK_VIOLATION | win32::ERROR_SHARING_VIOLATION => uv::EBUSY,
         win32::ERROR_ALREADY_EXISTS | win32::ERROR_FILE_EXISTS => uv::EEXIST,
         win32::ERROR_INVALID_PARAMETER | win32::ERROR_INVALID_DATA => uv::EINVAL,
@@ -69,4 +74,29 @@ pub fn is_unsupported(error: &io::Error) -> bool {
             win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION | win32::ERROR_NO_SYSTEM_RESOURCES
         )
     })
+}
+
+/// Returns true if the error says that the file is gone, and that its path has to be looked up again. Windows has no
+/// such error.
+pub fn is_stale(_: &io::Error) -> bool {
+    false
+}
+
+/// Returns true if the error of opening a file says that somebody else has it open in a way that does not admit others,
+/// and that it is worth waiting for.
+pub fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(win32::ERROR_SHARING_VIOLATION as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sharing_violation_is_worth_waiting_for() {
+        let busy = |code: u32| is_busy(&io::Error::from_raw_os_error(code as i32));
+        assert!(busy(win32::ERROR_SHARING_VIOLATION));
+        assert!(!busy(win32::ERROR_ACCESS_DENIED) && !busy(win32::ERROR_LOCK_VIOLATION));
+        assert!(!is_busy(&io::ErrorKind::Other.into()));
+    }
 }

@@ -1,39 +1,49 @@
 //! Lock files: opened so that others may delete them meanwhile, and locked with LockFileEx.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use fs4::{FileExt, TryLockError};
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_DIRECTORY, ERROR_SHARING_VIOLATION};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_DIRECTORY, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER,
+    ERROR_SHARING_VIOLATION,
+};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
-    FILE_READ_ATTRIBUTES, GetFileInformationByHandle,
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_INFO,
+    FILE_INFO_BY_HANDLE_CLASS, FILE_READ_ATTRIBUTES, FILE_REMOTE_PROTOCOL_INFO, FILE_TYPE_DISK, FileIdInfo,
+    FileRemoteProtocolInfo, GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileType,
+    GetFinalPathNameByHandleW,
 };
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
 };
 
 use crate::core::kernel::{LockFile, LockMode};
+use crate::core::sys::{Opening, System};
 
 /// Which file it is: two paths with equal identities name one file, as long as it is kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
-    volume: u32,
-    file: u64,
+    volume: u64,
+    /// ReFS has numbers of 128 bits.
+    file: u128,
+    /// A hash of the file's final path, where several files may have this number; otherwise 0.
+    name: u64,
 }
 
 impl Identity {
-    /// The file of this index on this volume.
+    /// The file of this number on this volume.
     pub const fn new(volume: u64, file: u64) -> Self {
-        // Serial numbers of volumes have 32 bits.
-        Self { volume: volume as u32, file }
+        Self { volume, file: file as u128, name: 0 }
     }
 
     /// May both be on one file system?
@@ -42,35 +52,133 @@ impl Identity {
     }
 
     fn of(file: &File) -> io::Result<Self> {
-        // SAFETY: zeroes are a valid value of this plain C structure.
-        let mut information: BY_HANDLE_FILE_INFORMATION = unsafe { mem::zeroed() };
-        // SAFETY: the handle is open as long as `file` is borrowed, and the structure is ours to write.
-        if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut information) } == 0 {
-            return Err(io::Error::last_os_error());
+        let (volume, number) = match information::<FILE_ID_INFO>(file, FileIdInfo) {
+            Ok(id) => (id.VolumeSerialNumber, u128::from_le_bytes(id.FileId.Identifier)),
+            // Not every file system has these, nor every server.
+            Err(_) => old_numbers(file)?,
+        };
+        let trusted = System::THIS.trusts_file_number(number, is_remote(file));
+        Ok(Self { volume, file: number, name: if trusted { 0 } else { hash_of_final_path(file)? } })
+    }
+}
+
+/// The volume and the file by their numbers of 32 and 64 bits.
+fn old_numbers(file: &File) -> io::Result<(u64, u128)> {
+    // SAFETY: zeroes are a valid value of this plain C structure.
+    let mut numbers: BY_HANDLE_FILE_INFORMATION = unsafe { mem::zeroed() };
+    // SAFETY: the handle is open as long as `file` is borrowed, and the structure is ours to write.
+    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut numbers) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let file = u64::from(numbers.nFileIndexHigh) << 32 | u64::from(numbers.nFileIndexLow);
+    Ok((numbers.dwVolumeSerialNumber.into(), file.into()))
+}
+
+/// A structure that says something about an open file: made of numbers alone, so that any bytes are a value of it.
+trait Information {}
+impl Information for FILE_ID_INFO {}
+impl Information for FILE_REMOTE_PROTOCOL_INFO {}
+
+fn information<T: Information>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
+    // SAFETY: any bytes are a value of it.
+    let mut information: T = unsafe { mem::zeroed() };
+    let size = mem::size_of::<T>() as u32;
+    // SAFETY: the handle is open as long as `file` is borrowed, and the structure, of this size, is ours to write.
+    let told = unsafe {
+        GetFileInformationByHandleEx(
+            file.as_raw_handle(),
+            class,
+            ptr::from_mut(&mut information).cast(),
+            size,
+        )
+    };
+    if told == 0 { Err(io::Error::last_os_error()) } else { Ok(information) }
+}
+
+/// Is the file on another machine? Only such a one has a protocol.
+fn is_remote(file: &File) -> bool {
+    information::<FILE_REMOTE_PROTOCOL_INFO>(file, FileRemoteProtocolInfo).is_ok()
+}
+
+/// A hash of the path that the system has for an open file, whatever path it was opened by. Never 0.
+fn hash_of_final_path(file: &File) -> io::Result<u64> {
+    let mut path = vec![0_u16; 512];
+    loop {
+        // SAFETY: the handle is open as long as `file` is borrowed, and the buffer, of this length, is ours to write.
+        let length = unsafe {
+            GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), path.len() as u32, 0)
+        } as usize;
+        match length {
+            0 => return Err(io::Error::last_os_error()),
+            // Too long for the buffer: it is the length that takes.
+            _ if length > path.len() => path.resize(length, 0),
+            _ => return Ok(BuildHasherDefault::<DefaultHasher>::default().hash_one(&path[..length]) | 1),
         }
-        Ok(Self {
-            volume: information.dwVolumeSerialNumber,
-            file: u64::from(information.nFileIndexHigh) << 32 | u64::from(information.nFileIndexLow),
-        })
     }
 }
 
 /// A lock file that is open.
 pub struct OpenFile {
-    file: File,
+    file: ManuallyDrop<File>,
     identity: Identity,
+    /// The handle of the system is not this file's any more.
+    disowned: AtomicBool,
 }
 
 impl OpenFile {
-    /// Is it known to be on a file system of this machine? Nobody asks the system here.
+    /// A file that has just been opened. A console or a printer is none, nor is a pipe: that is ERROR_INVALID_PARAMETER
+    /// (EINVAL).
+    fn new(file: File) -> io::Result<Self> {
+        // SAFETY: the handle is open as long as `file` is borrowed.
+        if unsafe { GetFileType(file.as_raw_handle()) } != FILE_TYPE_DISK {
+            return Err(io::Error::from_raw_os_error(ERROR_INVALID_PARAMETER as i32));
+        }
+        let identity = Identity::of(&file)?;
+        Ok(Self { file: ManuallyDrop::new(file), identity, disowned: AtomicBool::new(false) })
+    }
+
+    /// Is it known to be on a file system of this machine?
     pub fn is_local(&self) -> bool {
-        false
+        !is_remote(&self.file)
+    }
+
+    /// Returns true if all processes that use the file, on whatever machine, are known to see at once when its path names
+    /// another file. Otherwise a file that is removed while it is locked may be held by two.
+    pub fn is_coherent(&self) -> bool {
+        self.is_local()
     }
 
     /// Which file it is.
     pub fn identity(&self) -> Identity {
         self.identity
     }
+
+    /// The file, unless its handle is not ours any more.
+    fn file(&self) -> io::Result<&File> {
+        if self.disowned.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(ERROR_INVALID_HANDLE as i32));
+        }
+        Ok(&self.file)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if !*self.disowned.get_mut() {
+            // SAFETY: the file is not used after this.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
+    }
+}
+
+/// Returns true if processes on all machines see the same files in `folder` at the same time, as far as is known.
+pub fn is_coherent_at(folder: &Path) -> io::Result<bool> {
+    Ok(!is_remote(&open_attributes(folder, 0)?))
+}
+
+/// Returns true if the system says without asking anybody that `path` is on a file system of this machine. It does not.
+pub fn is_on_local_mount(_: &Path) -> bool {
+    false
 }
 
 /// How often opening and creating take turns when others create and delete the file all the while.
@@ -80,7 +188,7 @@ const DELETION_PACE: Duration = Duration::from_millis(2);
 
 /// Opens the lock file, and creates it if it is missing and `create` is given. (Its permission bits mean
 /// nothing here: a new file inherits its folder's access list.)
-pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
+pub fn open(path: &Path, opening: &Opening) -> io::Result<OpenFile> {
     let mut rounds = OPEN_ROUNDS;
     let file = loop {
         let refusal = match open_existing(path) {
@@ -91,7 +199,7 @@ pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
             }
             opened => break opened?,
         };
-        if create.is_none() {
+        if opening.create.is_none() {
             return Err(io::ErrorKind::NotFound.into());
         }
         match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
@@ -103,7 +211,7 @@ pub fn open(path: &Path, create: Option<u32>) -> io::Result<OpenFile> {
             return Err(refusal);
         }
     };
-    Ok(OpenFile { identity: Identity::of(&file)?, file })
+    OpenFile::new(file)
 }
 
 /// Was a file of this name deleted that is still open somewhere, if opening it fails so? Where file systems do not have
@@ -123,21 +231,22 @@ fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
         .open(path)
 }
 
-/// For reading and writing, or where that is refused for reading alone. A folder is ERROR_DIRECTORY (EISDIR).
+/// For reading, or if that is forbidden for writing. Not for both: who has a file open for writing is in the way of
+/// everybody who opens it without sharing that, of starting it as a program for one. A folder is ERROR_DIRECTORY (EISDIR).
 fn open_existing(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().read(true).write(true).open(path) {
+    match OpenOptions::new().read(true).open(path) {
         Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => {
             if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
                 return Err(io::Error::from_raw_os_error(ERROR_DIRECTORY as i32));
             }
-            OpenOptions::new().read(true).open(path).map_err(|_| error)
+            OpenOptions::new().write(true).open(path).map_err(|_| error)
         }
         opened => opened,
     }
 }
 
 /// Opens the lock file at `path` without waiting. `None`: that cannot be told here.
-pub fn open_cached(_: &Path) -> Option<OpenFile> {
+pub fn open_cached(_: &Path, _: &Opening) -> Option<OpenFile> {
     None
 }
 
@@ -162,9 +271,10 @@ impl LockFile for OpenFile {
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
         // LockFileEx stacks locks on one handle instead of changing the mode, so the old one goes first.
         self.unlock();
+        let file = self.file()?;
         let result = match mode {
-            LockMode::Exclusive => FileExt::try_lock(&self.file),
-            LockMode::Shared => FileExt::try_lock_shared(&self.file),
+            LockMode::Exclusive => FileExt::try_lock(file),
+            LockMode::Shared => FileExt::try_lock_shared(file),
         };
         match result {
             Ok(()) => Ok(true),
@@ -178,8 +288,10 @@ impl LockFile for OpenFile {
     }
 
     fn unlock(&self) {
-        // Fails when nothing is locked, which is as well.
-        let _ = FileExt::unlock(&self.file);
+        if let Ok(file) = self.file() {
+            // Fails when nothing is locked, which is as well.
+            let _ = FileExt::unlock(file);
+        }
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
@@ -190,6 +302,17 @@ impl LockFile for OpenFile {
         // Closed again before the file is deleted: where the name goes with the last handle, it would linger.
         let identity = Identity::of(&open_attributes(path, FILE_FLAG_OPEN_REPARSE_POINT)?)?;
         if identity == self.identity { fs::remove_file(path) } else { Ok(()) }
+    }
+
+    fn is_intact(&self) -> bool {
+        // The final path changes when the file is renamed, which leaves the lock alone.
+        self.file().and_then(Identity::of).is_ok_and(|now| {
+            now.is_beside(&self.identity) && (now.file == self.identity.file || self.identity.name != 0)
+        })
+    }
+
+    fn disown(&self) {
+        self.disowned.store(true, Ordering::Relaxed);
     }
 }
 

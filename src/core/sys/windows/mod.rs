@@ -6,7 +6,11 @@ mod file;
 mod interrupt;
 mod thread;
 
-pub use error::{EAGAIN, LOCK_CALL, THREAD_CALL, is_unsupported, uv_errno};
-pub use file::{Identity, OpenFile, identity_at, open, open_cached, pin_library};
+pub use error::{
+    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_stale, is_unsupported, uv_errno,
+};
+pub use file::{
+    Identity, OpenFile, identity_at, is_coherent_at, is_on_local_mount, open, open_cached, pin_library,
+};
 pub use interrupt::{Interrupts, WaitingThread};
 pub use thread::is_first_thread;
