@@ -18,9 +18,10 @@ mod support;
 
 use support::{PATIENCE, User};
 
-/// Replaces what the process does at every real-time signal. Returns what it did.
+/// Replaces what the process does at every signal by which a thread may be called back. Returns what it did.
 fn replace_handlers(with: &[libc::sigaction]) -> Vec<libc::sigaction> {
     (libc::SIGRTMIN()..=libc::SIGRTMAX())
+        .chain([libc::SIGURG, libc::SIGWINCH])
         .zip(with.iter().cycle())
         .map(|(signal, action)| {
             // SAFETY: zeroes are a valid sigaction; `action` is one, or one that the system has given us before.
