@@ -171,7 +171,8 @@ test('a wait that has been rejected is out of the kernel, and holds nothing', as
   const lock = lockFile(file)
   let granted = 0
   let rejected = 0
-  for (let i = 0; i < 1000; i++) {
+  // And on until both have been seen: which of the two comes first is for the machine to say.
+  for (let i = 0; i < 1000 || granted === 0 || rejected === 0; i++) {
     const wait =
       i % 2 === 0
         ? lock.acquire({ timeout: Math.random() * 2 })
@@ -186,7 +187,6 @@ test('a wait that has been rejected is out of the kernel, and holds nothing', as
     }
     assert.deepEqual(kernelLocks(file), [], `after round ${i}`)
   }
-  assert.ok(granted > 0 && rejected > 0, `${granted} granted, ${rejected} rejected: nothing has met`)
 })
 
 test('a thousand waits that end at the same time all end', (t) =>
