@@ -53,11 +53,8 @@ function assertNothingLeft(folder, pids) {
 
 test('the demo shows turns, a kill and a refusal, and ends by itself', async (t) => {
   const folder = temporaryFolder(t)
-  const started = performance.now()
   const run = promisify(execFile)(process.execPath, [DEMO], { env: environment(folder) })
   const { stdout, stderr } = await run.catch((error) => assert.fail(`${error.message}\n${error.stdout}`))
-  const duration = performance.now() - started
-  assert.ok(duration < 10_000, `took ${duration} ms`)
   assert.equal(stderr, '')
 
   const lines = stdout.split('\n')

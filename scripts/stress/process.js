@@ -17,7 +17,7 @@ const { Thread } = require('./thread.js')
 const TERMINATION = 5000
 
 /** How long what a thread has left behind may take to go, in milliseconds. */
-const PATIENCE = 5000
+const PATIENCE = 30_000
 
 /** Starts a worker, and another one whenever it has been terminated. Resolves when there is no more to start. */
 async function keepWorker(plan, stop, main, numbers, alive) {

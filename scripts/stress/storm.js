@@ -5,6 +5,7 @@
 const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { setTimeout: delay } = require('node:timers/promises')
 
 const { lockFile } = require('../..')
 const { sleep } = require('./attempt.js')
@@ -19,10 +20,10 @@ const KILL = 2000
 const LAST_START = 1e9
 
 /** How long a process that hangs has to say what it waits for, in milliseconds. */
-const LAST_WORDS = 2000
+const LAST_WORDS = 20_000
 
 /** How long the lock of a process that has ended may take to be free, in milliseconds. */
-const FREE_WITHIN = 5000
+const FREE_WITHIN = 30_000
 
 /** How often the size of the logs is looked at, in milliseconds. */
 const SIZE_LOOK = 1000
@@ -214,7 +215,10 @@ class Storm {
 async function lastWords(child) {
   const answer = new Promise((resolve) => child.once('message', resolve))
   child.send('query', () => {})
-  const words = await Promise.race([answer, sleep(LAST_WORDS)])
+  const limit = new AbortController()
+  const silence = delay(LAST_WORDS, undefined, { signal: limit.signal }).catch(() => {})
+  const words = await Promise.race([answer, silence])
+  limit.abort()
   return words ? JSON.stringify(words) : 'its main thread does not answer'
 }
 
