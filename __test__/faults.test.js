@@ -91,7 +91,8 @@ test('10,000 rounds of everything leave no descriptor, no thread and little memo
   for (let i = 0; i < 10_000; i++) await round()
   global.gc?.()
   await until(() => count('/proc/self/fd') <= before.fds, 'as many descriptors as before')
-  assert.ok(count('/proc/self/task') <= before.threads + 2, 'threads pile up')
+  // Where the machine is busy there may be more for a while, of which each ends when it has nothing to do.
+  await until(() => count('/proc/self/task') <= before.threads + 2, 'as many threads as before')
   const growth = process.memoryUsage.rss() - before.rss
   assert.ok(growth < 40e6, `memory has grown by ${growth} bytes`)
   assert.equal(await isFree(file), true)

@@ -34,7 +34,6 @@ fn the_rejection_goes_out_all_the_same_and_the_lock_is_given_up_when_it_comes() 
     engine::cancel(&wait.request, Reason::Aborted);
     assert!(matches!(wait.outcome(), Outcome::Aborted));
     assert!(begin.elapsed() >= Duration::from_millis(90), "not confirmed, and yet it did not wait to be");
-    assert!(begin.elapsed() < Duration::from_secs(5));
 
     // The thread is still stuck there. Those who do not wait are answered nevertheless.
     let wait = user.start(LockMode::Exclusive, Purpose::TryAcquire, None);
