@@ -175,13 +175,21 @@ test('a process with waiters of its own without end lets another process have it
 test('two processes with many waiters each share the turns', async (t) => {
   if (process.env.LOCKET_WAIT === 'paced') return t.skip('the kernel is fair to those who wait there')
   const file = temporaryPath(t)
+  // So many that it does not matter when which of them has the processor.
+  const ENOUGH = 5000
   const source = `
-    let turns = 0
+    let turns
     let busy = true
-    const hold = () => { if (turns++ === 0) console.log('in'); return new Promise(setImmediate) }
+    let isIn = false
+    const hold = () => {
+      if (!isIn) console.log('in')
+      isIn = true
+      if (++turns === ${ENOUGH}) console.log('enough')
+      return new Promise(setImmediate)
+    }
     const loop = async () => { while (busy) await lockFile(process.argv[1]).run(hold) }
     process.stdin.once('data', () => {
-      turns = 1
+      turns = 0
       process.stdin.once('data', () => { busy = false })
     })
     Promise.all(Array.from({ length: 10 }, loop)).then(() => { console.log(turns); process.exit(0) })
@@ -189,7 +197,7 @@ test('two processes with many waiters each share the turns', async (t) => {
   const processes = [script(t, source, [file]), script(t, source, [file])]
   for (const process of processes) assert.equal(await process.line(), 'in')
   for (const process of processes) process.say('count')
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  await Promise.all(processes.map(async (process) => assert.equal(await process.line(), 'enough')))
   for (const process of processes) process.say('stop')
   const turns = []
   for (const process of processes) turns.push(Number(await process.line()))
