@@ -53,6 +53,8 @@ for (const call of ['open', 'flock']) {
       assert.equal(command === 'acquire' ? await it.acquire() : await it.ask(command), expected)
       assert.equal(it.met, MANY)
       assert.equal(await it.ask('release'), 'released')
+      // Who comes while the file is still open does not open it.
+      assert.equal(await it.ask('descriptors'), '0')
     }
     await it.worksAgain()
   })
