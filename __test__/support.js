@@ -278,6 +278,19 @@ async function errorOf(call) {
   return assert.fail('there was no error')
 }
 
+/**
+ * The error of `call`, a wait in vain, that says who was in the way. On a busy machine the system may not tell in time, and
+ * the error comes without: then again.
+ */
+async function errorNamingHolders(call) {
+  let error
+  await until(async () => {
+    error = await errorOf(call)
+    return error.holders?.length > 0
+  }, 'an error that names the holders')
+  return error
+}
+
 /** In a child: what went wrong in `call`, as a line can say it. */
 const TELL = `
   const fs = require('node:fs')
@@ -305,6 +318,7 @@ async function isFree(file) {
 
 module.exports = {
   allInLine,
+  errorNamingHolders,
   errorOf,
   TELL,
   PATIENCE,
