@@ -8,7 +8,16 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile, LockTimeoutError } = require('..')
-const { agent, errorOf, needs, staysPending, Talker, temporaryPath, unavailable } = require('./support.js')
+const {
+  agent,
+  errorNamingHolders,
+  errorOf,
+  needs,
+  staysPending,
+  Talker,
+  temporaryPath,
+  unavailable,
+} = require('./support.js')
 
 const LINUX = process.platform === 'linux'
 
@@ -203,10 +212,10 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
   /** The errors of all ways to wait in vain. */
   const errorsOf = (file) =>
     Promise.all([
-      errorOf(() => lockFile(file).acquire({ timeout: 5 })),
-      errorOf(() => lockFile(file).run(() => assert.fail('the task ran'), { timeout: 5 })),
-      errorOf(async () => lockFile(file).acquireSync({ timeout: 5 })),
-      errorOf(() => lockFile(file, { timeout: 5 }).acquire({ mode: 'shared' })),
+      errorNamingHolders(() => lockFile(file).acquire({ timeout: 5 })),
+      errorNamingHolders(() => lockFile(file).run(() => assert.fail('the task ran'), { timeout: 5 })),
+      errorNamingHolders(async () => lockFile(file).acquireSync({ timeout: 5 })),
+      errorNamingHolders(() => lockFile(file, { timeout: 5 }).acquire({ mode: 'shared' })),
     ])
 
   test('says who was in the way', async (t) => {
@@ -218,7 +227,7 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
       assert.equal(error.message.startsWith(`Couldn't lock ${file} within 5 ms: held by ${holder.pid} (`), true)
       assert.deepEqual(error.holders, [holderOf(holder.pid)])
     }
-    const { message } = await errorOf(() => lockFile(file).acquire({ timeout: 0 }))
+    const { message } = await errorNamingHolders(() => lockFile(file).acquire({ timeout: 0 }))
     assert.equal(message.slice(0, 60), `Couldn't lock ${file}: ${who}`.slice(0, 60))
   })
 
@@ -238,7 +247,7 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
       () => new Talker(t, 'flock', ['--shared', file, 'sh', '-c', 'echo locked; read line', 'x'.repeat(200)]),
     )
     for (const flock of flocks) assert.equal(await flock.line(), 'locked')
-    const error = await errorOf(() => lockFile(file).acquire({ timeout: 0 }))
+    const error = await errorNamingHolders(() => lockFile(file).acquire({ timeout: 0 }))
     assert.match(error.message, /: held by (\d+ \(flock --shared .{84}…\), ){2}\d+ \(flock .*…\) and 2 more$/)
     assert.equal(error.holders.length, 5)
     for (const { command } of error.holders) assert.ok(command.endsWith('x'.repeat(200)))
@@ -248,7 +257,7 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
     const file = temporaryPath(t)
     const holder = await holderIn(t, file)
     const errors = await Promise.all(
-      Array.from({ length: 2000 }, () => errorOf(() => lockFile(file).acquire({ timeout: 20 }))),
+      Array.from({ length: 2000 }, () => errorNamingHolders(() => lockFile(file).acquire({ timeout: 20 }))),
     )
     for (const { holders } of errors) assert.deepEqual(holders, [holderOf(holder.pid)])
   })
