@@ -75,10 +75,14 @@ test('all holders of a shared lock are named', async (t) => {
 test('a wait that is given up is logged as such', async (t) => {
   const file = temporaryPath(t)
   const { description } = await startHolder(t, file)
-  const waiter = agent(t, file, watched(50))
-  assert.equal(await waiter.ask('acquire {"timeout":2000}'), 'waiting')
-  assert.equal(await waiter.line(), 'ERR_LOCK_TIMEOUT')
+  const source = `
+    const abortion = new AbortController()
+    lockFile(process.argv[1]).acquire({ signal: abortion.signal }).catch((error) => console.log(error.code))
+    process.stdin.once('end', () => abortion.abort()).resume()`
+  const waiter = script(t, source, [file], watched(50))
+  await logged(waiter, 'not acquired')
   waiter.end()
+  assert.equal(await waiter.line(), 'ABORT_ERR')
   const { code, stderr } = await endOf(waiter)
   assert.equal(code, 0)
   assert.deepEqual(logOf(stderr), [
