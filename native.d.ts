@@ -25,8 +25,10 @@ export interface LockInfo {
   path: string
   /** How the lock is held, or shall be. */
   mode: 'exclusive' | 'shared'
-  /** Since when, in ms since 1970. */
+  /** Since when, in ms since 1970, as the clock stands now. */
   since: number
+  /** The thread that asked for the lock: `threadId` of `node:worker_threads`. */
+  threadId: number
 }
 
 /** The functions of one environment. `handle` is a number that `createHandle` gave. */
@@ -39,10 +41,13 @@ export interface Locks {
   isHeld: (handle: number) => boolean
   /** Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. */
   acquire: (handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>
-  /** The caller hears that the wait with this id has got the lock. Until then nobody can release it. */
-  receive: (handle: number, id: number) => void
-  /** The same as `acquire`, blocking the thread, and with nothing to receive. */
-  acquireSync: (handle: number, shared: boolean, timeout: number) => Refusal | undefined
+  /**
+   * The caller hears that the wait with this id has got the lock. Until then nobody can release it. Returns the number of
+   * the acquisition, which no other one of this process has.
+   */
+  receive: (handle: number, id: number) => number
+  /** The same as `acquire`, blocking the thread, and with nothing to receive: returns the number of the acquisition. */
+  acquireSync: (handle: number, shared: boolean, timeout: number) => number | Refusal
   /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
   isLocked: (handle: number, id: number) => Promise<boolean | Refusal>
   /**
@@ -59,15 +64,20 @@ export interface Locks {
   /** Gives up the wait that was started with this id, if it is still under way. */
   cancel: (handle: number, id: number) => void
   /**
-   * Releases what this handle holds, or else the exclusive lock of this process on the same file. `false`: there is
-   * none.
+   * Releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on the same
+   * file. Returns the number of the acquisition that has ended, or `undefined`: there is none. A refusal: it had been
+   * lost before.
    */
-  release: (handle: number) => boolean
+  release: (handle: number) => number | Refusal | undefined
   /**
-   * Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it.
-   * `true`: it did.
+   * Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it. Returns
+   * what `release` does.
    */
-  dispose: (handle: number, id?: number) => boolean
+  dispose: (handle: number, id?: number) => number | Refusal | undefined
+  /** Tells the `threadId` of the thread that calls. */
+  identify: (threadId: number) => void
+  /** Is this the thread that the process began with, and so that with `threadId` 0? Windows does not tell: `false`. */
+  isFirstThread: boolean
 }
 
 /** Prepares the environment that calls, and returns what it may call from now on. */
@@ -84,7 +94,7 @@ export interface Query {
 /** Why a lock was not acquired. `lib/errors.js` makes the error of it. */
 export interface Refusal {
   /** What happened. */
-  reason: 'timeout' | 'aborted' | 'deadlock' | 'unsupported' | 'system' | 'panicked'
+  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'
   /** The system's error number, negative, as libuv has it. */
   errno?: number
   /** The call that failed. */

@@ -90,6 +90,13 @@ function refusalError(refusal, { path, timeout, signal }, holders) {
         `Waiting for ${path} would never end: this thread holds the lock, or is ahead in line for it, and would be blocked`,
         path,
       )
+    case 'unanswered': {
+      const error = new LockTimeoutError(path, timeout, [])
+      error.message = error.message.replace(/: it is locked$/, ': the path does not answer')
+      return error
+    }
+    case 'lost':
+      return new LockError('ERR_LOCK_LOST', `The lock of ${path} was lost: somebody has closed its descriptor`, path)
     case 'unsupported':
       return new LockError('ERR_LOCK_UNSUPPORTED', `${path} is on a file system that has no such locks`, path, {
         cause: systemError(refusal, path),

@@ -89,10 +89,9 @@ class FileLock {
   acquireSync(options) {
     const wait = this.#wait(options, ACQUIRE_SYNC_OPTIONS)
     const acquire = () => {
-      const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
-      if (refusal?.reason === 'timeout') throw refusalError(refusal, wait, native.holdersSync(this.#handle))
-      if (refusal) throw refusalError(refusal, wait)
-      return this
+      const result = native.acquireSync(this.#handle, wait.shared, wait.timeout)
+      if (typeof result === 'number') return this
+      throw refusalError(result, wait, result.reason === 'timeout' ? native.holdersSync(this.#handle) : undefined)
     }
     return isTraced() ? tracedSync(wait, acquire) : acquire()
   }
@@ -104,15 +103,18 @@ class FileLock {
   tryAcquireSync(options) {
     const wait = this.#wait(options, TRY_ACQUIRE_SYNC_OPTIONS, 0)
     const attempt = () => {
-      const refusal = native.acquireSync(this.#handle, wait.shared, wait.timeout)
-      if (refusal && refusal.reason !== 'timeout') throw refusalError(refusal, wait)
-      return !refusal
+      const result = native.acquireSync(this.#handle, wait.shared, wait.timeout)
+      if (typeof result === 'number') return true
+      if (result.reason !== 'timeout') throw refusalError(result, wait)
+      return false
     }
     return isTraced() ? tracedSync(wait, attempt) : attempt()
   }
 
   release() {
-    if (!native.release(this.#handle)) {
+    const ended = native.release(this.#handle)
+    if (typeof ended === 'object') throw refusalError(ended, this)
+    if (ended === undefined) {
       throw new LockError('ERR_LOCK_NOT_HELD', `cannot release unlocked lock ${this.path}`, this.path)
     }
     tellReleased(this.path)
@@ -193,7 +195,7 @@ class FileLock {
 
   /** Releases what this handle itself holds, or only what the wait `id` has brought, if anything. */
   #dispose(id) {
-    if (native.dispose(this.#handle, id)) tellReleased(this.path)
+    if (typeof native.dispose(this.#handle, id) === 'number') tellReleased(this.path)
   }
 
   /** Starts a wait. Resolves to undefined when the lock is held, or to why it is not. */

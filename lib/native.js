@@ -27,4 +27,9 @@ function load() {
 }
 
 /** What this thread may call of it. */
-module.exports = load().open()
+const native = load().open()
+
+// Not for the main thread, where node:worker_threads takes longer to load than all of this package.
+if (!native.isFirstThread) native.identify(require('node:worker_threads').threadId)
+
+module.exports = native

@@ -33,7 +33,7 @@ fn threads_exclude_each_other_and_lose_no_update() {
                     assert!(!inside.swap(true, Ordering::SeqCst), "two at once");
                     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                     inside.store(false, Ordering::SeqCst);
-                    assert!(engine::release(&user.handle));
+                    assert!(engine::release(&user.handle).is_some());
                 }
             });
         }
@@ -50,15 +50,15 @@ fn whoever_locks_the_file_by_other_means_is_excluded_and_excludes() {
 
     user.acquire();
     assert!(FileExt::try_lock(&other).is_err());
-    assert!(engine::release(&user.handle));
+    assert!(engine::release(&user.handle).is_some());
 
     FileExt::lock(&other).unwrap();
     let wait = user.start(LockMode::Exclusive, Purpose::Acquire, None);
     assert!(wait.is_pending());
     FileExt::unlock(&other).unwrap();
     assert!(matches!(wait.outcome(), Outcome::Granted));
-    assert!(engine::release(&user.handle));
-    assert!(!engine::release(&user.handle));
+    assert!(engine::release(&user.handle).is_some());
+    assert!(engine::release(&user.handle).is_none());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn the_end_of_an_owner_releases_what_it_holds_and_leaves_the_lines() {
     engine::end(&ending.owner);
     assert!(matches!(wait.outcome(), Outcome::Granted));
     assert!(!ending.handle.held());
-    assert!(engine::release(&behind.handle));
+    assert!(engine::release(&behind.handle).is_some());
     let late = second.start(LockMode::Exclusive, Purpose::TryAcquire, None);
     assert!(!matches!(late.outcome(), Outcome::Granted), "an owner that has ended was granted a lock");
 }
@@ -131,7 +131,7 @@ fn more_waits_than_threads_may_block_all_come_and_go() {
     }
     for (user, wait) in users.iter().zip(&waits) {
         assert!(matches!(wait.outcome(), Outcome::Granted));
-        assert!(engine::release(&user.handle));
+        assert!(engine::release(&user.handle).is_some());
     }
 }
 

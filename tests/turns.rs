@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use locket::core::handle::Handle;
-use locket::core::kernel::{LockFile, LockMode};
+use locket::core::kernel::{LockFile, LockMode, SystemError};
 use locket::core::queue::{HANDOFF_TIME, HANDOFF_TURNS};
 use locket::core::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Wish};
-use locket::core::shared_file::{self, Cancellation, May, Rest, SharedFile};
+use locket::core::shared_file::{self, Cancellation, May, Released, Rest, SharedFile, Traits};
 use locket::core::sync::now;
 use locket::core::sys::Identity;
 use locket::core::turn::{Entered, Follow};
@@ -23,6 +23,10 @@ struct Books {
     calls: Mutex<Vec<String>>,
     failure: Mutex<Option<i32>>,
     panics: AtomicBool,
+    /// Another process has the lock.
+    refuses: AtomicBool,
+    /// Somebody has closed the descriptor.
+    closed: AtomicBool,
     /// What happens during the next look.
     meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -44,12 +48,10 @@ impl LockFile for BookFile {
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
         self.0.note(format!("lock {mode:?}"));
         assert!(!self.0.panics.swap(false, Ordering::Relaxed), "on purpose");
-        self.0
-            .failure
-            .lock()
-            .unwrap()
-            .take()
-            .map_or(Ok(true), |number| Err(io::Error::from_raw_os_error(number)))
+        match self.0.failure.lock().unwrap().take() {
+            Some(number) => Err(io::Error::from_raw_os_error(number)),
+            None => Ok(!self.0.refuses.load(Ordering::Relaxed)),
+        }
     }
 
     fn lock(&self, mode: LockMode) -> io::Result<()> {
@@ -58,6 +60,14 @@ impl LockFile for BookFile {
 
     fn unlock(&self) {
         self.0.note("unlock");
+    }
+
+    fn is_intact(&self) -> bool {
+        !self.0.closed.load(Ordering::Relaxed)
+    }
+
+    fn disown(&self) {
+        self.0.note("disown");
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
@@ -96,7 +106,7 @@ impl Stage {
     fn new() -> Self {
         let books = Arc::new(Books::default());
         let identity = Identity::new(1, 2);
-        let file = SharedFile::new(BookFile(books.clone()), identity);
+        let file = SharedFile::new(BookFile(books.clone()), identity, Traits::default());
         Self { books, file, owner: Arc::new(Owner::on_this_thread()), tickets: 0 }
     }
 
@@ -146,7 +156,7 @@ impl Stage {
 
     fn release(&self, request: &Request) -> Vec<Arc<Request>> {
         match self.file.release(request) {
-            Some(Follow::Turn(had)) => self.work(had),
+            Some(Released::Follow(Follow::Turn(had)) | Released::Lost(Follow::Turn(had))) => self.work(had),
             _ => Vec::new(),
         }
     }
@@ -330,4 +340,156 @@ fn a_turn_of_a_thread_that_must_not_be_held_up_looks_at_no_path() {
     stage.work(had);
     assert!(matches!(*shared.0.lock().unwrap(), Some(Outcome::Granted)));
     stage.release(&first);
+}
+
+/// So many requests for a shared lock that no more may join: all but the first have joined it.
+fn readers(stage: &mut Stage) -> Vec<Arc<Request>> {
+    (0..HANDOFF_TURNS).map(|_| stage.enter("/file", Shared, false).0).collect()
+}
+
+/// A request of a new handle, and what became of it when it entered.
+fn entering(stage: &mut Stage, purpose: Purpose) -> (Arc<Request>, Entered) {
+    let handle = Arc::new(Handle::new(PathBuf::from("/file"), 0o666, false, false));
+    let request = stage.request(&handle, Shared, &Arc::default());
+    let request = match purpose {
+        Purpose::Acquire => request,
+        _ => Arc::new(Request::new(
+            request.ticket,
+            Wish {
+                handle,
+                mode: Shared,
+                purpose,
+                deadline: None,
+                blocks_owner: false,
+                owner: stage.owner.clone(),
+                reply: Arc::new(Notes::default()),
+                token: 0,
+            },
+        )),
+    };
+    let entered = stage.file.enter(&request);
+    (request, entered)
+}
+
+#[test]
+fn so_many_may_join_a_shared_lock_and_then_it_is_drained_and_left_to_others_for_a_moment() {
+    let mut stage = Stage::new();
+    let holding = readers(&mut stage);
+    let (waiting, entered) = entering(&mut stage, Purpose::Acquire);
+    assert!(matches!(entered, Entered::Drains));
+    let (_, entered) = entering(&mut stage, Purpose::Acquire);
+    assert!(matches!(entered, Entered::Waits), "the drain begins once");
+    stage.books.calls();
+    let (last, others) = holding.split_last().unwrap();
+    others.iter().for_each(|hold| assert!(stage.release(hold).is_empty()));
+    assert_eq!(stage.books.calls(), [""; 0], "somebody was let in before all had let go");
+    let Some(Released::Follow(Follow::Turn(had))) = stage.file.release(last) else { panic!("no turn") };
+    let rest = stage.file.work(had, May::Ask, &mut Vec::new());
+    assert!(matches!(rest, Rest::GiveWay(Shared)));
+    assert_eq!(stage.books.calls(), ["unlock"], "asked for at once, the lock is never left to others");
+    assert!(stage.file.pause(Shared).is_some() && stage.file.resume());
+    stage.work(None);
+    assert_eq!(stage.books.calls(), ["lock Shared", "look"]);
+    assert!(waiting.handle.granted_file().is_some());
+}
+
+#[test]
+fn a_shared_lock_that_is_not_let_go_of_locks_nobody_out_of_its_own_process() {
+    let mut stage = Stage::new();
+    let holding = readers(&mut stage);
+    let (waiting, entered) = entering(&mut stage, Purpose::Acquire);
+    assert!(matches!(entered, Entered::Drains));
+    let Follow::Turn(had) = stage.file.end_drain() else { panic!("nobody sees to those who wait") };
+    stage.work(had);
+    assert!(waiting.handle.granted_file().is_some());
+    // Twice as many may join from now on.
+    for _ in 1..2 * HANDOFF_TURNS {
+        assert!(matches!(entering(&mut stage, Purpose::Acquire).1, Entered::Granted));
+    }
+    assert!(matches!(entering(&mut stage, Purpose::Acquire).1, Entered::Drains));
+    drop(holding);
+}
+
+#[test]
+fn who_does_not_wait_joins_a_shared_lock_that_others_only_share() {
+    let mut stage = Stage::new();
+    let _holding = readers(&mut stage);
+    let (_, entered) = entering(&mut stage, Purpose::TryAcquire);
+    assert!(matches!(entered, Entered::Granted), "false means held");
+}
+
+#[test]
+fn a_lock_whose_descriptor_somebody_has_closed_is_lost_and_nothing_is_done_to_the_descriptor() {
+    let mut stage = Stage::new();
+    let (held, _) = stage.enter("/file", Exclusive, true);
+    let (waiting, _) = stage.enter("/file", Exclusive, false);
+    stage.books.calls();
+    stage.books.closed.store(true, Ordering::Relaxed);
+    let Some(Released::Lost(Follow::Turn(had))) = stage.file.release(&held) else {
+        panic!("it is not noticed")
+    };
+    let moved = stage.work(had);
+    assert_eq!(stage.books.calls(), ["disown"]);
+    assert!(moved.len() == 1 && Arc::ptr_eq(&moved[0], &waiting), "who waits has to find the file anew");
+    assert!(stage.file.is_lost() && stage.file.is_idle());
+}
+
+#[test]
+fn the_end_of_an_owner_does_nothing_to_a_descriptor_that_is_not_ours_any_more() {
+    let mut stage = Stage::new();
+    stage.enter("/file", Exclusive, true);
+    stage.books.calls();
+    stage.books.closed.store(true, Ordering::Relaxed);
+    let Follow::Turn(had) = stage.file.end(&stage.owner) else { panic!("no turn") };
+    stage.work(had);
+    assert_eq!(stage.books.calls(), ["disown"]);
+}
+
+#[test]
+fn a_release_on_a_network_file_system_leaves_the_system_calls_to_a_worker() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    stage.books.calls();
+    let Some(Released::Follow(Follow::Turn(had))) = stage.file.release(&a) else { panic!("no turn") };
+    let Rest::Turn(had) = stage.file.work(had, May::Settle, &mut Vec::new()) else {
+        panic!("it was seen to")
+    };
+    assert_eq!(stage.books.calls(), [""; 0]);
+    stage.work(had);
+    assert_eq!(stage.books.calls(), ["unlock"]);
+    assert!(stage.file.is_idle());
+}
+
+#[test]
+fn those_in_line_hear_that_there_is_no_thread_to_wait_for_them() {
+    let mut stage = Stage::new();
+    let (a, _) = stage.enter("/file", Exclusive, false);
+    let (_, waiting) = stage.enter("/file", Exclusive, false);
+    let Some(Released::Follow(Follow::Turn(_))) = stage.file.release(&a) else { panic!("no turn") };
+    stage.books.calls();
+    stage.file.refuse(SystemError::no_thread());
+    assert_eq!(stage.books.calls(), ["unlock"]);
+    let outcome = waiting.0.lock().unwrap().take();
+    assert!(matches!(outcome, Some(Outcome::Failed(error)) if error.syscall == "pthread_create"));
+    assert!(stage.file.is_idle());
+}
+
+#[test]
+fn a_wait_that_is_paced_tries_once_more_when_its_time_is_over() {
+    let mut stage = Stage::new();
+    stage.books.refuses.store(true, Ordering::Relaxed);
+    let handle = Arc::new(Handle::new(PathBuf::from("/file"), 0o666, false, false));
+    let notes = Arc::new(Notes::default());
+    let request = stage.request(&handle, Exclusive, &notes);
+    assert!(matches!(stage.file.enter(&request), Entered::Turn));
+    let rest = stage.file.work(None, May::Ask, &mut Vec::new());
+    assert!(matches!(rest, Rest::Wait(Exclusive, _)) && stage.file.pause(Exclusive).is_some());
+    stage.books.refuses.store(false, Ordering::Relaxed);
+    let Some((_, Cancellation::Leaving(Follow::Turn(None)))) =
+        shared_file::cancel(&request, Reason::TimedOut)
+    else {
+        panic!("it is rejected for what was true some time ago")
+    };
+    stage.work(None);
+    assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::Granted)));
 }

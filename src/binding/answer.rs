@@ -24,6 +24,15 @@ impl Answer {
         self.outcome.lock().take()
     }
 
+    /// Waits for the outcome, however long it takes.
+    pub fn wait(&self) -> Outcome {
+        loop {
+            if let Some(outcome) = self.wait_until(None) {
+                return outcome;
+            }
+        }
+    }
+
     /// Waits for the outcome, until then at the longest, or until something else is announced.
     pub fn wait_until(&self, until: Option<Instant>) -> Option<Outcome> {
         let outcome = self.take();

@@ -77,7 +77,8 @@ pub fn function(
     }
 }
 
-/// Serves a call. An error, and a panic, is thrown as a JavaScript error.
+/// Serves a call, and settles the promises of all that it has brought about. An error, and a panic, is thrown as a
+/// JavaScript error.
 ///
 /// # Safety
 /// To be called by Node-API, as the callback of a function that [`function`] has made.
@@ -91,7 +92,12 @@ pub unsafe fn serve(env: sys::napi_env, info: sys::napi_callback_info, body: Bod
     };
     // SAFETY: the data is the state, which outlives all JavaScript of its environment.
     let call = Call { env, state: unsafe { &*data.cast::<State>() }, arguments };
-    let result = catch_unwind(AssertUnwindSafe(|| body(&call)))
+    let work = || {
+        let result = body(&call);
+        call.state.settle(env);
+        result
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| call.state.mailbox.attended(work)))
         .unwrap_or_else(|_| Err(Error::from_reason("a defect of @locket/native: see stderr")));
     result.unwrap_or_else(|error| {
         // SAFETY: `env` is the environment that is calling us.

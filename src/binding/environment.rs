@@ -21,11 +21,15 @@ use super::outcome::{to_answer, to_holders, to_refusal};
 use crate::core::engine;
 use crate::core::handle::Handle;
 use crate::core::request::{Overview, Owner, Purpose, Reason, Request, Wish};
-use crate::core::sys::is_first_thread;
 
 /// How many requests may be tried on the environment's own thread before one has to take the way by another thread, and
 /// so by the event loop: or a loop that acquires and releases would keep everything else from its turn.
 const AT_ONCE: u32 = 64;
+
+thread_local! {
+    /// The states of this thread's environments, each with the Node-API environment that has made it.
+    static STATES: RefCell<Vec<(sys::napi_env, Rc<State>)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The state of an environment. Lives on its thread.
 pub struct State {
@@ -34,14 +38,10 @@ pub struct State {
     pub handles: RefCell<Handles>,
     /// Where its synchronous waits hear their outcome: one at a time, since each blocks the thread.
     pub answer: Arc<Answer>,
-    /// May it be told to end while it waits synchronously? Worker threads may, the main thread may not. (To ask
-    /// `node:worker_threads` which it is takes longer than to load all the rest of this package.)
-    pub may_be_terminated: bool,
     pending: RefCell<HashMap<u64, Pending>>,
     bell: Cell<sys::napi_threadsafe_function>,
     /// How many requests have been made, at once or not, since the event loop came by.
     tried_at_once: Cell<u32>,
-    pumping: Cell<bool>,
 }
 
 struct Pending {
@@ -51,30 +51,58 @@ struct Pending {
 }
 
 impl State {
-    /// The state of the environment that is calling us. It lives until Node has done with all its JavaScript.
-    pub fn open(env: sys::napi_env) -> Result<Rc<Self>> {
+    /// The state of the environment that is calling us: one, however often this package is loaded there. It lives until
+    /// Node has done with all its JavaScript.
+    pub fn of(env: sys::napi_env) -> Result<Rc<Self>> {
+        // Node makes a Node-API environment for each load of the addon. Those with one global object live and end together.
+        let known = STATES.with_borrow(|states| {
+            let of_same_global = |(other, _): &&(sys::napi_env, _)| have_same_global(env, *other);
+            states.iter().find(of_same_global).map(|(_, state)| state.clone())
+        });
+        match known {
+            Some(state) => Ok(state),
+            None => {
+                let state = Self::open(env)?;
+                STATES.with_borrow_mut(|states| states.push((env, state.clone())));
+                Ok(state)
+            }
+        }
+    }
+
+    fn open(env: sys::napi_env) -> Result<Rc<Self>> {
         let state = Rc::new(Self {
             owner: Arc::new(Owner::on_this_thread()),
             mailbox: Arc::new(Mailbox::new()),
             handles: RefCell::default(),
             answer: Arc::new(Answer::on_this_thread()),
-            may_be_terminated: !is_first_thread(),
             pending: RefCell::new(HashMap::new()),
             bell: Cell::new(ptr::null_mut()),
             tried_at_once: Cell::new(0),
-            pumping: Cell::new(false),
         });
         let context = Rc::into_raw(state.clone()).cast_mut().cast::<c_void>();
         let mut name = ptr::null_mut();
+        let mut resource = ptr::null_mut();
+        let mut has_ref = ptr::null_mut();
         let mut bell = ptr::null_mut();
         // SAFETY: `env` is the environment that is calling us. `context` is a reference of its own, which
         // `drop_state` gives back when Node has done with the function.
         unsafe {
             check_status!(sys::napi_create_string_utf8(env, c"locket".as_ptr(), 6, &mut name))?;
+            // What lists open handles, as Jest does, asks them whether they keep the process alive.
+            check_status!(sys::napi_create_object(env, &mut resource))?;
+            check_status!(sys::napi_create_function(
+                env,
+                c"hasRef".as_ptr(),
+                6,
+                Some(has_pending),
+                context,
+                &mut has_ref
+            ))?;
+            check_status!(sys::napi_set_named_property(env, resource, c"hasRef".as_ptr(), has_ref))?;
             check_status!(sys::napi_create_threadsafe_function(
                 env,
                 ptr::null_mut(),
-                ptr::null_mut(),
+                resource,
                 name,
                 0,
                 1,
@@ -90,8 +118,6 @@ impl State {
             state.mailbox.hang_bell(bell);
         }
         state.bell.set(bell);
-        engine::attend(&state.mailbox);
-        engine::attend(&state.answer);
         Ok(state)
     }
 
@@ -136,56 +162,7 @@ impl State {
             // SAFETY: called on the environment's thread; the function lives as long as the environment.
             unsafe { sys::napi_ref_threadsafe_function(env, self.bell.get()) };
         }
-        drop(pending);
-        self.look(env);
         Ok(promise)
-    }
-
-    /// Where the system has no thread to give, the event loop does the work, as long as promises are pending.
-    fn pump(&self, env: sys::napi_env) {
-        if self.pumping.get() {
-            return;
-        }
-        let Some(pause) = engine::pump() else { return };
-        self.settle(env);
-        if !self.pending.borrow().is_empty() {
-            let pause = pause.as_millis().clamp(1, 1000) as u32;
-            self.pumping.set(self.set_timeout(env, pause).is_ok());
-        }
-    }
-
-    /// Calls `pump` again after `pause` ms.
-    fn set_timeout(&self, env: sys::napi_env, pause: u32) -> Result<()> {
-        let context = ptr::from_ref(self).cast_mut().cast::<c_void>();
-        let (mut global, mut set_timeout, mut callback, mut delay, mut timer) =
-            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        // SAFETY: `env` is this thread's environment. The state outlives every callback of its event loop.
-        unsafe {
-            check_status!(sys::napi_get_global(env, &mut global))?;
-            check_status!(sys::napi_get_named_property(
-                env,
-                global,
-                c"setTimeout".as_ptr(),
-                &mut set_timeout
-            ))?;
-            check_status!(sys::napi_create_function(
-                env,
-                ptr::null(),
-                0,
-                Some(on_pump),
-                context,
-                &mut callback
-            ))?;
-            check_status!(sys::napi_create_uint32(env, pause, &mut delay))?;
-            check_status!(sys::napi_call_function(
-                env,
-                global,
-                set_timeout,
-                2,
-                [callback, delay].as_ptr(),
-                &mut timer
-            ))
-        }
     }
 
     /// What this process holds and waits for, in the order of arrival, together with what this environment has asked
@@ -196,23 +173,15 @@ impl State {
     }
 
     /// Gives up the wait that `token` names, if it is still under way.
-    pub fn cancel(&self, env: sys::napi_env, token: u64) {
+    pub fn cancel(&self, token: u64) {
         let request = self.pending.borrow().get(&token).and_then(|pending| pending.request.clone());
         if let Some(request) = request {
             engine::cancel(&request, Reason::Aborted);
-            self.look(env);
         }
     }
 
-    /// Settles the promises of all outcomes that have come, and does what nobody else does. Every call that may bring
-    /// some about ends with it.
-    pub fn look(&self, env: sys::napi_env) {
-        self.settle(env);
-        self.pump(env);
-    }
-
     /// Settles the promises of all outcomes that have come.
-    fn settle(&self, env: sys::napi_env) {
+    pub fn settle(&self, env: sys::napi_env) {
         for (token, outcome) in self.mailbox.empty() {
             let Some(pending) = self.pending.borrow_mut().remove(&token) else { continue };
             let purpose = pending.request.map(|request| {
@@ -240,18 +209,41 @@ impl State {
         }
     }
 
-    /// May JavaScript still run here? Not in a worker thread that has been told to end.
+    /// May JavaScript still run here? Not in a worker thread that has been told to end, nor in a script of `node:vm` whose
+    /// time is up.
     pub fn can_run_javascript(&self, env: sys::napi_env) -> bool {
-        let mut global = ptr::null_mut();
+        let mut script = ptr::null_mut();
         let mut value = ptr::null_mut();
-        // SAFETY: `env` is this thread's environment. Reading a property is refused where JavaScript may not
-        // run; `undefined` is a plain property of the global object.
+        // SAFETY: `env` is this thread's environment. The script does nothing: it is run to see whether it can be.
         unsafe {
-            sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
-                && sys::napi_get_named_property(env, global, c"undefined".as_ptr(), &mut value)
-                    == sys::Status::napi_ok
+            sys::napi_create_string_utf8(env, c"0".as_ptr(), 1, &mut script) == sys::Status::napi_ok
+                && sys::napi_run_script(env, script, &mut value) == sys::Status::napi_ok
         }
     }
+}
+
+/// Do these two environments of this thread have one global object?
+fn have_same_global(env: sys::napi_env, other: sys::napi_env) -> bool {
+    let (mut own, mut others, mut same) = (ptr::null_mut(), ptr::null_mut(), false);
+    // SAFETY: `env` is calling us, and `other` has not ended: `on_end` forgets those that have.
+    unsafe {
+        sys::napi_get_global(env, &mut own) == sys::Status::napi_ok
+            && sys::napi_get_global(other, &mut others) == sys::Status::napi_ok
+            && sys::napi_strict_equals(env, own, others, &mut same) == sys::Status::napi_ok
+            && same
+    }
+}
+
+/// Do promises keep the event loop alive?
+unsafe extern "C" fn has_pending(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let (mut context, mut result) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the callback's data is the state, which outlives all JavaScript of its environment; nothing else is asked for.
+    unsafe {
+        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &mut context);
+        let pending = !(*context.cast::<State>()).pending.borrow().is_empty();
+        sys::napi_get_boolean(env, pending, &mut result);
+    }
+    result
 }
 
 /// The bell has been rung: on the environment's thread, from its event loop.
@@ -261,23 +253,8 @@ unsafe extern "C" fn on_bell(env: sys::napi_env, _: sys::napi_value, context: *m
         // SAFETY: the context is the state, which lives until `drop_state`.
         let state = unsafe { &*context.cast::<State>() };
         state.tried_at_once.set(0);
-        shielded(|| state.look(env));
+        shielded(|| state.mailbox.attended(|| state.settle(env)));
     }
-}
-
-/// It is time to do what threads would do, if there were any.
-unsafe extern "C" fn on_pump(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    let mut context = ptr::null_mut();
-    // SAFETY: the callback's data is the state (see `set_timeout`); nothing else is asked for.
-    let state = unsafe {
-        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &mut context);
-        &*context.cast::<State>()
-    };
-    shielded(|| {
-        state.pumping.set(false);
-        state.pump(env);
-    });
-    ptr::null_mut()
 }
 
 /// The environment ends: by itself, by `process.exit()`, or because its worker thread was terminated.
@@ -285,6 +262,7 @@ unsafe extern "C" fn on_end(context: *mut c_void) {
     // SAFETY: the context is the state, which lives until `drop_state`; Node calls that after this.
     let state = unsafe { &*context.cast::<State>() };
     shielded(|| {
+        STATES.with_borrow_mut(|states| states.retain(|(_, other)| !ptr::eq(&**other, state)));
         state.mailbox.close();
         engine::end(&state.owner);
         let pending = state.pending.take();

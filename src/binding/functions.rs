@@ -10,11 +10,12 @@ use super::answer::Answer;
 use super::call::{Call, callback, function};
 use super::environment::State;
 use super::handles::to_path;
-use super::outcome::{LockInfo, Query, to_holders, to_refusal};
+use super::outcome::{LockInfo, Query, Refusal, to_end, to_holders, to_number, to_refusal};
 use crate::core::engine;
 use crate::core::handle::Handle;
 use crate::core::kernel::LockMode;
 use crate::core::request::{Outcome, Purpose, Reason, Reply, Request, Wish};
+use crate::core::sys::is_first_thread;
 
 /// How often a thread that waits synchronously looks whether it has been told to end.
 const TERMINATION_CHECK: Duration = Duration::from_millis(50);
@@ -38,11 +39,12 @@ pub struct Locks {
         ts_type = "(handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>"
     )]
     pub acquire: Unknown<'static>,
-    /// The caller hears that the wait with this id has got the lock. Until then nobody can release it.
-    #[napi(ts_type = "(handle: number, id: number) => void")]
+    /// The caller hears that the wait with this id has got the lock. Until then nobody can release it. Returns the number of
+    /// the acquisition, which no other one of this process has.
+    #[napi(ts_type = "(handle: number, id: number) => number")]
     pub receive: Unknown<'static>,
-    /// The same as `acquire`, blocking the thread, and with nothing to receive.
-    #[napi(ts_type = "(handle: number, shared: boolean, timeout: number) => Refusal | undefined")]
+    /// The same as `acquire`, blocking the thread, and with nothing to receive: returns the number of the acquisition.
+    #[napi(ts_type = "(handle: number, shared: boolean, timeout: number) => number | Refusal")]
     pub acquire_sync: Unknown<'static>,
     /// Does anybody, in any process, hold the lock now? `id` as for `acquire`.
     #[napi(ts_type = "(handle: number, id: number) => Promise<boolean | Refusal>")]
@@ -65,21 +67,27 @@ pub struct Locks {
     /// Gives up the wait that was started with this id, if it is still under way.
     #[napi(ts_type = "(handle: number, id: number) => void")]
     pub cancel: Unknown<'static>,
-    /// Releases what this handle holds, or else the exclusive lock of this process on the same file. `false`: there is
-    /// none.
-    #[napi(ts_type = "(handle: number) => boolean")]
+    /// Releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on the same
+    /// file. Returns the number of the acquisition that has ended, or `undefined`: there is none. A refusal: it had been
+    /// lost before.
+    #[napi(ts_type = "(handle: number) => number | Refusal | undefined")]
     pub release: Unknown<'static>,
-    /// Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it.
-    /// `true`: it did.
-    #[napi(ts_type = "(handle: number, id?: number) => boolean")]
+    /// Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it. Returns
+    /// what `release` does.
+    #[napi(ts_type = "(handle: number, id?: number) => number | Refusal | undefined")]
     pub dispose: Unknown<'static>,
+    /// Tells the `threadId` of the thread that calls.
+    #[napi(ts_type = "(threadId: number) => void")]
+    pub identify: Unknown<'static>,
+    /// Is this the thread that the process began with, and so that with `threadId` 0? Windows does not tell: `false`.
+    pub is_first_thread: bool,
 }
 
 /// Prepares the environment that calls, and returns what it may call from now on.
 #[napi(catch_unwind)]
 pub fn open(env: Env) -> Result<Locks> {
     let env = env.raw();
-    let state = &*State::open(env)?;
+    let state = &*State::of(env)?;
     Ok(Locks {
         create_handle: function(env, c"createHandle", callback!(create_handle), state)?,
         forget_handle: function(env, c"forgetHandle", callback!(forget_handle), state)?,
@@ -95,6 +103,8 @@ pub fn open(env: Env) -> Result<Locks> {
         cancel: function(env, c"cancel", callback!(cancel), state)?,
         release: function(env, c"release", callback!(release), state)?,
         dispose: function(env, c"dispose", callback!(dispose), state)?,
+        identify: function(env, c"identify", callback!(identify), state)?,
+        is_first_thread: is_first_thread(),
     })
 }
 
@@ -121,8 +131,8 @@ fn acquire(call: &Call<'_>) -> Result<sys::napi_value> {
 }
 
 fn receive(call: &Call<'_>) -> Result<sys::napi_value> {
-    call.state.handles.borrow().get(call.argument(0)?)?.receive(token(call, 1)?);
-    call.returns(())
+    let ticket = call.state.handles.borrow().get(call.argument(0)?)?.receive(token(call, 1)?);
+    call.returns(ticket.map_or(Either::B(()), |ticket| Either::A(to_number(ticket))))
 }
 
 fn acquire_sync(call: &Call<'_>) -> Result<sys::napi_value> {
@@ -130,11 +140,11 @@ fn acquire_sync(call: &Call<'_>) -> Result<sys::napi_value> {
     let request = engine::start_here(Wish { blocks_owner: true, ..wish });
     let outcome = wait(call, &request);
     engine::conclude(&request);
-    request.handle.receive(request.token);
-    call.state.look(call.env);
-    match to_refusal(outcome) {
-        Some(refusal) => call.returns(refusal),
-        None => call.returns(()),
+    let acquisition = request.handle.receive(request.token);
+    match (to_refusal(outcome), acquisition) {
+        (None, Some(ticket)) => call.returns(to_number(ticket)),
+        (Some(refusal), _) => call.returns(refusal),
+        (None, None) => call.returns(Refusal::because("aborted")),
     }
 }
 
@@ -154,14 +164,7 @@ fn holders_sync(call: &Call<'_>) -> Result<sys::napi_value> {
     // An answer of its own: should it be given up, nobody else hears of it.
     let answer = Arc::new(Answer::on_this_thread());
     engine::inquire(handle, answer.clone(), 0, true);
-    let outcome = loop {
-        let pump = engine::pump().map(|pause| Instant::now() + pause);
-        if let Some(outcome) = answer.wait_until(pump) {
-            break outcome;
-        }
-    };
-    state.look(call.env);
-    call.returns(to_holders(outcome))
+    call.returns(to_holders(answer.wait()))
 }
 
 fn query(call: &Call<'_>) -> Result<sys::napi_value> {
@@ -177,24 +180,27 @@ fn descriptor(call: &Call<'_>) -> Result<sys::napi_value> {
 }
 
 fn cancel(call: &Call<'_>) -> Result<sys::napi_value> {
-    call.state.cancel(call.env, token(call, 1)?);
+    call.state.cancel(token(call, 1)?);
     call.returns(())
 }
 
 fn release(call: &Call<'_>) -> Result<sys::napi_value> {
-    let released = engine::release(call.state.handles.borrow().get(call.argument(0)?)?);
-    call.state.look(call.env);
-    call.returns(released)
+    let ended = engine::release(call.state.handles.borrow().get(call.argument(0)?)?);
+    call.returns(to_end(ended))
 }
 
 fn dispose(call: &Call<'_>) -> Result<sys::napi_value> {
     let id: Option<u32> = call.argument(1)?;
     let wanted = id.map(|_| token(call, 1)).transpose()?;
-    let released = engine::release_own(call.state.handles.borrow().get(call.argument(0)?)?, |request| {
+    let ended = engine::release_own(call.state.handles.borrow().get(call.argument(0)?)?, |request| {
         wanted.is_none_or(|wanted| request.token == wanted)
     });
-    call.state.look(call.env);
-    call.returns(released)
+    call.returns(to_end(ended))
+}
+
+fn identify(call: &Call<'_>) -> Result<sys::napi_value> {
+    call.state.owner.set_number(call.argument(0)?);
+    call.returns(())
 }
 
 /// What a wait is known by in its environment: its handle, the first argument, and its id, the one at `index`.
@@ -221,27 +227,32 @@ fn promise(call: &Call<'_>, wish: Wish) -> Result<sys::napi_value> {
     call.state.promise(call.env, wish)
 }
 
-/// Waits until the outcome is there. At the deadline the wait is cancelled, which brings it about.
+/// Waits until the outcome is there. At the deadline the wait is cancelled, which brings it about; so does the end of the
+/// worker thread, or of the time of a script of `node:vm`. Whoever has waited then keeps nothing: nobody would release it.
 fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
     let state = call.state;
+    if let Some(outcome) = state.answer.take() {
+        return outcome;
+    }
     let mut deadline = request.deadline;
-    let mut may_be_told_to_end = state.may_be_terminated;
+    let mut told_to_end = false;
     loop {
-        if let Some(outcome) = state.answer.take() {
-            return outcome;
-        }
-        let check = may_be_told_to_end.then(|| Instant::now() + TERMINATION_CHECK);
-        let pump = engine::pump().map(|pause| Instant::now() + pause);
-        let until = [deadline, check, pump].into_iter().flatten().min();
-        if let Some(outcome) = state.answer.wait_until(until) {
-            return outcome;
-        }
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            engine::expire(request);
-            deadline = None;
-        } else if may_be_told_to_end && !state.can_run_javascript(call.env) {
-            engine::cancel(request, Reason::Aborted);
-            may_be_told_to_end = false;
+        let check = (!told_to_end).then(|| Instant::now() + TERMINATION_CHECK);
+        let outcome = state.answer.wait_until([deadline, check].into_iter().flatten().min());
+        told_to_end = told_to_end || !state.can_run_javascript(call.env);
+        match outcome {
+            Some(Outcome::Granted) if told_to_end => {
+                request.handle.receive(request.token);
+                engine::release_own(&request.handle, |_| true);
+                return Outcome::Aborted;
+            }
+            Some(outcome) => return outcome,
+            None if told_to_end => engine::cancel(request, Reason::Aborted),
+            None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                engine::expire(request);
+                deadline = None;
+            }
+            None => {}
         }
     }
 }

@@ -2,19 +2,23 @@
 //!
 //! One threadsafe function an environment, called once however many outcomes are waiting.
 
+use std::cell::Cell;
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, ThreadId};
 
 use napi::sys;
 
 use crate::core::request::{Outcome, Reply};
 use crate::core::sync::Mutex;
 
+thread_local! {
+    /// The mailbox of the environment that is calling us on this thread.
+    static ATTENDED: Cell<*const Mailbox> = const { Cell::new(ptr::null()) };
+}
+
 /// What has come for an environment, and the bell to ring when something has.
 pub struct Mailbox {
-    thread: ThreadId,
     /// Has something come? A look before the lock: mostly nothing has.
     filled: AtomicBool,
     state: Mutex<State>,
@@ -34,10 +38,9 @@ struct Bell(sys::napi_threadsafe_function);
 unsafe impl Send for Bell {}
 
 impl Mailbox {
-    /// An empty mailbox of the calling thread. It has no bell yet.
+    /// An empty mailbox. It has no bell yet.
     pub fn new() -> Self {
         Self {
-            thread: thread::current().id(),
             filled: AtomicBool::new(false),
             state: Mutex::new(State { letters: Vec::new(), rung: false, bell: None }),
         }
@@ -49,6 +52,20 @@ impl Mailbox {
     /// `bell` is valid until [`Mailbox::close`] is called.
     pub unsafe fn hang_bell(&self, bell: sys::napi_threadsafe_function) {
         self.state.lock().bell = Some(Bell(bell));
+    }
+
+    /// Runs `work`, after which the calling thread looks into this mailbox: until then the bell need not be rung for what
+    /// this thread brings about. A thread may have several environments, so it goes by the mailbox, not by the thread.
+    pub fn attended<T>(&self, work: impl FnOnce() -> T) -> T {
+        /// Also after a panic.
+        struct Restore(*const Mailbox);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                ATTENDED.set(self.0);
+            }
+        }
+        let _restore = Restore(ATTENDED.replace(self));
+        work()
     }
 
     /// All that has come.
@@ -88,10 +105,9 @@ impl Mailbox {
     /// Has the environment look here.
     fn ring(&self, state: &mut State) {
         self.filled.store(true, Ordering::Release);
-        // What the environment's own thread brings about, it looks for before it goes back to JavaScript.
         if let Some(Bell(bell)) = state.bell
             && !state.rung
-            && thread::current().id() != self.thread
+            && !ptr::eq(ATTENDED.get(), self)
         {
             state.rung = true;
             // SAFETY: valid, since `close` has not been called, and cannot be while the state is locked.

@@ -1,16 +1,21 @@
 //! Outcomes as JavaScript has them.
 
+use std::time::SystemTime;
+
 use napi::bindgen_prelude::*;
 
+use crate::core::engine::Ended;
 use crate::core::holder::Holder;
 use crate::core::kernel::{LockMode, SystemError};
-use crate::core::request::{Outcome, Request};
+use crate::core::request::{Outcome, Request, Ticket};
 
 /// Why a lock was not acquired. `lib/errors.js` makes the error of it.
 #[napi(object, object_from_js = false)]
 pub struct Refusal {
     /// What happened.
-    #[napi(ts_type = "'timeout' | 'aborted' | 'deadlock' | 'unsupported' | 'system' | 'panicked'")]
+    #[napi(
+        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'"
+    )]
     pub reason: &'static str,
     /// The system's error number, negative, as libuv has it.
     pub errno: Option<i32>,
@@ -18,12 +23,34 @@ pub struct Refusal {
     pub syscall: Option<&'static str>,
 }
 
+impl Refusal {
+    /// One that has nothing to do with the system.
+    pub fn because(reason: &'static str) -> Self {
+        Self { reason, errno: None, syscall: None }
+    }
+}
+
+/// What a release comes to: the number of the acquisition that has ended, or `undefined` if there is none to end.
+pub fn to_end(ended: Option<Ended>) -> Either3<f64, Refusal, ()> {
+    match ended {
+        Some(Ended::Released(ticket)) => Either3::A(to_number(ticket)),
+        Some(Ended::Lost) => Either3::B(Refusal::because("lost")),
+        None => Either3::C(()),
+    }
+}
+
+/// The number of an acquisition, for JavaScript. Exact for the first 2^53 of them.
+pub fn to_number(ticket: Ticket) -> f64 {
+    ticket as f64
+}
+
 /// What a request for a lock comes to: `undefined` if the lock is held now.
 pub fn to_refusal(outcome: Outcome) -> Option<Refusal> {
-    let because = |reason| Refusal { reason, errno: None, syscall: None };
+    let because = Refusal::because;
     match outcome {
         Outcome::Granted | Outcome::Probed(_) | Outcome::Holders(_) => None,
         Outcome::TimedOut => Some(because("timeout")),
+        Outcome::Unanswered => Some(because("unanswered")),
         Outcome::Aborted => Some(because("aborted")),
         Outcome::Deadlock => Some(because("deadlock")),
         Outcome::Panicked => Some(because("panicked")),
@@ -88,8 +115,10 @@ pub struct LockInfo {
     /// How the lock is held, or shall be.
     #[napi(ts_type = "'exclusive' | 'shared'")]
     pub mode: &'static str,
-    /// Since when, in ms since 1970.
+    /// Since when, in ms since 1970, as the clock stands now.
     pub since: f64,
+    /// The thread that asked for the lock: `threadId` of `node:worker_threads`.
+    pub thread_id: u32,
 }
 
 impl From<&Request> for LockInfo {
@@ -97,9 +126,15 @@ impl From<&Request> for LockInfo {
         Self {
             path: request.handle.path.to_string_lossy().into_owned(),
             mode: word_for(request.mode),
-            since: request.since() as f64,
+            since: now_since_1970() - request.age().as_millis() as f64,
+            thread_id: request.owner.number(),
         }
     }
+}
+
+/// The time, in ms since 1970.
+fn now_since_1970() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |time| time.as_millis() as f64)
 }
 
 fn word_for(mode: LockMode) -> &'static str {

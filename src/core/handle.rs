@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::request::{Request, Ticket};
 use super::shared_file::SharedFile;
@@ -30,6 +30,8 @@ pub struct Handle {
     last: Mutex<Option<Last>>,
     /// How many acquisitions it has been granted since the kernel last said no to one.
     calm: AtomicU32,
+    /// Has it ever asked for a lock?
+    asked: AtomicBool,
     grant: Mutex<Option<Grant>>,
 }
 
@@ -64,6 +66,7 @@ impl Handle {
             lane,
             last: Mutex::new(None),
             calm: AtomicU32::new(0),
+            asked: AtomicBool::new(false),
             grant: Mutex::new(None),
         }
     }
@@ -71,6 +74,17 @@ impl Handle {
     /// Does this handle hold the lock, as far as its user knows?
     pub fn held(&self) -> bool {
         self.grant.lock().as_ref().is_some_and(|grant| grant.received)
+    }
+
+    /// Returns whether its user has ever asked for a lock by it, successfully or not. Such a handle releases its own
+    /// acquisitions alone: a second release, or one after a timeout, must not end somebody else's.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Its user asks for a lock.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Forgets what this handle holds, if its user knows of it and it is `wanted`: it is to be released now.
@@ -95,13 +109,10 @@ impl Handle {
         self.calm.store(0, Ordering::Relaxed);
     }
 
-    /// `file` was found at the path. Asks the system about it, once it matters, if this handle does not know it yet.
-    pub(super) fn found(&self, file: &OpenFile) {
-        let identity = file.identity();
-        if self.is_calm() && (*self.last.lock()).is_none_or(|last| last.identity != identity) {
-            // With nothing locked: a server may take its time to answer.
-            let local = file.is_local();
-            *self.last.lock() = Some(Last { identity, local });
+    /// `file` was found at the path. `local`: it is on a file system of this machine.
+    pub(super) fn found(&self, file: &OpenFile, local: bool) {
+        if self.is_calm() {
+            *self.last.lock() = Some(Last { identity: file.identity(), local });
         }
     }
 
@@ -127,11 +138,13 @@ impl Handle {
         free
     }
 
-    /// Its user is told of the acquisition that was asked for with `token`: from now on it can be released.
-    pub fn receive(&self, token: u64) {
-        if let Some(grant) = self.grant.lock().as_mut().filter(|grant| grant.request.token == token) {
-            grant.received = true;
-        }
+    /// Its user is told of the acquisition that was asked for with `token`: from now on it can be released. Returns the
+    /// ticket of its request.
+    pub fn receive(&self, token: u64) -> Option<Ticket> {
+        let mut grant = self.grant.lock();
+        let grant = grant.as_mut().filter(|grant| grant.request.token == token)?;
+        grant.received = true;
+        Some(grant.request.ticket)
     }
 
     /// Forgets the acquisition that `ticket` asked for.

@@ -114,6 +114,13 @@ impl Line {
         }
     }
 
+    /// The kernel is to be asked once more on behalf of the first.
+    pub fn ask_anew_for_front(&mut self) {
+        if let Some(front) = self.waiters.front_mut() {
+            front.asked = false;
+        }
+    }
+
     /// The one that stands there gives up, for the first reason that it is given.
     pub fn mark_leaving(&mut self, index: usize, reason: Reason) {
         let waiter = &mut self.waiters[index];

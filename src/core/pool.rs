@@ -30,8 +30,6 @@ pub const STALL: Duration = Duration::from_millis(2);
 pub const RETRY: Duration = Duration::from_millis(100);
 /// How long a worker stays without a job.
 const IDLE: Duration = Duration::from_secs(10);
-/// How long the last worker, which never ends, sleeps between two looks.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a pool can do.
 pub trait Job: Send + 'static {
@@ -235,7 +233,7 @@ impl<J: Job> Pool<J> {
 
     /// Waits to be woken. Returns false if nobody has for a while, and the worker is to end.
     fn park(&self) -> bool {
-        let mut until = now() + IDLE;
+        let mut until = Some(now() + IDLE);
         loop {
             park_until(until);
             let mut state = self.state.lock();
@@ -244,7 +242,7 @@ impl<J: Job> Pool<J> {
                 state.arrive();
                 return true;
             };
-            if now() < until {
+            if until.is_none_or(|until| now() < until) {
                 continue;
             }
             if state.idle.len() > 1 || state.has_worker() {
@@ -253,7 +251,7 @@ impl<J: Job> Pool<J> {
                 return false;
             }
             // The last one that is not blocked: the reserve.
-            until = now() + DAY;
+            until = None;
         }
     }
 }

@@ -25,6 +25,9 @@ use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Settlem
 pub const HANDOFF_TURNS: u32 = 64;
 /// How long it may go on doing so.
 pub const HANDOFF_TIME: Duration = Duration::from_millis(5);
+/// How long those who want to share the lock wait, at most, for those who share it to let go, once so many have joined
+/// them that other processes are due their turn. Not for ever: a holder that stays would lock out its own process.
+pub const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// The first pause between two tries, where nobody can wait in the kernel.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest.
@@ -39,6 +42,10 @@ pub struct Queue {
     /// What is left of the budget for passing the lock on.
     turns_left: u32,
     turns_end: Option<Instant>,
+    /// How many may join those who share the lock before they have to be drained; doubled where they do not let go.
+    joins: u32,
+    /// Are those who share the lock to let go of it before others join them?
+    draining: bool,
     /// How long the next pause between two tries is.
     pause: Duration,
 }
@@ -72,6 +79,8 @@ impl Queue {
             line: Line::default(),
             turns_left: 0,
             turns_end: None,
+            joins: HANDOFF_TURNS,
+            draining: false,
             pause: FIRST_PAUSE,
         }
     }
@@ -111,6 +120,9 @@ impl Queue {
                 return Entered::Refused(Outcome::Probed(true));
             }
             Purpose::Probe => {}
+            Purpose::Acquire if joins && self.turns_left == 0 && !self.is_held_by_blocked(request) => {
+                return self.drain(shared, request);
+            }
             Purpose::Acquire | Purpose::TryAcquire if joins => return self.join(shared, request),
             Purpose::TryAcquire if others_wait || self.is_held() => {
                 return Entered::Refused(Outcome::TimedOut);
@@ -168,10 +180,13 @@ impl Queue {
                 return Step::Unlock;
             }
             if self.is_held() {
-                if mode == LockMode::Shared && self.may_join(&request) {
+                if mode == LockMode::Shared && !self.draining && self.may_join(&request) {
                     return Step::Look(request);
                 }
                 return self.hold(mode, settled);
+            }
+            if std::mem::take(&mut self.draining) {
+                return Step::GiveWay(request.mode);
             }
             return match (mode, request.mode) {
                 _ if self.budget_is_spent(&now) => Step::Unlock,
@@ -186,6 +201,8 @@ impl Queue {
     pub fn taken(&mut self, now: Instant) {
         self.turns_left = HANDOFF_TURNS;
         self.turns_end = now.checked_add(HANDOFF_TIME);
+        self.joins = HANDOFF_TURNS;
+        self.draining = false;
         self.pause = FIRST_PAUSE;
     }
 
@@ -247,6 +264,44 @@ impl Queue {
             self.phase = Phase::Working;
         }
         paused
+    }
+
+    /// Returns whether the turn has been laid down since the lock was last had.
+    pub fn has_paused(&self) -> bool {
+        self.pause > FIRST_PAUSE
+    }
+
+    /// Those who share the lock have not let go of it in time: others join them again, twice as many.
+    pub fn end_drain(&mut self) -> Follow {
+        if !std::mem::take(&mut self.draining) {
+            return Follow::Nothing;
+        }
+        self.joins = self.joins.saturating_mul(2);
+        self.turns_left = self.joins;
+        self.follow_release()
+    }
+
+    /// The file cannot be locked any more: those in line have to find it anew, or hear `error` if they have done so too
+    /// often.
+    pub fn lose(
+        &mut self,
+        error: Option<SystemError>,
+        settled: &mut Settlements,
+        moved: &mut Vec<Arc<Request>>,
+    ) {
+        for waiter in self.line.take_out(|_| true) {
+            match (waiter.leaving, error) {
+                (Some(reason), _) => settled.push((waiter.request, reason.into())),
+                (None, Some(error)) if !waiter.request.may_find_anew() => {
+                    settled.push((waiter.request, Outcome::Failed(error)));
+                }
+                (None, _) => {
+                    waiter.request.leave();
+                    moved.push(waiter.request);
+                }
+            }
+        }
+        self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
     }
 
     /// What a look at the path of `request` showed. Requests whose file has to be opened anew come back in
@@ -322,6 +377,17 @@ impl Queue {
             && reason == Reason::TimedOut
             && !waiter.asked
             && !self.is_being_refused(waiter.request.mode);
+        if index == 0
+            && reason == Reason::TimedOut
+            && matches!(self.phase, Phase::Paused)
+            && waiter.is_patient()
+        {
+            // The lock may have come free since the last try.
+            self.line.mark_leaving(0, reason);
+            self.line.ask_anew_for_front();
+            self.phase = Phase::Working;
+            return (Cancelled::Leaving(false), Follow::Turn(None));
+        }
         let alone = self.line.staying().all(|request| request.ticket == ticket);
         if asking && (alone || due_a_try) {
             // The thread that has the turn asks on behalf of this request alone. It may have the lock already.
@@ -374,8 +440,24 @@ impl Queue {
             request.leave();
             return Entered::Elsewhere;
         }
+        self.turns_left = self.turns_left.saturating_sub(1);
         self.holds.push(request.clone());
         Entered::Granted
+    }
+
+    /// Has `request`, which could join the holders, wait until they have let go, so that other processes have their turn.
+    fn drain(&mut self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> Entered {
+        if !request.enter(shared) {
+            return Entered::Gone;
+        }
+        self.line.insert(request.clone());
+        self.draining = true;
+        Entered::Drains
+    }
+
+    /// Returns whether `request` blocks the thread of somebody who holds the lock, and so cannot let go of it meanwhile.
+    fn is_held_by_blocked(&self, request: &Request) -> bool {
+        request.blocks_owner && self.holds.iter().any(|hold| hold.owner.thread == request.owner.thread)
     }
 
     /// Would `request` block, for ever, the very thread whose code has to let go of the lock first?

@@ -1,15 +1,18 @@
 //! A request for a lock, from the call that makes it to the one outcome that ends it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::ThreadId;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::handle::Handle;
 use super::holder::Holder;
 use super::kernel::{LockMode, SystemError};
 use super::shared_file::SharedFile;
 use super::sync::Mutex;
+
+/// How often a file that has gone stale is found anew, as on a network mount whose server has forgotten it.
+const FIND_ANEW: u32 = 64;
 
 /// A request's place in the order of arrival, over all threads of the process.
 pub type Ticket = u64;
@@ -31,6 +34,8 @@ pub enum Outcome {
     Granted,
     /// The deadline came first.
     TimedOut,
+    /// The wait is over, and the path has not answered by then: nobody knows whether the lock is held.
+    Unanswered,
     /// Given up by its user.
     Aborted,
     /// Waiting would never end: the lock, or a place ahead in line, belongs to the thread that would wait.
@@ -76,13 +81,25 @@ pub trait Reply: Send + Sync {
 pub struct Owner {
     /// The thread whose code makes the requests, and which a synchronous wait would block.
     pub thread: ThreadId,
+    /// The number by which JavaScript knows that thread.
+    number: AtomicU32,
     ended: AtomicBool,
 }
 
 impl Owner {
     /// An owner whose code runs on the calling thread.
     pub fn on_this_thread() -> Self {
-        Self { thread: std::thread::current().id(), ended: AtomicBool::new(false) }
+        Self { thread: std::thread::current().id(), number: AtomicU32::new(0), ended: AtomicBool::new(false) }
+    }
+
+    /// Returns the number by which JavaScript knows its thread: 0 is the main thread.
+    pub fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Sets the number by which JavaScript knows its thread.
+    pub fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
     }
 
     /// Has it ended? What it asks for then is not enqueued any more.
@@ -121,8 +138,12 @@ pub struct Request {
     /// The place.
     pub ticket: Ticket,
     wish: Wish,
-    /// Since when it has waited, or if it holds the lock, since when it has; in ms since 1970.
+    /// When it began to wait, or if it holds the lock, to hold it: in ms since [`BEGINNING`].
     since: AtomicU64,
+    /// When its path has to have answered, if it does not wait.
+    answers_by: OnceLock<Instant>,
+    /// How often its file had gone stale when it was to be locked.
+    found_stale: AtomicU32,
     place: Mutex<Place>,
 }
 
@@ -164,17 +185,40 @@ pub(super) enum Whereabouts {
 impl Request {
     /// A request that is in no line yet.
     pub fn new(ticket: Ticket, wish: Wish) -> Self {
-        Self { ticket, wish, since: AtomicU64::new(now()), place: Mutex::new(Place::Opening) }
+        Self {
+            ticket,
+            wish,
+            since: AtomicU64::new(uptime()),
+            answers_by: OnceLock::new(),
+            found_stale: AtomicU32::new(0),
+            place: Mutex::new(Place::Opening),
+        }
     }
 
-    /// Since when it has waited, or if it holds the lock, since when it has; in ms since 1970.
-    pub fn since(&self) -> u64 {
-        self.since.load(Ordering::Relaxed)
+    /// Returns for how long it has waited, or if it holds the lock, has held it.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(uptime().saturating_sub(self.since.load(Ordering::Relaxed)))
     }
 
     /// It holds the lock from now on.
     pub(super) fn begin_to_hold(&self) {
-        self.since.store(now(), Ordering::Relaxed);
+        self.since.store(uptime(), Ordering::Relaxed);
+    }
+
+    /// Its path has to have answered by then.
+    pub(super) fn answer_by(&self, time: Instant) {
+        // Once: the first time counts.
+        let _ = self.answers_by.set(time);
+    }
+
+    /// Returns when its path has to have answered, if it does not wait.
+    pub(super) fn answers_by(&self) -> Option<Instant> {
+        self.answers_by.get().copied()
+    }
+
+    /// Its file has gone stale. Returns whether it may be found anew: not for ever.
+    pub(super) fn may_find_anew(&self) -> bool {
+        self.found_stale.fetch_add(1, Ordering::Relaxed) < FIND_ANEW
     }
 
     /// Would the owner's thread be blocked for ever, if the lock were never let go?
@@ -231,15 +275,21 @@ impl Request {
             Place::Opening => {
                 *place = Place::Settled;
                 drop(place);
-                self.reply.deliver(self.token, reason.into());
+                let outcome = match reason {
+                    Reason::TimedOut => Outcome::Unanswered,
+                    Reason::Aborted => Outcome::Aborted,
+                };
+                self.reply.deliver(self.token, outcome);
                 Whereabouts::Settled
             }
         }
     }
 }
 
-/// The time, in ms since 1970.
-fn now() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_1970.map_or(0, |time| time.as_millis() as u64)
+/// What ages are measured from. A monotonic clock: the wall clock may be set while somebody waits.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Returns the time since [`BEGINNING`], in ms.
+fn uptime() -> u64 {
+    BEGINNING.elapsed().as_millis() as u64
 }

@@ -1,6 +1,8 @@
 //! A lock file that this process holds or waits for: its queue, and the turns that are taken on it.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::handle::Handle;
@@ -8,20 +10,38 @@ use super::kernel::{LockFile, LockMode, SystemError};
 use super::queue::Queue;
 use super::request::{Outcome, Overview, Owner, Reason, Request, Ticket, Whereabouts};
 use super::sync::{Mutex, now};
-use super::sys::{Identity, Interrupts};
+use super::sys::{self, Identity, Interrupts};
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
 
 /// One file, one of these: the table sees to that.
 pub struct SharedFile<F: ?Sized = dyn LockFile> {
     identity: Identity,
+    traits: Traits,
+    /// Somebody has closed its descriptor. Nobody enters any more, and the table has forgotten it, or is about to.
+    lost: AtomicBool,
     queue: Mutex<Queue>,
     file: F,
 }
 
+/// What is known of a lock file since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// It is known to be on a file system of this machine: no system call on it waits for a server.
+    pub local: bool,
+    /// It was opened by the quick way, which takes no more system calls than it must.
+    pub quick: bool,
+}
+
+/// How long a hold by the quick way may last until its release makes sure that the descriptor is still that of the lock
+/// file: one system call more.
+const QUICK_HOLD: Duration = Duration::from_millis(1);
+
 /// What a thread that has the turn may do, each with all before it. What takes a path or a wait can take any time, on a
-/// network mount for ever.
+/// network mount for ever; there unlocking, too, waits for a server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum May {
+    /// Work on the queue.
+    Settle,
     /// Let go of the lock.
     Unlock,
     /// Look at a path.
@@ -40,12 +60,35 @@ pub enum Rest {
     Turn(Option<LockMode>),
     /// The kernel has said no to this mode, asked for on behalf of this request.
     Wait(LockMode, Ticket),
+    /// Others are to have the lock for a moment, before it is asked for again in this mode.
+    GiveWay(LockMode),
 }
 
 impl SharedFile {
     /// A file that nobody waits for yet.
-    pub fn new(file: impl LockFile + 'static, identity: Identity) -> Arc<Self> {
-        Arc::new(SharedFile { identity, queue: Mutex::new(Queue::new()), file })
+    pub fn new(file: impl LockFile + 'static, identity: Identity, traits: Traits) -> Arc<Self> {
+        let queue = Mutex::new(Queue::new());
+        Arc::new(SharedFile { identity, traits, lost: AtomicBool::new(false), queue, file })
+    }
+
+    /// Returns whether it is known to be on a file system of this machine.
+    pub fn is_local(&self) -> bool {
+        self.traits.local
+    }
+
+    /// Returns whether somebody has closed its descriptor, as far as has been noticed.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Makes sure that the descriptor is still that of the lock file. If it is not, nothing is done to it any more.
+    fn check(&self) -> bool {
+        let intact = !self.is_lost() && self.file.is_intact();
+        if !intact {
+            self.lost.store(true, Ordering::SeqCst);
+            self.file.disown();
+        }
+        intact
     }
 
     /// Which file it is.
@@ -62,7 +105,7 @@ impl SharedFile {
     /// file already.
     pub fn enter_if_busy(self: &Arc<Self>, request: &Arc<Request>) -> Option<Entered> {
         let mut queue = self.queue.lock();
-        (!queue.is_idle()).then(|| queue.enter(self, request))
+        (!queue.is_idle() && !self.is_lost()).then(|| queue.enter(self, request))
     }
 
     /// Has everybody gone?
@@ -103,6 +146,10 @@ impl SharedFile {
         let collapse = Collapse(self);
         let mut queue = self.queue.lock();
         let rest = loop {
+            if self.is_lost() {
+                queue.lose(None, &mut settled, moved);
+                break if queue.is_held() { Rest::Held } else { Rest::Idle };
+            }
             let step = queue.next(had, now, &mut settled);
             // The kernel is asked with the queue unlocked.
             match step {
@@ -110,11 +157,21 @@ impl SharedFile {
                 Step::Idle => break Rest::Idle,
                 Step::Ask(..) if may < May::Ask => break Rest::Turn(None),
                 Step::Look(_) if may < May::Look => break Rest::Turn(had),
+                Step::Unlock | Step::GiveWay(_) | Step::Downgrade if may < May::Unlock => {
+                    break Rest::Turn(had);
+                }
                 Step::Ask(mode, ticket) => {
+                    let has_paused = queue.has_paused();
                     drop(queue);
                     let tried = self.file.try_lock(mode);
+                    // While a turn is laid down there is time for somebody to close the descriptor.
+                    let lost = (has_paused || tried.is_err()) && !self.check();
                     queue = self.queue.lock();
                     match tried {
+                        _ if lost => {}
+                        Err(error) if sys::is_stale(&error) => {
+                            queue.lose(Some(SystemError::locking(&error)), &mut settled, moved);
+                        }
                         Ok(true) => {
                             had = Some(mode);
                             queue.taken(now());
@@ -146,6 +203,12 @@ impl SharedFile {
                     had = None;
                     queue = self.queue.lock();
                 }
+                Step::GiveWay(mode) => {
+                    drop(queue);
+                    self.file.unlock();
+                    queue = self.queue.lock();
+                    break Rest::GiveWay(mode);
+                }
             }
         };
         drop(queue);
@@ -166,6 +229,9 @@ impl SharedFile {
         let next = next?;
         let collapse = Collapse(self);
         let result = self.file.lock(mode);
+        // While the thread was blocked there was time for somebody to close the descriptor.
+        let lost =
+            !matches!(&result, Err(error) if error.kind() == io::ErrorKind::Interrupted) && !self.check();
         if let (Ok(()), Some(next)) = (&result, next) {
             // Whoever is to hear of it takes a while to wake up: meanwhile there is the look at the path.
             next.announce();
@@ -175,11 +241,13 @@ impl SharedFile {
             let mut queue = self.queue.lock();
             queue.unblock();
             match result {
+                // The turn goes on, and sees that it is lost, or asks again, and hears that it is stale.
+                _ if lost => None,
                 Ok(()) => {
                     queue.taken(now());
                     Some(mode)
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || sys::is_stale(&error) => None,
                 Err(error) => {
                     queue.failed(ticket, SystemError::locking(&error), &mut settled);
                     None
@@ -225,13 +293,22 @@ impl SharedFile {
         self.queue.lock().resume()
     }
 
+    /// Those who share the lock should have let go of it by now, so that others could have it.
+    pub fn end_drain(&self) -> Follow {
+        self.queue.lock().end_drain()
+    }
+
     /// Ends the acquisition `hold`. `None`: it is not held any more.
-    pub fn release(&self, hold: &Request) -> Option<Follow> {
+    pub fn release(&self, hold: &Request) -> Option<Released> {
+        let intact = (self.traits.quick && hold.age() < QUICK_HOLD) || self.check();
         // First, so that the handle's next request may be let in at once.
         hold.handle.forget(hold.ticket);
         let follow = self.queue.lock().release(hold.ticket)?;
+        if !intact {
+            return Some(Released::Lost(follow));
+        }
         self.remove_if_asked(hold, follow);
-        Some(follow)
+        Some(Released::Follow(follow))
     }
 
     /// Gives up the wait of `request`. `None`: it is elsewhere by now.
@@ -245,7 +322,7 @@ impl SharedFile {
                 if interrupt {
                     self.interrupt_waiter(&queue);
                 }
-                Some(Cancellation::Leaving { interrupt })
+                Some(Cancellation::Leaving(if interrupt { Follow::Interrupt } else { follow }))
             }
             Cancelled::Out(settlement) => {
                 if follow == Follow::Interrupt {
@@ -266,6 +343,10 @@ impl SharedFile {
     /// Ends all that `owner` has here.
     pub fn end(&self, owner: &Arc<Owner>) -> Follow {
         let mut settled = Settlements::new();
+        let holds = self.queue.lock().holds().any(|hold| Arc::ptr_eq(&hold.owner, owner));
+        if holds {
+            self.check();
+        }
         let (ended, follow) = {
             let mut queue = self.queue.lock();
             let (ended, follow) = queue.end(owner, &mut settled);
@@ -275,8 +356,8 @@ impl SharedFile {
             (ended, follow)
         };
         deliver(settled);
-        for hold in ended {
-            self.remove_if_asked(&hold, follow);
+        for hold in ended.iter().filter(|_| !self.is_lost()) {
+            self.remove_if_asked(hold, follow);
         }
         follow
     }
@@ -323,15 +404,21 @@ impl Drop for Collapse<'_> {
     }
 }
 
+/// What became of an acquisition that was released. The caller has to follow up.
+pub enum Released {
+    /// It has ended.
+    Follow(Follow),
+    /// It had been lost before. The table has to forget the file.
+    Lost(Follow),
+}
+
 /// What became of a wait that was given up.
 pub enum Cancellation {
     /// Settled. The caller has to follow up.
     Out(Follow),
-    /// It will be settled by the thread that has the turn; that thread may have to be called back again.
-    Leaving {
-        /// It is blocked in the kernel.
-        interrupt: bool,
-    },
+    /// It will be settled by the thread that has the turn; that thread may have to be called back again. The caller has to
+    /// follow up.
+    Leaving(Follow),
     /// It has been taken out of line already: its outcome is about to come.
     Due,
 }

@@ -1,15 +1,13 @@
 //! One thread that does things at their time: deadlines, tries that are paced, signals that are repeated.
 //!
-//! It starts with the first timer and ends when it has had none for a while. While nothing is due it sleeps.
+//! It starts when it is first needed, and stays: who waits in the kernel counts on it to be called back. While nothing is
+//! due it sleeps.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::sync::{Mutex, Thread, current, now, park_until};
 use super::threads;
-
-/// How long the thread waits for another timer before it ends.
-const IDLE: Duration = Duration::from_secs(10);
 
 /// When, and which of those that are due at the same time.
 pub type Key = (Instant, u64);
@@ -18,6 +16,7 @@ pub type Key = (Instant, u64);
 pub struct Timekeeper<T: 'static> {
     state: Mutex<State<T>>,
     fire: fn(T),
+    ends_after: Option<Duration>,
 }
 
 struct State<T> {
@@ -29,46 +28,58 @@ struct State<T> {
 enum Keeper {
     None,
     Awake,
-    /// Sleeps until then, unless it is woken.
-    Asleep(Instant, Thread),
+    /// Sleeps until then, or without end, unless it is woken.
+    Asleep(Option<Instant>, Thread),
 }
 
 impl<T: Send> Timekeeper<T> {
     /// A timekeeper without timers. `fire` is called on its thread, with nothing locked.
-    pub fn new(fire: fn(T)) -> Self {
-        Self { state: Mutex::new(State { timers: BTreeMap::new(), keeper: Keeper::None }), fire }
+    ///
+    /// `ends_after`: the thread ends when it has had no timer for so long. `None`: it stays.
+    pub fn new(fire: fn(T), ends_after: Option<Duration>) -> Self {
+        Self { state: Mutex::new(State { timers: BTreeMap::new(), keeper: Keeper::None }), fire, ends_after }
     }
 
-    /// Adds a timer. Keys are unique. `false`: there is no thread to fire it, and none can be started.
+    /// Starts the thread, unless it is there. Returns false if the system has none to give.
+    pub fn start(&'static self) -> bool {
+        self.start_locked(&mut self.state.lock())
+    }
+
+    /// Adds a timer. Keys are unique. Returns false if there is no thread to fire it, and none can be started.
     pub fn add(&'static self, key: Key, timer: T) -> bool {
         let mut state = self.state.lock();
+        if !self.start_locked(&mut state) {
+            return false;
+        }
         state.timers.insert(key, timer);
         match &state.keeper {
-            Keeper::Asleep(until, thread) if key.0 < *until => {
+            Keeper::Asleep(until, thread) if until.is_none_or(|until| key.0 < until) => {
                 let thread = thread.clone();
                 state.keeper = Keeper::Awake;
                 drop(state);
                 thread.unpark();
-                true
             }
-            Keeper::Asleep(..) | Keeper::Awake => true,
-            Keeper::None => {
-                let started = threads::start("locket-timer", || self.run());
-                if started {
-                    state.keeper = Keeper::Awake;
-                }
-                started
-            }
+            _ => {}
         }
+        true
+    }
+
+    fn start_locked(&'static self, state: &mut State<T>) -> bool {
+        if matches!(state.keeper, Keeper::None) && threads::start("locket-timer", || self.run()) {
+            state.keeper = Keeper::Awake;
+        }
+        !matches!(state.keeper, Keeper::None)
     }
 
     /// Takes a timer away that is not wanted any more.
     pub fn remove(&self, key: Key) {
         let mut state = self.state.lock();
         state.timers.remove(&key);
-        let ends = now() + IDLE;
+        let Some(ends) = self.ends_after.map(|time| now() + time) else { return };
         match &state.keeper {
-            Keeper::Asleep(until, thread) if state.timers.is_empty() && *until > ends => {
+            Keeper::Asleep(until, thread)
+                if state.timers.is_empty() && until.is_none_or(|until| until > ends) =>
+            {
                 // Or it would stay until then, for nothing.
                 let thread = thread.clone();
                 state.keeper = Keeper::Awake;
@@ -79,14 +90,13 @@ impl<T: Send> Timekeeper<T> {
         }
     }
 
-    /// Fires what is due, on the calling thread. Returns when the next one will be.
-    pub fn fire_due(&self) -> Option<Instant> {
+    /// Fires what is due.
+    fn fire_due(&self) {
         loop {
             let mut state = self.state.lock();
-            let first = state.timers.first_entry()?;
-            if first.key().0 > now() {
-                return Some(first.key().0);
-            }
+            let Some(first) = state.timers.first_entry().filter(|first| first.key().0 <= now()) else {
+                return;
+            };
             let timer = first.remove();
             drop(state);
             threads::shielded(|| (self.fire)(timer));
@@ -103,7 +113,7 @@ impl<T: Send> Timekeeper<T> {
                 if next.is_some_and(|next| next <= now) {
                     continue;
                 }
-                let until = next.unwrap_or(now + IDLE);
+                let until = next.or_else(|| self.ends_after.map(|time| now + time));
                 state.keeper = Keeper::Asleep(until, current());
                 until
             };
@@ -113,16 +123,16 @@ impl<T: Send> Timekeeper<T> {
         }
     }
 
-    /// Sleeps until then, or until it is woken. `false`: there has been nothing to do for a while, and the thread is to
-    /// end.
-    fn sleep(&self, until: Instant) -> bool {
+    /// Sleeps until then, or until it is woken. Returns false if there has been nothing to do for a while, and the thread
+    /// is to end.
+    fn sleep(&self, until: Option<Instant>) -> bool {
         loop {
             park_until(until);
             let mut state = self.state.lock();
             if matches!(state.keeper, Keeper::Awake) {
                 return true;
             }
-            if now() >= until {
+            if until.is_some_and(|until| now() >= until) {
                 let stays = !state.timers.is_empty();
                 state.keeper = if stays { Keeper::Awake } else { Keeper::None };
                 return stays;

@@ -19,6 +19,12 @@ pub enum Entered {
     Granted,
     /// It waits; whoever has the turn, or gets it next, sees to it.
     Waits,
+    /// It waits until those who share the lock have let go of it, or for [`DRAIN_TIME`], at whose end
+    /// [`Queue::end_drain`] is due.
+    ///
+    /// [`DRAIN_TIME`]: super::queue::DRAIN_TIME
+    /// [`Queue::end_drain`]: super::queue::Queue::end_drain
+    Drains,
     /// It waits, and the caller has the turn.
     Turn,
     /// It was not let in.
@@ -39,6 +45,8 @@ pub enum Step {
     Downgrade,
     /// Let go of the kernel's lock.
     Unlock,
+    /// The same, and leave it to other processes for a moment, before it is asked for again in this mode.
+    GiveWay(LockMode),
     /// The turn is over: the next release begins another.
     Held,
     /// The turn is over: nobody is left.
@@ -67,7 +75,8 @@ pub enum Look {
 pub enum Cancelled {
     /// It is out of line.
     Out(Settlement),
-    /// It goes as soon as the thread in the kernel is out. `true`: that thread has to be called back.
+    /// It goes as soon as the thread that has the turn says so. `true`: that thread is in the kernel, and has to be called
+    /// back.
     Leaving(bool),
     /// It is not in line: granted, refused, or in another line by now.
     NotHere,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use locket::core::handle::Handle;
 use locket::core::kernel::LockMode;
 use locket::core::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Wish};
-use locket::core::shared_file::{self, Cancellation, May, Rest, SharedFile};
+use locket::core::shared_file::{self, Cancellation, May, Released, Rest, SharedFile, Traits};
 use locket::core::sync::now;
 use locket::core::sys::{Identity, Interrupts};
 use locket::core::turn::{Entered, Follow};
@@ -34,6 +34,7 @@ impl Reply for Notes {
         self.0.lock().unwrap().push(match outcome {
             Outcome::Granted => "granted",
             Outcome::TimedOut => "timed out",
+            Outcome::Unanswered => "unanswered",
             Outcome::Aborted => "aborted",
             Outcome::Deadlock => "deadlock",
             Outcome::Probed(true) => "locked",
@@ -95,7 +96,7 @@ impl Process {
 
     pub fn waiting(way: Way) -> Self {
         let kernel = Arc::new(Kernel::default());
-        let file = SharedFile::new(ModelFile(kernel.clone()), Identity::new(1, 2));
+        let file = SharedFile::new(ModelFile(kernel.clone()), Identity::new(1, 2), Traits::default());
         Self { kernel, file, way, tickets: Arc::default(), moved: Arc::default() }
     }
 
@@ -152,6 +153,7 @@ impl Process {
                     self.drive(None);
                 }
             }
+            Entered::Drains => unreachable!("so many do not join here"),
             Entered::Granted => client.request.settle(Outcome::Granted),
             Entered::Refused(outcome) => client.request.settle(outcome),
             Entered::Gone => client.request.settle(Outcome::Aborted),
@@ -194,6 +196,8 @@ impl Process {
             had = match rest {
                 Rest::Held | Rest::Idle => return,
                 Rest::Turn(had) => had,
+                Rest::GiveWay(mode) if self.file.pause(mode).is_some() => return,
+                Rest::GiveWay(_) => None,
                 Rest::Wait(mode, ticket) if self.way == Way::Blocked => {
                     let interrupts = Interrupts::claim().expect("there are signals left");
                     self.file.wait(mode, ticket, interrupts)
@@ -227,7 +231,7 @@ impl Process {
     }
 
     pub fn release(&self, client: &Client) {
-        if let Some(follow) = self.file.release(&client.request) {
+        if let Some(Released::Follow(follow) | Released::Lost(follow)) = self.file.release(&client.request) {
             self.follow(follow);
         }
     }
@@ -246,7 +250,11 @@ impl Process {
                 self.follow(follow);
                 false
             }
-            Cancellation::Leaving { interrupt } => interrupt,
+            Cancellation::Leaving(Follow::Interrupt) => true,
+            Cancellation::Leaving(follow) => {
+                self.follow(follow);
+                false
+            }
             Cancellation::Due => false,
         }
     }

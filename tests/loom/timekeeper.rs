@@ -39,7 +39,7 @@ struct Keeper {
 
 impl Keeper {
     fn new() -> Self {
-        let timekeeper = Box::leak(Box::new(Timekeeper::new(Note::fire)));
+        let timekeeper = Box::leak(Box::new(Timekeeper::new(Note::fire, Some(10 * SECOND))));
         Self { timekeeper, fired: Arc::default(), begin: now() }
     }
 
@@ -160,7 +160,7 @@ impl Wait {
         let process = Process::waiting(Way::Blocked);
         process.kernel.others_lock(Some(Exclusive));
         let client = process.waiter_until(now() + SECOND);
-        let timekeeper = Box::leak(Box::new(Timekeeper::new(Self::fire)));
+        let timekeeper = Box::leak(Box::new(Timekeeper::new(Self::fire, Some(10 * SECOND))));
         let wait = Self { process, client, timekeeper, deadline: Arc::default() };
         wait.add(SECOND, Timer::Deadline);
         wait

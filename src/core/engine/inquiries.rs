@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::opening::Job;
 use super::timers::Timer;
-use super::{ENGINE, GIVE_UP, POOL};
+use super::{ENGINE, GIVE_UP};
 use crate::core::handle::Handle;
 use crate::core::kernel::SystemError;
 use crate::core::request::{Outcome, Reply};
@@ -48,11 +48,11 @@ pub fn inquire(handle: Arc<Handle>, reply: Arc<dyn Reply>, token: u64, limited: 
     let (looking, answered) = (AtomicBool::new(false), AtomicBool::new(false));
     let inquiry = Arc::new(Inquiry { handle, reply, token, looking, answered });
     if limited {
-        ENGINE.after(GIVE_UP, Timer::Unanswered(Arc::downgrade(&inquiry), LOOKS));
+        ENGINE.after(GIVE_UP, Timer::Stuck(Arc::downgrade(&inquiry), LOOKS));
     }
     inquiries().asked.entry(inquiry.handle.path.clone()).or_default().push(inquiry);
     // A job for each: should a worker be stuck with one of them, there is another job for the rest.
-    POOL.submit(Job::Inquire);
+    ENGINE.submit(Job::Inquire);
 }
 
 /// Answers all inquiries that are under way.
@@ -82,7 +82,7 @@ pub(super) fn answer() {
     }
 }
 
-/// Answers all inquiries that are under way: they cannot be made.
+/// There is no thread to answer the inquiries that are under way.
 pub(super) fn refuse(error: SystemError) {
     let asked = mem::take(&mut inquiries().asked);
     asked.into_values().flatten().for_each(|inquiry| inquiry.answer(Outcome::Failed(error)));
@@ -98,7 +98,7 @@ impl Inquiry {
         if looks == 0 || self.looking.load(Ordering::Relaxed) {
             self.answer(Outcome::Holders([].into()));
         } else {
-            ENGINE.after(GIVE_UP, Timer::Unanswered(Arc::downgrade(&self), looks - 1));
+            ENGINE.after(GIVE_UP, Timer::Stuck(Arc::downgrade(&self), looks - 1));
         }
     }
 

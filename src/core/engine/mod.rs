@@ -5,19 +5,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::RandomState;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::handle::{Grant, Handle};
-use super::pool::{Limits, Pool};
-use super::queue::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::request::{Overview, Owner, Purpose, Reason, Reply, Request, Wish};
-use super::shared_file::{self, Cancellation, SharedFile};
-use super::sync;
+use super::pool::{self, Limits, Pool};
+use super::request::{Overview, Owner, Purpose, Reason, Request, Ticket, Wish};
+use super::shared_file::{self, Cancellation, Released, SharedFile};
 use super::sys::{self, Identity, Interrupts};
 use super::timekeeper::{Key, Timekeeper};
-use super::turn::Follow;
 
 mod inquiries;
 mod opening;
@@ -33,17 +30,16 @@ use turns::Seat;
 /// How long is waited for what may never answer (a dead network mount) before going on without: a rejection for the thread
 /// in the kernel, who does not want to wait for the thread that has the turn, an inquiry for its path.
 const GIVE_UP: Duration = Duration::from_millis(100);
+/// How long a path on a network may take to answer those who do not want to wait: a slow server is not a dead one.
+const GIVE_UP_ELSEWHERE: Duration = Duration::from_secs(5);
 
 static POOL: LazyLock<Pool<Job>> = LazyLock::new(|| Pool::new(Limits::default(), arm_watch));
-static TIMEKEEPER: LazyLock<Timekeeper<Timer>> = LazyLock::new(|| Timekeeper::new(Timer::fire));
-/// Those who are told when there is no thread to do the work.
-static USERS: LazyLock<sync::Mutex<Vec<Weak<dyn Reply>>>> = LazyLock::new(|| sync::Mutex::new(Vec::new()));
+static TIMEKEEPER: LazyLock<Timekeeper<Timer>> = LazyLock::new(|| Timekeeper::new(Timer::fire, None));
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine {
     table: Mutex::new(BTreeMap::new()),
     paused: Mutex::new(BTreeMap::new()),
-    numbers: AtomicU64::new(0),
+    numbers: AtomicU64::new(1),
     opening: AtomicUsize::new(0),
-    threadless: AtomicBool::new(false),
     jitter: RandomState::new(),
     // `paced` makes every wait the paced one, as where the kernel's cannot be had; for tests.
     interrupts: match std::env::var_os("LOCKET_WAIT") {
@@ -61,8 +57,6 @@ struct Engine {
     numbers: AtomicU64,
     /// How many requests are on their way to a line.
     opening: AtomicUsize,
-    /// The system had no thread to give for the timekeeper, when it was last asked.
-    threadless: AtomicBool,
     jitter: RandomState,
     interrupts: Option<Interrupts>,
 }
@@ -77,16 +71,13 @@ fn arm_watch(after: Duration, number: u64) {
 /// `at_once`: may the calling thread try, where that takes no waiting? Then the outcome may be there already.
 pub fn start(wish: Wish, at_once: bool) -> Arc<Request> {
     let request = ENGINE.request(wish);
-    let opened = at_once && request.purpose != Purpose::Probe && ENGINE.open_at_once(&request);
-    if let Some(deadline) = request.deadline
-        && request.purpose == Purpose::Acquire
-        && !request.is_settled()
-    {
-        ENGINE.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
-    }
-    if !opened {
+    if at_once && request.purpose != Purpose::Probe && ENGINE.open_at_once(&request) {
+        ENGINE.watch_deadline(&request);
+    } else {
+        ENGINE.watch_deadline(&request);
+        ENGINE.watch_path(&request);
         ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-        POOL.submit(Job::Open(request.clone()));
+        ENGINE.submit(Job::Open(request.clone()));
     }
     request
 }
@@ -99,16 +90,17 @@ pub fn start_here(wish: Wish) -> Arc<Request> {
     if ENGINE.opening.load(Ordering::SeqCst) == 0 {
         ENGINE.open(&request, Seat::Caller, Way::Long, OnTheWay::by_itself(&request));
     } else {
+        ENGINE.watch_path(&request);
         ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-        POOL.submit(Job::Open(request.clone()));
+        ENGINE.submit(Job::Open(request.clone()));
     }
     request
 }
 
 /// The outcome of `request` has come. If it was a grant, let [`Handle::receive`] know when its user hears of it.
 pub fn conclude(request: &Arc<Request>) {
-    if let Some(deadline) = request.deadline {
-        TIMEKEEPER.remove((deadline, request.ticket));
+    for time in [request.deadline, request.answers_by()].into_iter().flatten() {
+        TIMEKEEPER.remove((time, request.ticket));
     }
 }
 
@@ -128,30 +120,35 @@ pub fn cancel(request: &Arc<Request>, reason: Reason) {
     match shared_file::cancel(request, reason) {
         None | Some((_, Cancellation::Due)) => {}
         Some((shared, Cancellation::Out(follow))) => ENGINE.follow(&shared, follow, Seat::Leaver),
-        Some((shared, Cancellation::Leaving { interrupt })) => {
+        Some((shared, Cancellation::Leaving(follow))) => {
             ENGINE.after(GIVE_UP, Timer::GiveUp(request.clone()));
-            if interrupt {
-                ENGINE.follow(&shared, Follow::Interrupt, Seat::Leaver);
-            }
+            ENGINE.follow(&shared, follow, Seat::Leaver);
         }
     }
 }
 
-/// Releases what `handle` holds, or if it holds nothing the exclusive lock that this process holds on its file
-/// by any other handle. `false`: there is no such lock.
-pub fn release(handle: &Handle) -> bool {
-    if let Some(grant) = handle.take_received(|_| true)
-        && ENGINE.release(&grant)
-    {
-        return true;
-    }
-    ENGINE.find_exclusive_hold(handle).is_some_and(|grant| ENGINE.release(&grant))
+/// What has become of an acquisition that was to be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It has ended. This is the ticket of its request.
+    Released(Ticket),
+    /// It had been lost before: somebody has closed the descriptor by which the file was locked.
+    Lost,
 }
 
-/// Releases what `handle` itself holds, if `wanted` says so of the request that was granted. `false`: there is no such
+/// Releases what `handle` holds. If it has never asked for a lock, releases the exclusive lock that this process holds on
+/// its file by any other handle. `None`: there is no such lock.
+pub fn release(handle: &Handle) -> Option<Ended> {
+    if handle.has_asked() {
+        return release_own(handle, |_| true);
+    }
+    ENGINE.find_exclusive_hold(handle).and_then(|grant| ENGINE.release(grant))
+}
+
+/// Releases what `handle` itself holds, if `wanted` says so of the request that was granted. `None`: there is no such
 /// lock.
-pub fn release_own(handle: &Handle, wanted: impl FnOnce(&Request) -> bool) -> bool {
-    handle.take_received(wanted).is_some_and(|grant| ENGINE.release(&grant))
+pub fn release_own(handle: &Handle, wanted: impl FnOnce(&Request) -> bool) -> Option<Ended> {
+    handle.take_received(wanted).and_then(|grant| ENGINE.release(grant))
 }
 
 /// Ends all that `owner` holds and waits for, in every file. It need not listen
@@ -185,26 +182,6 @@ pub fn overview(mut asked: Vec<Arc<Request>>) -> Overview {
     overview
 }
 
-/// From now on `user` is announced something whenever [`pump`] is to be called.
-pub fn attend(user: &Arc<impl Reply + 'static>) {
-    let user: Arc<dyn Reply> = user.clone();
-    let mut users = USERS.lock();
-    users.retain(|user| user.strong_count() > 0);
-    users.push(Arc::downgrade(&user));
-}
-
-/// Where the system has no thread to give, those who wait do the work themselves: this is to be called now, and
-/// again and again after the time that it returns, as long as they wait. `None`: there are threads. That may change at
-/// any time: see [`attend`].
-pub fn pump() -> Option<Duration> {
-    if !ENGINE.threadless.load(Ordering::SeqCst) {
-        return None;
-    }
-    let next = TIMEKEEPER.fire_due();
-    let pause = next.map_or(LONGEST_PAUSE, |next| next.saturating_duration_since(Instant::now()));
-    Some(pause.clamp(FIRST_PAUSE, LONGEST_PAUSE))
-}
-
 impl Engine {
     fn table(&self) -> MutexGuard<'_, BTreeMap<Identity, Arc<SharedFile>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -215,32 +192,68 @@ impl Engine {
     }
 
     fn request(&self, wish: Wish) -> Arc<Request> {
+        if wish.purpose != Purpose::Probe {
+            wish.handle.ask();
+        }
         Arc::new(Request::new(self.number(), wish))
+    }
+
+    /// Has the wait of `request` end at its deadline.
+    fn watch_deadline(&self, request: &Arc<Request>) {
+        if let Some(deadline) = request.deadline
+            && request.purpose == Purpose::Acquire
+            && !request.is_settled()
+        {
+            self.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
+        }
+    }
+
+    /// Has `request`, if it does not wait for the lock, not wait for ever for its path either.
+    fn watch_path(&self, request: &Arc<Request>) {
+        if request.purpose != Purpose::Acquire {
+            let time = Instant::now() + GIVE_UP;
+            request.answer_by(time);
+            self.add_timer((time, request.ticket), Timer::Unanswered(request.clone(), GIVE_UP));
+        }
     }
 
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn after(&self, delay: Duration, timer: Timer) {
-        self.add_timer((Instant::now() + delay, self.number()), timer);
+    /// Has `timer` fire after `delay`. Returns false if there is no thread to fire it, and none can be started: then
+    /// nothing waits in the kernel or for a worker either.
+    fn after(&self, delay: Duration, timer: Timer) -> bool {
+        self.add_timer((Instant::now() + delay, self.number()), timer)
     }
 
-    fn add_timer(&self, key: Key, timer: Timer) {
-        let kept = TIMEKEEPER.add(key, timer);
-        self.threadless.store(!kept, Ordering::SeqCst);
-        if !kept {
-            // Whoever waits may be asleep, and not know that there is work that nobody does for them any more.
-            for user in USERS.lock().iter().filter_map(Weak::upgrade) {
-                user.announce();
+    fn add_timer(&self, key: Key, timer: Timer) -> bool {
+        TIMEKEEPER.add(key, timer)
+    }
+
+    /// Has a worker do `job`. The timekeeper watches the workers, so it has to be there.
+    fn submit(&self, job: Job) {
+        if TIMEKEEPER.start() { POOL.submit(job) } else { pool::Job::refuse(job) }
+    }
+
+    /// Has a worker do `jobs`, in their order, before all others.
+    fn submit_first(&self, jobs: impl DoubleEndedIterator<Item = Job>) {
+        if TIMEKEEPER.start() { POOL.submit_first(jobs) } else { jobs.for_each(pool::Job::refuse) }
+    }
+
+    fn release(&self, grant: Grant) -> Option<Ended> {
+        let Grant { shared, request, .. } = grant;
+        match shared.release(&request)? {
+            Released::Follow(follow) => {
+                self.follow(&shared, follow, Seat::Releaser);
+                Some(Ended::Released(request.ticket))
+            }
+            Released::Lost(follow) => {
+                self.drop_from_table(&shared);
+                self.follow(&shared, follow, Seat::Releaser);
+                Some(Ended::Lost)
             }
         }
-    }
-
-    fn release(&self, grant: &Grant) -> bool {
-        let Some(follow) = grant.shared.release(&grant.request) else { return false };
-        self.follow(&grant.shared, follow, Seat::Releaser);
-        true
     }
 
     /// The exclusive lock that this process holds on the file of `handle`.

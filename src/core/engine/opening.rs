@@ -5,17 +5,21 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::timers::Timer;
 use super::turns::Seat;
-use super::{ENGINE, Engine, GIVE_UP, POOL, cancel, inquiries, sighting};
+use super::{ENGINE, Engine, GIVE_UP, GIVE_UP_ELSEWHERE, POOL, cancel, inquiries, sighting};
 use crate::core::kernel::{LockMode, SystemError};
 use crate::core::pool;
+use crate::core::queue::DRAIN_TIME;
 use crate::core::request::{Outcome, Purpose, Reason, Request};
-use crate::core::shared_file::SharedFile;
+use crate::core::shared_file::{SharedFile, Traits};
 use crate::core::sys::{self, OpenFile, Opening};
 use crate::core::turn::Entered;
+
+/// How soon a file is opened again that another program has open for itself alone.
+const BUSY_PACE: Duration = Duration::from_millis(16);
 
 /// What workers do.
 pub(super) enum Job {
@@ -43,6 +47,7 @@ impl pool::Job for Job {
         }
     }
 
+    /// Whoever waits is told: nobody would do the job later.
     fn refuse(self) {
         let error = SystemError::no_thread();
         match self {
@@ -133,10 +138,22 @@ impl Engine {
         if !file.identity().is_beside(&last) {
             return false;
         }
-        let (shared, entered) = self.enter_line_of(file, request);
+        let (shared, entered) = self.enter_line_of(file, request, Traits { local: true, quick: true });
         let is_there = !matches!(entered, Entered::Elsewhere);
         self.see_to(request, &shared, entered, Seat::Caller);
         is_there
+    }
+
+    /// The path of `request`, which does not wait, has not answered for `waited`. A server is given more time.
+    pub(super) fn give_path_up(&self, request: Arc<Request>, waited: Duration) {
+        if !request.is_opening() {
+            return;
+        }
+        if waited < GIVE_UP_ELSEWHERE && !sys::is_on_local_mount(&request.handle.path) {
+            self.after(GIVE_UP_ELSEWHERE - waited, Timer::Unanswered(request, GIVE_UP_ELSEWHERE));
+        } else {
+            cancel(&request, Reason::TimedOut);
+        }
     }
 
     /// Goes on with a request that has come to the line of `shared`.
@@ -146,12 +163,16 @@ impl Engine {
             Entered::Refused(outcome) => request.settle(outcome),
             Entered::Gone => request.settle(Outcome::Aborted),
             Entered::Elsewhere => {}
-            Entered::Turn | Entered::Waits => {
+            Entered::Turn | Entered::Waits | Entered::Drains => {
                 if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                     cancel(request, Reason::TimedOut);
                 }
                 if matches!(entered, Entered::Turn) {
                     self.take_turn(shared, None, seat);
+                } else if matches!(entered, Entered::Drains) {
+                    if !self.after(DRAIN_TIME, Timer::EndDrain(Arc::downgrade(shared))) {
+                        self.follow(shared, shared.end_drain(), seat);
+                    }
                 } else if request.purpose != Purpose::Acquire {
                     // It hears from the thread that has the turn, at once, unless that one is stuck.
                     self.after(GIVE_UP, Timer::TimedOut(request.clone()));
@@ -175,11 +196,14 @@ impl Engine {
                 Some(place) => place,
                 None => match self.open_file(request) {
                     Ok(file) => {
-                        request.handle.found(&file);
-                        self.enter_line_of(file, request)
+                        // With nothing locked: a server may take its time to answer.
+                        let local = file.is_local();
+                        request.handle.found(&file, local);
+                        self.enter_line_of(file, request, Traits { local, quick: false })
                     }
+                    Err(None) if self.after(BUSY_PACE, Timer::OpenAgain(request.clone())) => return None,
                     Err(outcome) => {
-                        request.settle(outcome);
+                        request.settle(outcome.unwrap_or(Outcome::TimedOut));
                         return None;
                     }
                 },
@@ -193,7 +217,8 @@ impl Engine {
         }
     }
 
-    fn open_file(&self, request: &Request) -> Result<OpenFile, Outcome> {
+    /// Opens the file of `request`. `Err(None)`: another program has it open for itself alone, and it is worth waiting for.
+    fn open_file(&self, request: &Request) -> Result<OpenFile, Option<Outcome>> {
         let handle = &request.handle;
         let probe = request.purpose == Purpose::Probe;
         let removes = handle.remove_on_release && !probe;
@@ -204,30 +229,46 @@ impl Engine {
             create: (!leaves_none).then_some(handle.file_mode),
             allow_directory: handle.allow_directory,
         };
-        match sys::open(&handle.path, &opening) {
-            Ok(file) if removes && !file.is_coherent() => Err(Outcome::Failed(SystemError::incoherent())),
-            Ok(file) => Ok(file),
-            Err(error) if error.kind() == ErrorKind::NotFound && probe => Err(Outcome::Probed(false)),
-            Err(error) if error.kind() == ErrorKind::NotFound && leaves_none => {
-                Err(Outcome::Failed(SystemError::incoherent()))
+        let error = match sys::open(&handle.path, &opening) {
+            Ok(file) if removes && !file.is_coherent() => {
+                return Err(Some(Outcome::Failed(SystemError::incoherent())));
             }
-            Err(error) => Err(Outcome::Failed(SystemError::new(&error, "open"))),
-        }
+            Ok(file) => return Ok(file),
+            Err(error) => error,
+        };
+        Err(match request.purpose {
+            Purpose::Acquire if sys::is_busy(&error) => None,
+            Purpose::TryAcquire if sys::is_busy(&error) => Some(Outcome::TimedOut),
+            Purpose::Probe if sys::is_busy(&error) => Some(Outcome::Probed(true)),
+            Purpose::Probe if error.kind() == ErrorKind::NotFound => Some(Outcome::Probed(false)),
+            _ if error.kind() == ErrorKind::NotFound && leaves_none => {
+                Some(Outcome::Failed(SystemError::incoherent()))
+            }
+            _ => Some(Outcome::Failed(SystemError::new(&error, "open"))),
+        })
     }
 
     /// Puts `request` in the line of `file`, or of the same file as this process has it already.
-    fn enter_line_of(&self, file: OpenFile, request: &Arc<Request>) -> (Arc<SharedFile>, Entered) {
+    fn enter_line_of(
+        &self,
+        file: OpenFile,
+        request: &Arc<Request>,
+        traits: Traits,
+    ) -> (Arc<SharedFile>, Entered) {
         let identity = file.identity();
         // Entered while the table is locked: so no file with somebody in line is ever out of the table. The file
         // that is not needed is closed after that.
         let mut table = self.table();
+        if table.get(&identity).is_some_and(|shared| shared.is_lost()) {
+            table.remove(&identity);
+        }
         match table.entry(identity) {
             Entry::Occupied(entry) => {
                 let entered = entry.get().enter(request);
                 (entry.get().clone(), entered)
             }
             Entry::Vacant(entry) => {
-                let shared = SharedFile::new(file, identity);
+                let shared = SharedFile::new(file, identity, traits);
                 let entered = shared.enter(request);
                 if matches!(entered, Entered::Turn) {
                     entry.insert(shared.clone());

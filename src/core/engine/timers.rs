@@ -1,10 +1,12 @@
 //! What is done at its time.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::inquiries::Inquiry;
 use super::opening::Job;
+use super::turns::Seat;
 use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
 use crate::core::request::{Reason, Request};
 use crate::core::shared_file::{self, SharedFile};
@@ -15,6 +17,8 @@ pub(super) enum Timer {
     Deadline(Arc<Request>),
     /// Its wait is over, whatever it is waiting for.
     TimedOut(Arc<Request>),
+    /// It does not wait for the lock: has its path answered? It has had so long.
+    Unanswered(Arc<Request>, Duration),
     /// The thread that was called back has not answered.
     GiveUp(Arc<Request>),
     /// Signal the thread again, this long after the last time: that signal may have come too early.
@@ -23,8 +27,12 @@ pub(super) enum Timer {
     Retry(Weak<SharedFile>),
     /// Has the worker been stuck since?
     Watch(u64),
+    /// Those who share the lock should have let go of it, so that others could have it.
+    EndDrain(Weak<SharedFile>),
+    /// Open the file again: another program had it open for itself alone.
+    OpenAgain(Arc<Request>),
     /// Is this inquiry stuck? To be asked so many times more.
-    Unanswered(Weak<Inquiry>, u32),
+    Stuck(Weak<Inquiry>, u32),
 }
 
 impl Timer {
@@ -32,6 +40,7 @@ impl Timer {
         match self {
             Self::Deadline(request) => expire(&request),
             Self::TimedOut(request) => cancel(&request, Reason::TimedOut),
+            Self::Unanswered(request, waited) => ENGINE.give_path_up(request, waited),
             Self::GiveUp(request) => shared_file::abandon(&request),
             Self::Interrupt(shared, delay) => {
                 if let Some(shared) = shared.upgrade()
@@ -45,11 +54,20 @@ impl Timer {
                 if let Some(shared) = shared.upgrade()
                     && shared.resume()
                 {
-                    POOL.submit(Job::Turn(shared, None));
+                    ENGINE.submit(Job::Turn(shared, None));
                 }
             }
             Self::Watch(begun) => POOL.watch(begun),
-            Self::Unanswered(inquiry, looks) => {
+            Self::EndDrain(shared) => {
+                if let Some(shared) = shared.upgrade() {
+                    ENGINE.follow(&shared, shared.end_drain(), Seat::Leaver);
+                }
+            }
+            Self::OpenAgain(request) => {
+                ENGINE.opening.fetch_add(1, Ordering::SeqCst);
+                ENGINE.submit(Job::Open(request));
+            }
+            Self::Stuck(inquiry, looks) => {
                 if let Some(inquiry) = inquiry.upgrade() {
                     inquiry.give_up_if_stuck(looks);
                 }

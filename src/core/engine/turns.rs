@@ -12,6 +12,7 @@ use super::{Engine, POOL};
 use crate::core::kernel::LockMode;
 use crate::core::request::{Outcome, Request};
 use crate::core::shared_file::{May, Rest, SharedFile};
+use crate::core::sys;
 use crate::core::turn::Follow;
 
 /// How soon a thread that is wanted back from the kernel is signalled again; doubled from then on.
@@ -32,9 +33,12 @@ pub(super) enum Seat {
 }
 
 impl Seat {
-    fn may(self) -> May {
+    /// What it may do to `shared`. A release on a network file system gives the order and returns: the event loop does not
+    /// wait for a server.
+    fn may(self, shared: &SharedFile) -> May {
         match self {
             Self::Worker | Self::Caller => May::Ask,
+            Self::Releaser | Self::Leaver if !shared.is_local() => May::Settle,
             Self::Releaser => May::Look,
             Self::Leaver => May::Unlock,
         }
@@ -64,20 +68,22 @@ impl Engine {
     pub(super) fn take_turn(&self, shared: &Arc<SharedFile>, mut had: Option<LockMode>, seat: Seat) {
         let mut turn = Turn { engine: self, shared, moved: Vec::new() };
         loop {
-            let rest = shared.work(had, seat.may(), &mut turn.moved);
+            let rest = shared.work(had, seat.may(shared), &mut turn.moved);
             if !turn.moved.is_empty() {
                 self.opening.fetch_add(turn.moved.len(), Ordering::SeqCst);
-                POOL.submit_first(std::mem::take(&mut turn.moved).into_iter().map(Job::OpenAnew));
+                self.submit_first(std::mem::take(&mut turn.moved).into_iter().map(Job::OpenAnew));
             }
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
                 (Rest::Idle, _) => return self.retire(shared),
-                (Rest::Turn(had), _) => return POOL.submit(Job::Turn(shared.clone(), had)),
+                (Rest::Turn(had), _) => return self.submit(Job::Turn(shared.clone(), had)),
+                (Rest::GiveWay(mode), _) if self.pause(shared, mode) => return,
+                (Rest::GiveWay(_), _) => None,
                 (Rest::Wait(..), Seat::Caller | Seat::Releaser | Seat::Leaver) => {
-                    return POOL.submit(Job::Turn(shared.clone(), None));
+                    return self.submit(Job::Turn(shared.clone(), None));
                 }
-                (Rest::Wait(mode, ticket), _) => {
-                    let waited = match self.interrupts.filter(|_| seat == Seat::Worker) {
+                (Rest::Wait(mode, ticket), Seat::Worker) => {
+                    let waited = match self.interrupts.filter(|_| sys::blocks_in_kernel(mode)) {
                         Some(interrupts) => POOL.blocking(|| shared.wait(mode, ticket, interrupts)),
                         None => None,
                     };
@@ -116,8 +122,18 @@ impl Engine {
             if let Some(shared) = shared.upgrade()
                 && shared.resume()
             {
-                return POOL.submit(Job::Turn(shared, None));
+                return self.submit(Job::Turn(shared, None));
             }
+        }
+    }
+
+    /// Forgets a file whose descriptor somebody has closed.
+    pub(super) fn drop_from_table(&self, shared: &Arc<SharedFile>) {
+        let mut table = self.table();
+        let identity = shared.identity();
+        if table.get(&identity).is_some_and(|entry| Arc::ptr_eq(entry, shared)) {
+            table.remove(&identity);
+            self.paused().remove(&identity);
         }
     }
 
@@ -139,7 +155,7 @@ impl Engine {
             Follow::Nothing => {}
             Follow::Turn(had) => self.take_turn(shared, had, seat),
             Follow::Interrupt => {
-                self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(shared), INTERRUPT_AGAIN))
+                self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(shared), INTERRUPT_AGAIN));
             }
         }
     }

@@ -90,11 +90,11 @@ pub fn now() -> Instant {
     beginning() + CLOCK.lock().passed
 }
 
-/// The calling thread sleeps until it is unparked, or until then.
-pub fn park_until(until: Instant) {
+/// The calling thread sleeps until it is unparked, or until then if that is given.
+pub fn park_until(until: Option<Instant>) {
     let Thread(parker) = current();
     end_if_asked();
-    {
+    if let Some(until) = until {
         let mut clock = CLOCK.lock();
         if beginning() + clock.passed >= until {
             return;

@@ -34,7 +34,10 @@ pub fn now() -> Instant {
     *BEGINNING.get_or_init(Instant::now)
 }
 
-/// The calling thread sleeps until it is unparked, or until then, or for no reason.
-pub fn park_until(until: Instant) {
-    std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+/// The calling thread sleeps until it is unparked, or until then if that is given. It may wake for no reason.
+pub fn park_until(until: Option<Instant>) {
+    match until {
+        Some(until) => std::thread::park_timeout(until.saturating_duration_since(Instant::now())),
+        None => std::thread::park(),
+    }
 }

@@ -6,9 +6,7 @@ mod file;
 mod interrupt;
 mod thread;
 
-pub use error::{
-    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_stale, is_unsupported, uv_errno,
-};
+pub use error::{EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_stale, is_unsupported, uv_errno};
 pub use file::{
     Identity, OpenFile, identity_at, is_coherent_at, is_on_local_mount, open, open_cached, pin_library,
 };
