@@ -94,6 +94,35 @@ function btrfs() {
   )
 }
 
+/** A file system with two layers: `full` up to the last byte and the last file of the one that can be written. */
+async function overlayOf(at, { full }) {
+  const [lower, room] = [
+    at.make('lower'),
+    await at.mount('room', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=64', 'none']),
+  ]
+  fs.writeFileSync(path.join(lower, 'test.lock'), 'precious')
+  const upper = path.join(room, 'upper')
+  const folder = await at.overlay('overlay', lower, upper)
+  if (full) {
+    fs.writeFileSync(path.join(room, 'filler'), Buffer.alloc(4096))
+    fillWith((n) => fs.appendFileSync(path.join(room, 'filler'), Buffer.alloc(4096, n)))
+    fillWith((n) => fs.writeFileSync(path.join(room, `filler-${n}`), ''))
+  }
+  return { file: path.join(folder, 'test.lock'), upper }
+}
+
+/** Does it until there is no room for it any more. */
+function fillWith(step) {
+  for (let n = 0; ; n++) {
+    try {
+      step(n)
+    } catch (error) {
+      assert.equal(error.code, 'ENOSPC')
+      return
+    }
+  }
+}
+
 const XINO = ['xino=on', 'xino=off']
 
 /** Folders for two layers, each on a file system of its own. */
@@ -105,16 +134,39 @@ function overlayfs() {
     'overlayfs with its layers on one file system',
     mounting(async (t, at) => {
       const layers = await at.tmpfs()
-      return behavesAsALock(t, await at.overlay('overlay', path.join(layers, 'lower'), path.join(layers, 'upper')))
+      return behavesAsALock(t, await at.overlay('overlay', path.join(layers, 'lower'), path.join(layers, 'upper')), {
+        atOnce: true,
+      })
     }),
   )
+
+  for (const full of [false, true]) {
+    test(
+      `a lock on overlayfs, or a question, copies nothing to the upper layer${full ? ', which may be full' : ''}`,
+      mounting(async (t, at) => {
+        const { file, upper } = await overlayOf(at, { full })
+        const other = agent(t, file)
+        const lock = lockFile(file)
+        assert.equal(await lock.isLocked(), false)
+        for (const mode of ['shared', 'exclusive']) {
+          await lock.acquire({ mode })
+          assert.equal(await other.ask('try'), 'false')
+          lock.release()
+        }
+        assert.equal(await other.ask('try'), 'true')
+        assert.equal(lock.tryAcquireSync(), false)
+        assert.deepEqual(pidsOf(await lock.holders()), [other.pid])
+        assert.deepEqual(fs.readdirSync(upper), [])
+      }),
+    )
+  }
 
   for (const xino of XINO) {
     test(
       `overlayfs with its layers on two file systems, ${xino}`,
       mounting(async (t, at) => {
         const [lower, upper] = await layersOf(at)
-        return behavesAsALock(t, await at.overlay('overlay', lower, upper, xino))
+        return behavesAsALock(t, await at.overlay('overlay', lower, upper, xino), { atOnce: true })
       }),
     )
 
@@ -128,7 +180,10 @@ function overlayfs() {
         const file = path.join(await at.overlay('overlay', lower, upper, xino), 'test.lock')
         const holder = await flock(t, file)
         assert.ok(!fs.existsSync(path.join(upper, 'test.lock')))
-        // Opens the file for writing: that copies it.
+        assert.equal(await isFree(file), false)
+        assert.ok(!fs.existsSync(path.join(upper, 'test.lock')))
+        // Opened for writing: that copies it.
+        fs.closeSync(fs.openSync(file, 'r+'))
         assert.equal(await isFree(file), false)
         assert.equal(fs.readFileSync(path.join(upper, 'test.lock'), 'utf8'), 'precious')
         const lock = lockFile(file)
@@ -155,6 +210,8 @@ function overlayfs() {
         const lock = lockFile(path.join(overlay, 'test.lock'))
         const wait = lock.acquire()
         assert.ok(await staysPending(wait))
+        fs.closeSync(fs.openSync(lock.path, 'r+'))
+        assert.ok(fs.existsSync(path.join(upper, 'test.lock')))
         assert.equal(await reader.ask('release'), 'released')
         await eventually(wait, 'the lock')
         assert.equal(await reader.ask('try'), 'false')
@@ -270,12 +327,14 @@ function otherViews() {
 function fuse() {
   test(
     'FUSE whose program leaves locks to the kernel',
-    mounting(async (t, at) => behavesAsALock(t, (await at.fuse('kernel')).folder, { links: false })),
+    mounting(async (t, at) => behavesAsALock(t, (await at.fuse('kernel')).folder, { links: false, removes: false })),
   )
 
   test(
     'FUSE whose program keeps the locks itself',
-    mounting(async (t, at) => behavesAsALock(t, (await at.fuse('server')).folder, { links: false, known: false })),
+    mounting(async (t, at) =>
+      behavesAsALock(t, (await at.fuse('server')).folder, { links: false, removes: false, known: false }),
+    ),
   )
 
   test(

@@ -17,6 +17,7 @@ const {
   isAlive,
   isFree,
   needs,
+  outcomeOf,
   script,
   staysPending,
   temporaryFolder,
@@ -96,6 +97,46 @@ test('a folder is EISDIR', async (t) => {
   assert.throws(() => lockFile(folder).tryAcquireSync(), { code: 'EISDIR' })
 })
 
+test('a folder can be locked where that is allowed, and is neither made nor removed', async (t) => {
+  if (process.platform === 'win32') return t.skip('Windows locks no folders')
+  const folder = path.join(temporaryFolder(t), 'folder')
+  const missing = path.join(folder, 'missing')
+  fs.mkdirSync(folder)
+  const options = { allowDirectory: true, removeOnRelease: true }
+  const lock = await lockFile(folder, options).acquire()
+  if (needs(t, 'flock')) assert.equal(outcomeOf('flock', ['--nonblock', folder, 'true']).code, 1)
+  assert.equal(await lockFile(folder, options).isLocked(), true)
+  assert.equal(await lockFile(folder, options).tryAcquire(), false)
+  const wait = lockFile(folder, options).acquire()
+  lock.release()
+  ;(await eventually(wait, 'the lock')).release()
+  lock.acquireSync({ mode: 'shared' })
+  lock.release()
+  assert.ok(fs.statSync(folder).isDirectory())
+  const file = lockFile(missing, { allowDirectory: true })
+  await file.run(() => assert.ok(fs.statSync(missing).isFile()))
+})
+
+test('a folder that others hold by handles for folders is EISDIR to a handle for files', async (t) => {
+  if (process.platform === 'win32') return t.skip('Windows locks no folders')
+  const folder = temporaryFolder(t)
+  const options = { allowDirectory: true }
+  const lock = await lockFile(folder, options).acquire()
+  const waits = []
+  // Each worker that has just found the folder in the table, by this very path.
+  for (let round = 0; round < 4; round++) {
+    waits.push(lockFile(folder, options).acquire())
+    await allInLine(folder)
+    const other = lockFile(folder)
+    for (const call of [() => other.acquire(), () => other.tryAcquire(), () => other.isLocked()]) {
+      await assert.rejects(eventually(call(), 'the error'), { code: 'EISDIR' })
+    }
+    assert.throws(() => other.tryAcquireSync(), { code: 'EISDIR' })
+  }
+  lock.release()
+  for (const wait of waits) (await eventually(wait, 'the lock')).release()
+})
+
 test('a dangling symbolic link is ENOENT, and nothing is created through it', async (t) => {
   const folder = temporaryFolder(t)
   const target = path.join(folder, 'target')
@@ -153,6 +194,103 @@ test('a file that may only be read can be locked', async (t) => {
   assert.equal(await isFree(file), false)
 })
 
+test('a file that may only be written can be locked, in either mode', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  fs.chmodSync(file, 0o222)
+  fs.chmodSync(path.dirname(file), 0o755)
+  const source = `
+    try { require('fs').openSync(process.argv[1], 'r') } catch (error) { console.log(error.code) }
+    const lock = lockFile(process.argv[1])
+    const work = async () => {
+      for (const mode of ['shared', 'exclusive']) await lock.run(() => console.log(mode), { mode })
+      await lock.acquire()
+      console.log('acquired')
+    }
+    work()
+    process.stdin.on('data', () => {})
+  `
+  const other = asNobody(t, source, [file])
+  if (!other) return
+  for (const expected of ['EACCES', 'shared', 'exclusive', 'acquired']) assert.equal(await other.line(), expected)
+  assert.equal(await isFree(file), false)
+})
+
+test('a program can be started while its file is locked or waited for', async (t) => {
+  if (process.platform === 'win32') return t.skip('its programs have other names')
+  const program = path.join(temporaryFolder(t), 'sleep')
+  fs.copyFileSync(execFileSync('sh', ['-c', 'command -v sleep'], { encoding: 'utf8' }).trim(), program)
+  fs.chmodSync(program, 0o755)
+  const waiter = agent(t, program)
+  for (const mode of ['shared', 'exclusive']) {
+    const lock = await lockFile(program).acquire({ mode })
+    assert.equal(await waiter.ask('acquire'), 'waiting')
+    execFileSync(program, ['0'])
+    lock.release()
+    assert.equal(await waiter.line(), 'acquired')
+    execFileSync(program, ['0'])
+    assert.equal(await waiter.ask('release'), 'released')
+  }
+})
+
+/** Python that says how often `file` was closed by somebody who had it open for writing, when it is asked. */
+async function watchOn(t, file) {
+  if (process.platform !== 'linux') return unavailable(t, 'only Linux has inotify')
+  if (!needs(t, 'python3')) return undefined
+  const source = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+watch = libc.inotify_init1(os.O_NONBLOCK)
+CLOSE_WRITE = 8
+libc.inotify_add_watch(watch, os.fsencode(sys.argv[1]), CLOSE_WRITE)
+print('watching', flush=True)
+for _ in sys.stdin:
+    try:
+        print(len(os.read(watch, 65536)) // 16, flush=True)
+    except BlockingIOError:
+        print(0, flush=True)
+`
+  const watcher = new Talker(t, 'python3', ['-c', source, file])
+  assert.equal(await watcher.line(), 'watching')
+  return watcher
+}
+
+test('who watches a file for writers hears nothing of its locks', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  const watcher = await watchOn(t, file)
+  if (!watcher) return
+  const lock = lockFile(file)
+  await lock.run(() => {})
+  for (let i = 0; i < 40; i++) await lock.run(() => {}, { mode: 'shared' })
+  lock.acquireSync()
+  lock.release()
+  await lock.isLocked()
+  await lock.holders()
+  assert.equal(await watcher.ask('?'), '0')
+  fs.closeSync(fs.openSync(file, 'r+'))
+  assert.equal(await watcher.ask('?'), '1')
+})
+
+test('a lease of readers is not broken by a lock, nor by a question', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  const owner = await leaseOn(t, file, 'F_RDLCK')
+  if (!owner) return
+  const lock = lockFile(file)
+  await lock.run(() => {})
+  lock.acquireSync()
+  lock.release()
+  await lock.isLocked()
+  // The next line is said when somebody opens the file for writing, and not before.
+  const wanted = owner.line()
+  assert.ok(await staysPending(wanted))
+  const writer = script(t, "require('fs').openSync(process.argv[1], 'r+')", [file])
+  assert.equal(await wanted, 'wanted')
+  owner.say('give it up')
+  await eventually(writer.exited, 'the end of the writer')
+})
+
 test('the file of a running program can be locked', async (t) => {
   if (process.platform === 'win32') return t.skip('there nobody may lock it who may not write it')
   const program = path.join(temporaryFolder(t), 'sleep')
@@ -170,18 +308,19 @@ test('the file of a running program can be locked', async (t) => {
 })
 
 /**
- * Python that has a lease on `file`, and says when somebody wants to open it; it gives the lease up when it is told to.
- * Skips where there are no leases.
+ * Python that has a lease on `file`, and says when somebody wants to open it, or with F_RDLCK to open it for writing; it
+ * gives the lease up when it is told to. Skips where there are no leases.
  */
-async function leaseOn(t, file) {
+async function leaseOn(t, file, type = 'F_WRLCK') {
   if (process.platform !== 'linux') return unavailable(t, 'only Linux has leases')
   if (!needs(t, 'python3')) return undefined
   const source = `
 import fcntl, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
-file = open(sys.argv[1], 'r+')
+type = getattr(fcntl, sys.argv[2])
+file = open(sys.argv[1], 'r' if type == fcntl.F_RDLCK else 'r+')
 try:
-    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    fcntl.fcntl(file, fcntl.F_SETLEASE, type)
 except OSError as error:
     print(error, flush=True)
     sys.exit()
@@ -192,7 +331,7 @@ sys.stdin.readline()
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 sys.stdin.read()
 `
-  const owner = new Talker(t, 'python3', ['-c', source, file])
+  const owner = new Talker(t, 'python3', ['-c', source, file, type])
   const answer = await owner.line()
   return answer === 'leased' ? owner : unavailable(t, answer)
 }

@@ -130,12 +130,17 @@ describe('what the operating system refuses', () => {
   })
 })
 
-for (const code of ['ENOLCK', 'ENOSYS', 'ENOTSUP']) {
+/** What a file system without locks may say. The last is one that Linux means for itself: Node has no name for it. */
+const WITHOUT_LOCKS = [
+  ...['ENOLCK', 'ENOSYS', 'ENOTSUP'].map((code) => ({ code, errno: os.constants.errno[code] })),
+  { code: 'UNKNOWN', errno: 524 },
+]
+
+for (const { code, errno } of WITHOUT_LOCKS) {
   const only = { skip: (process.platform !== 'linux' || FLOCK === undefined) && 'needs seccomp' }
-  test(`ERR_LOCK_UNSUPPORTED where the file system says ${code}`, only, async (t) => {
+  test(`ERR_LOCK_UNSUPPORTED where the file system says ${code} (${errno})`, only, async (t) => {
     if (!support.needs(t, 'python3')) return
     const file = temporaryPath(t)
-    const errno = os.constants.errno[code]
     const fixture = path.join(__dirname, 'fixtures/refuse-flock.py')
     const source = `${TELL}
       const { lockFile } = require(process.argv[1])

@@ -222,9 +222,7 @@ impl Engine {
         let handle = &request.handle;
         let probe = request.purpose == Purpose::Probe;
         let removes = handle.remove_on_release && !probe;
-        // Where the folder cannot be asked, opening says why.
-        let is_incoherent = |folder| matches!(sys::is_coherent_at(folder), Ok(false));
-        let leaves_none = probe || removes && handle.path.parent().is_some_and(is_incoherent);
+        let leaves_none = probe || removes && !handle.path.parent().is_none_or(sys::is_coherent_at);
         let opening = Opening {
             create: (!leaves_none).then_some(handle.file_mode),
             allow_directory: handle.allow_directory,

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use linux as system;
@@ -32,9 +33,13 @@ pub fn is_local(file: &File, device: u64) -> bool {
     local
 }
 
-/// Returns true if processes on all machines see the same files at `folder` at the same time, as far as is known.
-pub fn is_coherent_at(folder: &Path) -> io::Result<bool> {
-    system::is_local_at(folder)
+/// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if there is
+/// no way to the folder: then opening a file in it says why.
+pub fn is_coherent_at(folder: &Path) -> bool {
+    match system::is_local_at(folder) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG) => true,
+        local => local == Ok(true),
+    }
 }
 
 /// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never blocks,
@@ -52,9 +57,11 @@ pub fn is_smb(file: &File) -> bool {
 mod linux {
     use std::ffi::OsStr;
     use std::fs::{self, File};
-    use std::io;
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
+
+    use rustix::fs::StatFs;
+    use rustix::io::Errno;
 
     /// The file systems of this machine: their magic numbers, as statfs(2) has them, and their names in the mount table.
     ///
@@ -89,7 +96,7 @@ mod linux {
         magic(rustix::fs::fstatfs(file)).is_ok_and(is_local_magic)
     }
 
-    pub fn is_local_at(folder: &Path) -> io::Result<bool> {
+    pub fn is_local_at(folder: &Path) -> Result<bool, Errno> {
         magic(rustix::fs::statfs(folder)).map(is_local_magic)
     }
 
@@ -102,7 +109,7 @@ mod linux {
     }
 
     #[allow(clippy::unnecessary_cast, reason = "the field has 64 bits or 32, with a sign or without")]
-    fn magic(answer: Result<rustix::fs::StatFs, rustix::io::Errno>) -> io::Result<u32> {
+    fn magic(answer: Result<StatFs, Errno>) -> Result<u32, Errno> {
         Ok(answer?.f_type as u32)
     }
 
@@ -204,10 +211,10 @@ mod linux {
 #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
 mod system {
     use std::fs::File;
-    use std::io;
     use std::path::Path;
 
     use rustix::fs::StatFs;
+    use rustix::io::Errno;
 
     #[allow(clippy::unnecessary_cast, reason = "the flags have 32 bits or 64")]
     fn is_local_mount(mount: &StatFs) -> bool {
@@ -218,7 +225,7 @@ mod system {
         rustix::fs::fstatfs(file).is_ok_and(|mount| is_local_mount(&mount))
     }
 
-    pub fn is_local_at(folder: &Path) -> io::Result<bool> {
+    pub fn is_local_at(folder: &Path) -> Result<bool, Errno> {
         Ok(is_local_mount(&rustix::fs::statfs(folder)?))
     }
 
@@ -235,14 +242,15 @@ mod system {
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd")))]
 mod system {
     use std::fs::File;
-    use std::io;
     use std::path::Path;
+
+    use rustix::io::Errno;
 
     pub fn is_local(_: &File) -> bool {
         false
     }
 
-    pub fn is_local_at(_: &Path) -> io::Result<bool> {
+    pub fn is_local_at(_: &Path) -> Result<bool, Errno> {
         Ok(false)
     }
 

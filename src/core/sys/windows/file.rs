@@ -171,9 +171,10 @@ impl Drop for OpenFile {
     }
 }
 
-/// Returns true if processes on all machines see the same files in `folder` at the same time, as far as is known.
-pub fn is_coherent_at(folder: &Path) -> io::Result<bool> {
-    Ok(!is_remote(&open_attributes(folder, 0)?))
+/// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if there is
+/// no way to the folder: then opening a file in it says why.
+pub fn is_coherent_at(folder: &Path) -> bool {
+    !open_attributes(folder, 0).is_ok_and(|folder| is_remote(&folder))
 }
 
 /// Returns true if the system says without asking anybody that `path` is on a file system of this machine. It does not.
