@@ -41,3 +41,16 @@ pub fn is_stale(error: &io::Error) -> bool {
 pub fn is_busy(_: &io::Error) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_is_gone_from_its_server_is_stale_and_nothing_is_busy() {
+        let error = io::Error::from_raw_os_error;
+        assert!(is_stale(&error(libc::ESTALE)));
+        assert!(!is_stale(&error(libc::ENOENT)) && !is_stale(&io::ErrorKind::NotFound.into()));
+        assert!(!is_busy(&error(libc::ETXTBSY)) && !is_busy(&error(libc::EBUSY)));
+    }
+}

@@ -386,11 +386,87 @@ pub fn pin_library() {}
 mod tests {
     use super::*;
 
+    const READ: Opening = Opening { create: Some(0o666), allow_directory: false };
+
+    /// A lock file that is there, and open as such ones are.
+    fn opened(folder: &Path) -> OpenFile {
+        let path = folder.join("test.lock");
+        fs::write(&path, "").unwrap();
+        open(&path, &READ).unwrap()
+    }
+
+    fn flags_of(file: &OpenFile) -> (OFlags, rustix::io::FdFlags) {
+        let flags = rustix::fs::fcntl_getfl(&*file.file).unwrap();
+        (flags & OFlags::ACCMODE, rustix::io::fcntl_getfd(&*file.file).unwrap())
+    }
+
     #[test]
     fn on_smb_a_lock_that_is_refused_for_lack_of_permission_is_held_and_nowhere_else() {
         let error = io::Error::from_raw_os_error;
         assert!(says_held(&error(libc::EACCES), || true));
         assert!(!says_held(&error(libc::EACCES), || false));
         assert!(!says_held(&error(libc::EIO), || true));
+    }
+
+    #[test]
+    fn a_file_that_is_opened_anew_keeps_its_descriptor_and_is_inherited_by_no_child() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        let number = file.descriptor();
+        assert_eq!(flags_of(&file), (OFlags::RDONLY, rustix::io::FdFlags::CLOEXEC));
+        file.gain_full_access().unwrap();
+        assert_eq!(file.descriptor(), number);
+        assert_eq!(flags_of(&file), (OFlags::RDWR, rustix::io::FdFlags::CLOEXEC));
+        assert!(file.is_intact() && file.try_lock(LockMode::Exclusive).unwrap());
+    }
+
+    #[test]
+    fn a_file_whose_path_names_another_by_now_is_not_taken_for_that_one_when_it_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        let path = folder.path().join("test.lock");
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        fs::write(&path, "").unwrap();
+        // Linux finds the old one; elsewhere the path is all there is.
+        if let Err(error) = file.gain_full_access() {
+            assert_eq!(error.raw_os_error(), Some(libc::ESTALE));
+        }
+        assert!(file.is_intact());
+        assert!(!file.is_at(&path).unwrap());
+    }
+
+    #[test]
+    fn a_descriptor_that_belongs_to_another_file_by_now_is_told_and_not_closed_once_it_is_disowned() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        let other = File::create(folder.path().join("other")).unwrap();
+        assert!(file.is_intact());
+        // As if somebody had closed it, and opened another file.
+        replace_descriptor(&file.file, &other).unwrap();
+        assert!(!file.is_intact());
+        let number = file.descriptor().unwrap();
+        file.disown();
+        assert!(!file.is_intact());
+        assert_eq!(file.descriptor(), None);
+        assert_eq!(file.try_lock(LockMode::Shared).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        file.unlock();
+        drop(file);
+        // SAFETY: nobody else uses the number, which is open if it has not been closed.
+        let theirs = unsafe { <File as std::os::fd::FromRawFd>::from_raw_fd(number) };
+        assert_eq!(
+            Identity::of_stat(&rustix::fs::fstat(&theirs).unwrap()),
+            Identity::of_stat(&rustix::fs::fstat(&other).unwrap())
+        );
+    }
+
+    #[test]
+    fn a_folder_is_opened_only_where_that_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = open(folder.path(), &READ).err().unwrap();
+        assert_eq!(error.raw_os_error(), Some(libc::EISDIR));
+        let file = open(folder.path(), &Opening { allow_directory: true, ..READ }).unwrap();
+        assert!(file.try_lock(LockMode::Exclusive).unwrap());
+        file.unlink(folder.path()).unwrap();
+        assert!(file.is_at(folder.path()).unwrap());
     }
 }
