@@ -9,11 +9,11 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** A process that holds a lock. The public `LockHolder`. */
+/** A process that holds a lock, or waits for it. The public `LockHolder`. */
 export interface LockHolder {
   /** The number of the process. */
   pid: number
-  /** How it holds the lock. */
+  /** The mode in which it holds the lock, or asks for it. */
   mode: 'exclusive' | 'shared'
   /** Its command line. */
   command?: string
@@ -51,12 +51,17 @@ export interface Locks {
   /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
   isLocked: (handle: number, id: number) => Promise<boolean | Refusal>
   /**
-   * Who holds the lock, as far as the system tells? `id` as for `acquire`. `limited`: rather nobody than a long wait for
-   * the path.
+   * The processes that hold the lock; `undefined` if the system does not tell. `id` as for `acquire`. `limited`:
+   * `undefined`, too, if the answer would take more than 100 ms.
    */
-  holders: (handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | Refusal>
+  holders: (handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | undefined | Refusal>
   /** The same, limited, blocking the thread. */
-  holdersSync: (handle: number) => Array<LockHolder> | Refusal
+  holdersSync: (handle: number) => Array<LockHolder> | undefined | Refusal
+  /**
+   * The processes that wait for the lock in the kernel, likewise, without a limit. Of this process, and of any other that
+   * uses this package, it is the first in line.
+   */
+  waiters: (handle: number, id: number) => Promise<Array<LockHolder> | undefined | Refusal>
   /** What this process holds and waits for, over all its threads, in the order of arrival. */
   query: () => Query
   /** The descriptor of the file that this handle has locked, where a child can inherit the lock by it. */

@@ -8,6 +8,7 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile, LockTimeoutError } = require('..')
+const { waitersOf } = require('../lib/file-lock.js')
 const {
   agent,
   errorNamingHolders,
@@ -17,6 +18,7 @@ const {
   Talker,
   temporaryPath,
   unavailable,
+  until,
 } = require('./support.js')
 
 const LINUX = process.platform === 'linux'
@@ -154,18 +156,19 @@ describe('holders()', { skip: !LINUX && 'the system does not tell' }, () => {
     for (const answer of answers) assert.deepEqual(answer, [holderOf(holder.pid)])
   })
 
-  test('is empty, and no error, without /proc', async (t) => {
+  test('is undefined, and no error, without /proc, and a LockTimeoutError does not know of holders', async (t) => {
     const unshare = ['unshare', ['--mount', 'true']]
     if (!needs(t, ...unshare)) return
     const file = temporaryPath(t)
     const source = `
-      const { lockFile } = require(${JSON.stringify(path.dirname(__dirname))})
+      const { lockFile, waitersOf } = require(${JSON.stringify(path.join(__dirname, '../lib/file-lock.js'))})
       const file = ${JSON.stringify(file)}
       const main = async () => {
         const lock = await lockFile(file).acquire()
-        console.log(JSON.stringify(await lock.holders()))
-        await lockFile(file).acquire({ timeout: 0 }).catch(({ message, holders }) => console.log(message, holders.length))
-        try { lockFile(file).acquireSync({ timeout: 1 }) } catch (error) { console.log(error.message) }
+        console.log(await lock.holders(), await waitersOf(lock))
+        await lockFile(file).acquire({ timeout: 0 }).catch(({ message, holders }) => console.log(message, holders))
+        try { lockFile(file).acquireSync({ timeout: 1 }) } catch ({ message, holders }) { console.log(message, holders) }
+        console.log(await lockFile(file + '.missing').holders())
       }
       main()`
     const child = new Talker(t, 'unshare', [
@@ -177,20 +180,22 @@ describe('holders()', { skip: !LINUX && 'the system does not tell' }, () => {
       source,
     ])
     assert.deepEqual(await child.rest(), [
+      'undefined undefined',
+      `Couldn't lock ${file}: it is locked undefined`,
+      `Couldn't lock ${file} within 1 ms: it is locked undefined`,
       '[]',
-      `Couldn't lock ${file}: it is locked 0`,
-      `Couldn't lock ${file} within 1 ms: it is locked`,
     ])
   })
 })
 
 describe('holders() everywhere', () => {
   test('is empty for a file that nobody holds, or that is missing, and creates none', async (t) => {
+    const nobody = LINUX ? [] : undefined
     const file = temporaryPath(t)
-    assert.deepEqual(await lockFile(file).holders(), [])
+    assert.deepEqual(await lockFile(file).holders(), nobody)
     assert.equal(fs.existsSync(file), false)
     lockFile(file).acquireSync().release()
-    assert.deepEqual(await lockFile(file).holders(), [])
+    assert.deepEqual(await lockFile(file).holders(), nobody)
   })
 
   test('rejects with the error of the system where the path cannot be followed', async (t) => {
@@ -205,6 +210,47 @@ describe('holders() everywhere', () => {
     const source = `require(${JSON.stringify(path.dirname(__dirname))}).lockFile(process.argv[1]).holders().then(() => console.log('answered'))`
     const child = new Talker(t, process.execPath, ['-e', source, temporaryPath(t)])
     assert.deepEqual(await child.rest(), ['answered'])
+  })
+})
+
+describe('waitersOf()', { skip: !LINUX && 'the system does not tell' }, () => {
+  test('names the first in line of each process that waits in the kernel, and no holder', async (t) => {
+    if (!needs(t, 'flock')) return
+    const file = temporaryPath(t)
+    const lock = lockFile(file)
+    assert.deepEqual(await waitersOf(lock), [])
+    await lock.acquire()
+    assert.deepEqual(await waitersOf(lock), [])
+    const flock = new Talker(t, 'flock', ['--shared', file, 'echo', 'locked'])
+    const waiter = agent(t, file)
+    assert.equal(await waiter.ask('acquire'), 'waiting')
+    const own = Array.from({ length: 3 }, () => lockFile(file).acquire())
+    await until(async () => (await waitersOf(lock)).length >= 2, 'two processes wait in the kernel')
+    assert.deepEqual(byPid(await waitersOf(lock)), byPid([holderOf(flock.pid, 'shared'), holderOf(waiter.pid)]))
+    assert.deepEqual(await lock.holders(), [holderOf(process.pid)])
+    const waiterIn = waiter.line().then(() => waiter.ask('release'))
+    lock.release()
+    for (const next of own) (await next).release()
+    assert.equal(await flock.line(), 'locked')
+    await waiterIn
+    assert.deepEqual(await waitersOf(lock), [])
+  })
+
+  test('names the first of several that wait in one process', async (t) => {
+    const file = temporaryPath(t)
+    const holder = await holderIn(t, file)
+    const first = lockFile(file).acquire({ mode: 'shared' })
+    const others = [1, 2].map(() => lockFile(file).acquire())
+    await until(async () => (await waitersOf(lockFile(file))).length > 0, 'somebody waits in the kernel')
+    assert.deepEqual(await waitersOf(lockFile(file)), [holderOf(process.pid, 'shared')])
+    await holder.ask('release')
+    for (const next of [first, ...others]) (await next).release()
+  })
+
+  test('rejects with the error of the system where the path cannot be followed', async (t) => {
+    const file = temporaryPath(t)
+    fs.writeFileSync(file, '')
+    assert.equal((await errorOf(() => waitersOf(lockFile(`${file}/x`)))).code, 'ENOTDIR')
   })
 })
 

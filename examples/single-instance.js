@@ -25,7 +25,7 @@ async function isFirst() {
 
 /** Who runs already, as far as the system tells: outside Linux it does not, and the holder may have ended just now. */
 async function describeFirst() {
-  const [holder] = await lockFile(LOCK).holders()
+  const [holder] = (await lockFile(LOCK).holders()) ?? []
   if (holder === undefined) return 'in another process'
   return `as process ${holder.pid}${holder.command ? ` (${holder.command})` : ''}`
 }

@@ -19,13 +19,13 @@ const describe = ({ pid, command }) => `${pid === process.pid ? 'this process' :
 
 /** Says it while the wait lasts: only now can it be known who is in the way, and some waits never end. */
 async function report(context) {
-  // Outside Linux nobody is known. And what only watches must not fail.
+  // Outside Linux it is not known. And what only watches must not fail.
   const holders = await lockFile(context.path)
     .holders()
-    .catch(() => [])
+    .catch(() => undefined)
   // Those are the next ones already.
   if (!waits.has(context)) return
-  const by = holders.length > 0 ? `, held by ${holders.map(describe).join(', ')}` : ''
+  const by = holders?.length > 0 ? `, held by ${holders.map(describe).join(', ')}` : ''
   log(context, `not acquired within ${LONG} ms${by}`)
 }
 

@@ -32,7 +32,7 @@ function nameHolders(holders) {
 }
 
 function describeHolders(holders) {
-  if (holders.length === 0) return 'it is locked'
+  if (holders === undefined || holders.length === 0) return 'it is locked'
   // Whoever waits for itself looks for somebody else in vain.
   const itself = holders.every(({ pid }) => pid === process.pid) ? ', which is this process' : ''
   return nameHolders(holders) + itself
@@ -81,7 +81,7 @@ function systemError({ errno, syscall }, path) {
 function refusalError(refusal, { path, timeout, signal }, holders) {
   switch (refusal.reason) {
     case 'timeout':
-      return new LockTimeoutError(path, timeout, Array.isArray(holders) ? holders : [])
+      return new LockTimeoutError(path, timeout, Array.isArray(holders) ? holders : undefined)
     case 'aborted':
       return new AbortError(signal?.reason)
     case 'deadlock':

@@ -48,6 +48,12 @@ const CONSTRUCT = Symbol('lockFile')
 /** The descriptor by which a lock is held, where a child can inherit the lock by it. Not public: for bin/. */
 let descriptorOf
 
+/**
+ * Resolves to the processes that wait for a lock in the kernel, as holders() to those that hold it. Of a process with
+ * several waits only the first in line is there, and none of one that tries at intervals. Not public: for bin/.
+ */
+let waitersOf
+
 // The types, and what the methods promise, are in index.d.ts: that is where people read them.
 
 class FileLock {
@@ -139,9 +145,7 @@ class FileLock {
   }
 
   async holders() {
-    const answer = await native.holders(this.#handle, this.#newId(), false)
-    if (!Array.isArray(answer)) throw refusalError(answer, this)
-    return answer
+    return this.#processes(await native.holders(this.#handle, this.#newId(), false))
   }
 
   [DISPOSE]() {
@@ -156,6 +160,12 @@ class FileLock {
     // Somebody's wrapper, which has no parts of ours.
     if (!(#handle in this)) return this
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
+  }
+
+  /** What the native part says of the processes that hold the lock, or wait for it; undefined if they are not known. */
+  #processes(answer) {
+    if (answer !== undefined && !Array.isArray(answer)) throw refusalError(answer, this)
+    return answer
   }
 
   /** A number that no pending wait of this handle has. */
@@ -218,6 +228,7 @@ class FileLock {
 
   static {
     descriptorOf = (lock) => native.descriptor(lock.#handle)
+    waitersOf = async (lock) => lock.#processes(await native.waiters(lock.#handle, lock.#newId()))
   }
 }
 
@@ -225,4 +236,4 @@ function lockFile(path, options) {
   return new FileLock(CONSTRUCT, path, options)
 }
 
-module.exports = { FileLock, lockFile, descriptorOf }
+module.exports = { FileLock, lockFile, descriptorOf, waitersOf }

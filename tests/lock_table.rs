@@ -6,7 +6,9 @@ mod fuzz;
 
 use fuzz::check;
 use fuzz::texts::{Line, Mount, bytes, line, mounts, mutated, table};
-use locket::core::sys::lock_table::{device_of_mount, entries, field_of_descriptor, locks_of_descriptor};
+use locket::core::sys::lock_table::{
+    devices_of_mounts, entries, field_of_descriptor, locks_of_descriptor, waits,
+};
 use proptest::prelude::*;
 
 fn lossy(bytes: &[u8]) -> String {
@@ -22,7 +24,10 @@ fn text_of(lines: &[Line]) -> String {
 fn a_table_of_the_kernel_is_read_as_it_was_meant() {
     check(table(), |lines| {
         let meant: Vec<_> = lines.iter().filter_map(Line::meaning).collect();
-        prop_assert_eq!(entries(&text_of(&lines)).collect::<Vec<_>>(), meant);
+        let text = text_of(&lines);
+        prop_assert_eq!(entries(&text).collect::<Vec<_>>(), meant);
+        let meant: Vec<_> = lines.iter().filter_map(Line::meaning_as_wait).collect();
+        prop_assert_eq!(waits(&text).collect::<Vec<_>>(), meant);
         Ok(())
     });
 }
@@ -44,15 +49,11 @@ fn the_locks_of_a_descriptor_and_its_numbers_are_read_as_they_were_meant() {
 }
 
 #[test]
-fn the_device_of_each_mount_is_found_and_of_others_there_is_none() {
-    check((mounts(), any::<u64>()), |(mounts, other)| {
+fn the_mounts_and_their_devices_are_read_as_they_were_meant() {
+    check(mounts(), |mounts| {
         let text: String = mounts.iter().map(|mount| format!("{mount}\n")).collect();
-        for Mount { number, device, .. } in &mounts {
-            prop_assert_eq!(device_of_mount(&text, *number), Some(*device));
-        }
-        if mounts.iter().all(|mount| mount.number != other) {
-            prop_assert_eq!(device_of_mount(&text, other), None);
-        }
+        let meant: Vec<_> = mounts.iter().map(|&Mount { number, device, .. }| (number, device)).collect();
+        prop_assert_eq!(devices_of_mounts(&text).collect::<Vec<_>>(), meant);
         Ok(())
     });
 }
@@ -91,10 +92,11 @@ fn no_reader_minds_any_bytes() {
         for bytes in [noise, change.of(fdinfo.into_bytes()), change.of(mounts.into_bytes())] {
             let text = lossy(&bytes);
             entries(&text).for_each(drop);
+            waits(&text).for_each(drop);
             locks_of_descriptor(&text).for_each(drop);
             field_of_descriptor(&text, "mnt_id");
             field_of_descriptor(&text, &text);
-            device_of_mount(&text, 29);
+            devices_of_mounts(&text).for_each(drop);
         }
         Ok(())
     });

@@ -2,13 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use locket::core::sys::lock_table::{device_of_mount, entries, field_of_descriptor, locks_of_descriptor};
+use locket::core::sys::lock_table::{
+    devices_of_mounts, entries, field_of_descriptor, locks_of_descriptor, waits,
+};
 
 fuzz_target!(|data: &[u8]| {
     // As they are read from the system.
     let text = String::from_utf8_lossy(data);
     let found: Vec<_> = entries(&text).collect();
     assert!(found.iter().all(|entry| entry.pid > 0));
+    assert!(waits(&text).all(|entry| entry.pid > 0));
 
     // Each line is judged alone.
     let (before, after) = text.split_once('\n').unwrap_or((&text, ""));
@@ -22,7 +25,5 @@ fuzz_target!(|data: &[u8]| {
     for name in ["mnt_id", "ino", ""] {
         field_of_descriptor(&text, name);
     }
-    for mount in [0, 29, u64::MAX] {
-        device_of_mount(&text, mount);
-    }
+    devices_of_mounts(&text).for_each(drop);
 });

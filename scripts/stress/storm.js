@@ -168,7 +168,8 @@ class Storm {
     this.remarks.push(`${one.program} ${one.number} (${one.child.pid}) hangs: ${words}`)
     for (let file = 0; file < this.#options.files; file++) {
       const holders = await lockFile(lockOf(this.#folder, file)).holders()
-      if (holders.length > 0) this.remarks.push(`  file ${file} is held by ${holders.map(({ pid }) => pid).join(', ')}`)
+      if (holders?.length > 0)
+        this.remarks.push(`  file ${file} is held by ${holders.map(({ pid }) => pid).join(', ')}`)
     }
     one.child.kill('SIGKILL')
   }

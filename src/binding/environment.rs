@@ -20,6 +20,7 @@ use super::mailbox::Mailbox;
 use super::outcome::{to_answer, to_holders, to_refusal};
 use crate::core::engine;
 use crate::core::handle::Handle;
+use crate::core::holder::Party;
 use crate::core::request::{Overview, Owner, Purpose, Reason, Request, Wish};
 
 /// How many requests may be tried on the environment's own thread before one has to take the way by another thread, and
@@ -130,16 +131,17 @@ impl State {
         })
     }
 
-    /// A promise of who holds the lock of `handle`; see [`engine::inquire`].
+    /// A promise of the processes that hold the lock of `handle`, or wait for it; see [`engine::inquire`].
     pub fn promise_holders(
         &self,
         env: sys::napi_env,
         handle: Arc<Handle>,
+        party: Party,
         token: u64,
         limited: bool,
     ) -> Result<sys::napi_value> {
         self.promise_of(env, token, || {
-            engine::inquire(handle, self.mailbox.clone(), token, limited);
+            engine::inquire(handle, party, self.mailbox.clone(), token, limited);
             None
         })
     }

@@ -13,6 +13,7 @@ use super::handles::to_path;
 use super::outcome::{LockInfo, Query, Refusal, to_end, to_holders, to_number, to_refusal};
 use crate::core::engine;
 use crate::core::handle::Handle;
+use crate::core::holder::Party;
 use crate::core::kernel::LockMode;
 use crate::core::request::{Outcome, Purpose, Reason, Reply, Request, Wish};
 use crate::core::sys::is_first_thread;
@@ -49,15 +50,19 @@ pub struct Locks {
     /// Does anybody, in any process, hold the lock now? `id` as for `acquire`.
     #[napi(ts_type = "(handle: number, id: number) => Promise<boolean | Refusal>")]
     pub is_locked: Unknown<'static>,
-    /// Who holds the lock, as far as the system tells? `id` as for `acquire`. `limited`: rather nobody than a long wait for
-    /// the path.
+    /// The processes that hold the lock; `undefined` if the system does not tell. `id` as for `acquire`. `limited`:
+    /// `undefined`, too, if the answer would take more than 100 ms.
     #[napi(
-        ts_type = "(handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | Refusal>"
+        ts_type = "(handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | undefined | Refusal>"
     )]
     pub holders: Unknown<'static>,
     /// The same, limited, blocking the thread.
-    #[napi(ts_type = "(handle: number) => Array<LockHolder> | Refusal")]
+    #[napi(ts_type = "(handle: number) => Array<LockHolder> | undefined | Refusal")]
     pub holders_sync: Unknown<'static>,
+    /// The processes that wait for the lock in the kernel, likewise, without a limit. Of this process, and of any other that
+    /// uses this package, it is the first in line.
+    #[napi(ts_type = "(handle: number, id: number) => Promise<Array<LockHolder> | undefined | Refusal>")]
+    pub waiters: Unknown<'static>,
     /// What this process holds and waits for, over all its threads, in the order of arrival.
     #[napi(ts_type = "() => Query")]
     pub query: Unknown<'static>,
@@ -98,6 +103,7 @@ pub fn open(env: Env) -> Result<Locks> {
         is_locked: function(env, c"isLocked", callback!(is_locked), state)?,
         holders: function(env, c"holders", callback!(holders), state)?,
         holders_sync: function(env, c"holdersSync", callback!(holders_sync), state)?,
+        waiters: function(env, c"waiters", callback!(waiters), state)?,
         query: function(env, c"query", callback!(query), state)?,
         descriptor: function(env, c"descriptor", callback!(descriptor), state)?,
         cancel: function(env, c"cancel", callback!(cancel), state)?,
@@ -155,7 +161,12 @@ fn is_locked(call: &Call<'_>) -> Result<sys::napi_value> {
 
 fn holders(call: &Call<'_>) -> Result<sys::napi_value> {
     let handle = call.state.handles.borrow().get(call.argument(0)?)?.clone();
-    call.state.promise_holders(call.env, handle, token(call, 1)?, call.argument(2)?)
+    call.state.promise_holders(call.env, handle, Party::Holders, token(call, 1)?, call.argument(2)?)
+}
+
+fn waiters(call: &Call<'_>) -> Result<sys::napi_value> {
+    let handle = call.state.handles.borrow().get(call.argument(0)?)?.clone();
+    call.state.promise_holders(call.env, handle, Party::Waiters, token(call, 1)?, false)
 }
 
 fn holders_sync(call: &Call<'_>) -> Result<sys::napi_value> {
@@ -163,7 +174,7 @@ fn holders_sync(call: &Call<'_>) -> Result<sys::napi_value> {
     let handle = state.handles.borrow().get(call.argument(0)?)?.clone();
     // An answer of its own: should it be given up, nobody else hears of it.
     let answer = Arc::new(Answer::on_this_thread());
-    engine::inquire(handle, answer.clone(), 0, true);
+    engine::inquire(handle, Party::Holders, answer.clone(), 0, true);
     call.returns(to_holders(answer.wait()))
 }
 

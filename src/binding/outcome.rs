@@ -72,12 +72,12 @@ pub fn to_answer(outcome: Outcome) -> Either<bool, Refusal> {
     }
 }
 
-/// A process that holds a lock. The public `LockHolder`.
+/// A process that holds a lock, or waits for it. The public `LockHolder`.
 #[napi(object, object_from_js = false)]
 pub struct LockHolder {
     /// The number of the process.
     pub pid: u32,
-    /// How it holds the lock.
+    /// The mode in which it holds the lock, or asks for it.
     #[napi(ts_type = "'exclusive' | 'shared'")]
     pub mode: &'static str,
     /// Its command line.
@@ -91,10 +91,10 @@ impl From<Holder> for LockHolder {
 }
 
 /// What an inquiry comes to.
-pub fn to_holders(outcome: Outcome) -> Either<Vec<LockHolder>, Refusal> {
+pub fn to_holders(outcome: Outcome) -> Either3<Vec<LockHolder>, (), Refusal> {
     match outcome {
-        Outcome::Holders(holders) => Either::A(holders.into_iter().map(LockHolder::from).collect()),
-        other => to_refusal(other).map_or_else(|| Either::A(Vec::new()), Either::B),
+        Outcome::Holders(Some(holders)) => Either3::A(holders.into_iter().map(LockHolder::from).collect()),
+        other => to_refusal(other).map_or(Either3::B(()), Either3::C),
     }
 }
 

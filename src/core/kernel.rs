@@ -6,7 +6,7 @@ use std::path::Path;
 use super::sys::{self, WaitingThread};
 
 /// How a lock is held: by one alone, or by many that all share it. The words of the Web Locks API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockMode {
     /// Nobody else holds the lock in any mode.
     Exclusive,

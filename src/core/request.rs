@@ -42,8 +42,8 @@ pub enum Outcome {
     Deadlock,
     /// Answer to a probe: does anybody hold the lock?
     Probed(bool),
-    /// Answer to an inquiry: who holds the lock, as far as the system tells.
-    Holders(Box<[Holder]>),
+    /// Answer to an inquiry: the processes that the system names. `None`: it does not tell, or did not in time.
+    Holders(Option<Box<[Holder]>>),
     /// The operating system refused.
     Failed(SystemError),
     /// A defect of this library. The panic's message has gone to stderr.

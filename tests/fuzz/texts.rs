@@ -41,14 +41,22 @@ pub struct Line {
 impl Line {
     /// What is to be read from it: a held lock of flock(2) by somebody on a file, or nothing.
     pub fn meaning(&self) -> Option<Entry> {
+        self.lock().filter(|_| self.depth == 0)
+    }
+
+    /// What is to be read from it, where those are asked for that wait: a lock that is waited for, or nothing.
+    pub fn meaning_as_wait(&self) -> Option<Entry> {
+        self.lock().filter(|_| self.depth > 0)
+    }
+
+    fn lock(&self) -> Option<Entry> {
         let mode = match self.mode {
             "WRITE" => LockMode::Exclusive,
             "READ " => LockMode::Shared,
             _ => return None,
         };
         let pid = u32::try_from(self.pid).ok().filter(|&pid| pid > 0)?;
-        let is_held = self.depth == 0 && self.kind.starts_with("FLOCK");
-        is_held.then_some(Entry { pid, mode, file: self.file? })
+        self.kind.starts_with("FLOCK").then_some(Entry { pid, mode, file: self.file? })
     }
 
     /// The same lock by another process.

@@ -23,13 +23,13 @@ module.exports = {
   async 'holders() says who has the lock'() {
     const file = temporaryPath()
     const lock = lockFile(file)
-    assert.deepEqual(await lock.holders(), [])
-    const holder = await holderOf(file)
     const known = process.platform === 'linux'
+    assert.deepEqual(await lock.holders(), known ? [] : undefined)
+    const holder = await holderOf(file)
     const holders = await lock.holders()
     assert.deepEqual(
-      holders.map(({ pid, mode }) => ({ pid, mode })),
-      known ? [{ pid: holder.pid, mode: 'exclusive' }] : [],
+      holders?.map(({ pid, mode }) => ({ pid, mode })),
+      known ? [{ pid: holder.pid, mode: 'exclusive' }] : undefined,
     )
     if (known) assert.match(holders[0].command, /child\.cjs agent/)
     const error = await lock.acquire({ timeout: 0 }).catch((reason) => reason)

@@ -31,8 +31,8 @@ pub(super) enum Timer {
     EndDrain(Weak<SharedFile>),
     /// Open the file again: another program had it open for itself alone.
     OpenAgain(Arc<Request>),
-    /// Is this inquiry stuck? To be asked so many times more.
-    Stuck(Weak<Inquiry>, u32),
+    /// There is no more time for this inquiry.
+    TooLate(Weak<Inquiry>),
 }
 
 impl Timer {
@@ -67,9 +67,9 @@ impl Timer {
                 ENGINE.opening.fetch_add(1, Ordering::SeqCst);
                 ENGINE.submit(Job::Open(request));
             }
-            Self::Stuck(inquiry, looks) => {
+            Self::TooLate(inquiry) => {
                 if let Some(inquiry) = inquiry.upgrade() {
-                    inquiry.give_up_if_stuck(looks);
+                    inquiry.give_up();
                 }
             }
         }

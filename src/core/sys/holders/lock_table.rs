@@ -4,35 +4,53 @@
 
 use crate::core::kernel::LockMode;
 
+/// Major and minor number of a device.
+pub type Device = (u32, u32);
+
 /// A file as the kernel's table names it: the device of its file system, and its inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableId {
-    /// Major and minor number of the device.
-    pub device: (u32, u32),
+    /// The device.
+    pub device: Device,
     /// The number of the inode.
     pub inode: u64,
 }
 
-/// A lock of the kind that this package takes, and that is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A lock of the kind that this package takes: one that is held, or one that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// Who has locked the file. It may have ended since, and left the lock to a child.
+    /// The process that asked for it. If it is held, that process may have ended since, and left the lock to a child.
     pub pid: u32,
-    /// How it is locked.
-    pub mode: LockMode,
     /// Which file.
     pub file: TableId,
+    /// How it is locked.
+    pub mode: LockMode,
 }
 
-/// The locks in a text like `/proc/locks`.
+/// The locks in a text like `/proc/locks` that are held.
 pub fn entries(text: &str) -> impl Iterator<Item = Entry> {
     text.lines().filter_map(entry)
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`. Who waits has `->` in the second place.
+/// The locks in a text like `/proc/locks` that are waited for.
+pub fn waits(text: &str) -> impl Iterator<Item = Entry> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (_number, arrow) = (words.next()?, words.next()?);
+        (arrow == "->").then(|| lock(words))?
+    })
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`. A wait has `->` in the second place, further to the right the more
+/// others it waits for.
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.split_ascii_whitespace();
-    let (_number, kind, _advisory) = (words.next()?, words.next()?, words.next()?);
+    let _number = words.next()?;
+    lock(words)
+}
+
+fn lock<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Entry> {
+    let (kind, _advisory) = (words.next()?, words.next()?);
     if kind != "FLOCK" {
         return None;
     }
@@ -46,7 +64,7 @@ fn entry(line: &str) -> Option<Entry> {
     let (major, minor) = device.split_once(':')?;
     let number = |digits| u32::from_str_radix(digits, 16).ok();
     let file = TableId { device: (number(major)?, number(minor)?), inode: inode.parse().ok()? };
-    Some(Entry { pid, mode, file })
+    Some(Entry { pid, file, mode })
 }
 
 /// The locks in a text like `/proc/PID/fdinfo/FD`: those that were taken by this descriptor.
@@ -59,12 +77,12 @@ pub fn field_of_descriptor(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
-/// The device of the mount with number `mount` in a text like `/proc/PID/mountinfo`.
-pub fn device_of_mount(text: &str, mount: u64) -> Option<(u32, u32)> {
-    text.lines().find_map(|line| {
+/// The numbers of the mounts in a text like `/proc/PID/mountinfo`, and their devices.
+pub fn devices_of_mounts(text: &str) -> impl Iterator<Item = (u64, Device)> {
+    text.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
-        let number: u64 = words.next()?.parse().ok()?;
+        let number = words.next()?.parse().ok()?;
         let (major, minor) = words.nth(1)?.split_once(':')?;
-        (number == mount).then_some((major.parse().ok()?, minor.parse().ok()?))
+        Some((number, (major.parse().ok()?, minor.parse().ok()?)))
     })
 }

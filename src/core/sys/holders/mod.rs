@@ -1,5 +1,7 @@
-//! Who holds the lock of a file. Known where the system keeps a table of its locks that everybody may read.
+//! Who holds the lock of a file, and who waits for it. Known where the system keeps a table of its locks that everybody may read.
 
+#[cfg(target_os = "linux")]
+mod descriptors;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
