@@ -16,6 +16,7 @@ const {
   needs,
   staysPending,
   Talker,
+  temporaryFolder,
   temporaryPath,
   unavailable,
   until,
@@ -184,6 +185,42 @@ describe('holders()', { skip: !LINUX && 'the system does not tell' }, () => {
       `Couldn't lock ${file}: it is locked undefined`,
       `Couldn't lock ${file} within 1 ms: it is locked undefined`,
       '[]',
+    ])
+  })
+})
+
+describe('where the system takes its time to tell', { skip: !LINUX && 'the system does not tell' }, () => {
+  /** What came of it, in a process whose /proc is a folder of its own (see fixtures/slow-proc.js). */
+  async function slowProc(t, what) {
+    const script = path.join(__dirname, 'fixtures/slow-proc.js')
+    const source = 'mount -t tmpfs none /proc && exec "$0" "$@"'
+    const args = ['--mount', 'sh', '-c', source, process.execPath, script, what, temporaryFolder(t)]
+    return JSON.parse(await new Talker(t, 'unshare', args).line())
+  }
+
+  const unshare = ['unshare', ['--mount', 'true']]
+
+  test('those who ask meanwhile are answered together, by one more reading of the table', async (t) => {
+    if (!needs(t, ...unshare)) return
+    const { readings, pids } = await slowProc(t, 'together')
+    assert.deepEqual(pids, Array(11).fill([true]))
+    // Whoever was about to ask when the first reading ended may need a third one.
+    assert.ok(readings === 2 || readings === 3, `${readings} readings for 11 files`)
+  })
+
+  test('a wait in vain ends all the same: its error does not wait for more than 100 ms, and knows of no holders', async (t) => {
+    if (!needs(t, ...unshare)) return
+    const { order, errors } = await slowProc(t, 'limited')
+    assert.deepEqual(order, ['not known', 'timeout'], 'the question was given up before 400 ms had passed')
+    assert.deepEqual(errors, Array(2).fill({ code: 'ERR_LOCK_TIMEOUT', holders: 'not known' }))
+  })
+
+  test('a process whose command line cannot be read keeps nobody from an answer about others', async (t) => {
+    if (!needs(t, ...unshare)) return
+    const mode = 'exclusive'
+    assert.deepEqual(await slowProc(t, 'stuck'), [
+      { pid: 5_000_002, mode, command: 'other' },
+      { pid: 5_000_001, mode, command: 'stuck' },
     ])
   })
 })

@@ -7,7 +7,7 @@ mod fuzz;
 use fuzz::check;
 use fuzz::texts::{Line, Mount, bytes, line, mounts, mutated, table};
 use locket::core::sys::lock_table::{
-    devices_of_mounts, entries, field_of_descriptor, locks_of_descriptor, waits,
+    device_of_mount, entries, field_of_descriptor, locks_of_descriptor, waits,
 };
 use proptest::prelude::*;
 
@@ -49,11 +49,15 @@ fn the_locks_of_a_descriptor_and_its_numbers_are_read_as_they_were_meant() {
 }
 
 #[test]
-fn the_mounts_and_their_devices_are_read_as_they_were_meant() {
-    check(mounts(), |mounts| {
+fn the_device_of_each_mount_is_found_and_of_others_there_is_none() {
+    check((mounts(), any::<u64>()), |(mounts, other)| {
         let text: String = mounts.iter().map(|mount| format!("{mount}\n")).collect();
-        let meant: Vec<_> = mounts.iter().map(|&Mount { number, device, .. }| (number, device)).collect();
-        prop_assert_eq!(devices_of_mounts(&text).collect::<Vec<_>>(), meant);
+        for Mount { number, device, .. } in &mounts {
+            prop_assert_eq!(device_of_mount(&text, *number), Some(*device));
+        }
+        if mounts.iter().all(|mount| mount.number != other) {
+            prop_assert_eq!(device_of_mount(&text, other), None);
+        }
         Ok(())
     });
 }
@@ -96,7 +100,7 @@ fn no_reader_minds_any_bytes() {
             locks_of_descriptor(&text).for_each(drop);
             field_of_descriptor(&text, "mnt_id");
             field_of_descriptor(&text, &text);
-            devices_of_mounts(&text).for_each(drop);
+            device_of_mount(&text, 29);
         }
         Ok(())
     });

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use locket::core::sys::lock_table::{
-    devices_of_mounts, entries, field_of_descriptor, locks_of_descriptor, waits,
+    device_of_mount, entries, field_of_descriptor, locks_of_descriptor, waits,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -25,5 +25,7 @@ fuzz_target!(|data: &[u8]| {
     for name in ["mnt_id", "ino", ""] {
         field_of_descriptor(&text, name);
     }
-    devices_of_mounts(&text).for_each(drop);
+    for mount in [0, 29, u64::MAX] {
+        device_of_mount(&text, mount);
+    }
 });

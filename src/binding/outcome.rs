@@ -91,10 +91,10 @@ impl From<Holder> for LockHolder {
 }
 
 /// What an inquiry comes to.
-pub fn to_holders(outcome: Outcome) -> Either3<Vec<LockHolder>, (), Refusal> {
+pub fn to_holders(outcome: Outcome) -> Either<Vec<LockHolder>, Either<Refusal, ()>> {
     match outcome {
-        Outcome::Holders(Some(holders)) => Either3::A(holders.into_iter().map(LockHolder::from).collect()),
-        other => to_refusal(other).map_or(Either3::B(()), Either3::C),
+        Outcome::Holders(Some(holders)) => Either::A(holders.into_iter().map(LockHolder::from).collect()),
+        other => Either::B(to_refusal(other).map_or(Either::B(()), Either::A)),
     }
 }
 

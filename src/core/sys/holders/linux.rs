@@ -1,8 +1,7 @@
 //! Linux: `/proc/locks` says which process has locked which file, and `/proc/PID/fdinfo` which processes still have
 //! the locked file open.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, OnceCell};
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,9 +16,10 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::descriptors;
 use super::lock_table::{
-    Device, Entry, TableId, devices_of_mounts, entries, field_of_descriptor, locks_of_descriptor, waits,
+    Device, Entry, TableId, device_of_mount, entries, field_of_descriptor, locks_of_descriptor, waits,
 };
 use crate::core::holder::Holder;
+use crate::core::kernel::LockMode;
 
 /// How much of a command line is read, in bytes: some are as long as a book.
 const COMMAND_LIMIT: u64 = 4096;
@@ -78,12 +78,20 @@ fn table_id(stat: &Stat) -> TableId {
 }
 
 struct Table {
-    /// Sorted by file; those of one file in the kernel's order.
     held: Vec<Entry>,
-    /// Likewise.
+    /// Sorted: for each of these the lock that stands for its file, and its place.
+    held_by_file: Numbered,
     waited_for: Vec<Entry>,
     /// Was it read at once? If not, locks that went in between have moved others out of sight.
     in_one_piece: bool,
+}
+
+/// Locks, each with a number of its own. One type for whatever is to be sorted, since sorting takes much code for each.
+type Numbered = Vec<(Entry, usize)>;
+
+/// What stands for the locks of a file where they are sorted by file.
+fn any_lock_of(file: TableId) -> Entry {
+    Entry { pid: 0, file, mode: LockMode::Exclusive }
 }
 
 /// A lock in the table, on one of the files that are asked for.
@@ -91,21 +99,28 @@ struct Claim {
     lock: Entry,
     /// Which of the files.
     file: usize,
-    /// The processes that have a descriptor by which the lock was taken, as far as they have been found.
-    found: Vec<u32>,
+    /// The process that was found last to hold the lock; 0 is none.
+    found: u32,
 }
 
 impl Claim {
-    fn holders(&self) -> impl Iterator<Item = Holder> {
-        self.found.iter().map(|&pid| Holder { pid, mode: self.lock.mode, command: None })
+    fn is_held_by(&mut self, pid: u32, answers: &mut [Vec<Holder>]) {
+        self.found = pid;
+        let (holders, mode) = (&mut answers[self.file], self.lock.mode);
+        // Each process once for each mode.
+        if let Err(place) = holders.binary_search_by_key(&(pid, mode), |holder| (holder.pid, holder.mode)) {
+            holders.insert(place, Holder { pid, mode, command: None });
+        }
     }
 }
 
 /// The folder in which the kernel tells.
 pub struct Proc {
     root: PathBuf,
-    /// The devices of the mounts that this process sees, read when they are first asked for.
-    mounts: OnceCell<BTreeMap<u64, Device>>,
+    /// What the system says of the mounts that this process sees, read when it is first needed.
+    mounts: OnceCell<String>,
+    /// The mount that was last looked for, and its device: mostly all files are in one.
+    last_mount: Cell<Option<(u64, Device)>>,
 }
 
 impl Proc {
@@ -116,11 +131,11 @@ impl Proc {
 
     /// Another one, for tests.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), mounts: OnceCell::new() }
+        Self { root: root.into(), mounts: OnceCell::new(), last_mount: Cell::new(None) }
     }
 
-    /// Returns the processes that hold the locks of each of `files`, as far as they can be seen, without their commands.
-    /// `None`: the system does not tell.
+    /// Returns the processes that hold the locks of each of `files`, as far as they can be seen, by their numbers and
+    /// without their commands. `None`: the system does not tell.
     ///
     /// The cost grows with the number of files, of locks and of open descriptors, not with their product: the table is
     /// read once for all files, and so are the descriptors of each process.
@@ -128,42 +143,47 @@ impl Proc {
         let mut answers: Vec<_> = files.iter().map(|_| Vec::new()).collect();
         let mut table = self.table()?;
         for look in 1.. {
-            let open = (0..files.len()).filter(|&file| answers[file].is_empty());
-            let claims = open.flat_map(|file| {
-                self.locks_of(&files[file], &table.held).map(move |lock| Claim {
-                    lock,
-                    file,
-                    found: Vec::new(),
-                })
-            });
-            for claim in self.settled(claims.collect(), files) {
-                answers[claim.file].extend(claim.holders());
+            let mut claims = Numbered::new();
+            for (file, _) in answers.iter().enumerate().filter(|(_, holders)| holders.is_empty()) {
+                claims.extend(self.locks_of(&files[file], &table).map(|lock| (lock, file)));
             }
+            self.settle(claims, files, &mut answers);
             if table.in_one_piece || look == LOOKS || answers.iter().all(|holders| !holders.is_empty()) {
                 break;
             }
             let Some(again) = self.table() else { break };
             table = again;
         }
-        answers.iter_mut().for_each(name_once);
         Some(answers)
     }
 
-    /// Returns the processes that wait for the lock of `file` in the kernel, likewise.
+    /// Returns the processes that wait for the lock of `file` in the kernel, likewise, but in the table's order.
     pub fn waiters(&self, file: &LockedFile) -> Option<Vec<Holder>> {
-        let table = self.table()?;
-        let waits =
-            self.locks_of(file, &table.waited_for).filter(|wait| self.is_open_in(wait.pid, file, wait.file));
-        let mut waiters = waits.map(|Entry { pid, mode, .. }| Holder { pid, mode, command: None }).collect();
-        name_once(&mut waiters);
+        let waits = self.table()?.waited_for;
+        let waits_for = |id| waits.iter().filter(move |wait| wait.file == id);
+        let id = match waits_for(file.stat).next() {
+            Some(_) => Some(file.stat),
+            None => self.id_by_mount(file),
+        };
+        let mut waiters: Vec<Holder> = Vec::new();
+        for &Entry { pid, mode, file: id } in id.into_iter().flat_map(waits_for) {
+            let is_known = waiters.iter().any(|waiter| (waiter.pid, waiter.mode) == (pid, mode));
+            if !is_known && self.is_open_in(pid, file, id) {
+                waiters.push(Holder { pid, mode, command: None });
+            }
+        }
         Some(waiters)
     }
 
     /// Adds the commands of the processes in `answers`, as far as they can be read.
     pub fn add_commands(&self, answers: &mut [Vec<Holder>]) {
-        let mut commands = BTreeMap::new();
-        for holder in answers.iter_mut().flatten() {
-            holder.command = commands.entry(holder.pid).or_insert_with(|| self.command(holder.pid)).clone();
+        // Many files are mostly held by one process.
+        let mut last = None;
+        for Holder { pid, command, .. } in answers.iter_mut().flatten() {
+            if last.as_ref().is_none_or(|(last, _)| last != pid) {
+                last = Some((*pid, self.command(*pid)));
+            }
+            *command = last.as_ref().and_then(|(_, command)| command.clone());
         }
     }
 
@@ -185,74 +205,87 @@ impl Proc {
             }
         }
         let text = String::from_utf8_lossy(&text);
-        let (mut held, mut waited_for): (Vec<_>, Vec<_>) = (entries(&text).collect(), waits(&text).collect());
-        held.sort_by_key(|entry| entry.file);
-        waited_for.sort_by_key(|entry| entry.file);
-        Some(Table { held, waited_for, in_one_piece: pieces <= 1 })
+        let held: Vec<_> = entries(&text).collect();
+        let mut held_by_file: Numbered =
+            held.iter().enumerate().map(|(place, lock)| (any_lock_of(lock.file), place)).collect();
+        held_by_file.sort_unstable();
+        Some(Table { held, held_by_file, waited_for: waits(&text).collect(), in_one_piece: pieces <= 1 })
     }
 
-    /// The locks of `file` in a part of the table.
-    fn locks_of<'a>(&self, file: &LockedFile, locks: &'a [Entry]) -> impl Iterator<Item = Entry> + use<'a> {
+    /// The locks of `file` that are held.
+    fn locks_of<'a>(&self, file: &LockedFile, table: &'a Table) -> impl Iterator<Item = Entry> + use<'a> {
         let of = |id| {
-            let first = locks.partition_point(|lock| lock.file < id);
-            locks[first..].iter().take_while(move |lock| lock.file == id).copied()
+            let first = table.held_by_file.partition_point(|(lock, _)| lock.file < id);
+            table.held_by_file[first..].iter().take_while(move |(lock, _)| lock.file == id)
         };
-        let mut by_stat = of(file.stat).peekable();
-        let by_mount = match by_stat.peek() {
-            Some(_) => None,
-            None => self.id_by_mount(file).filter(|&id| id != file.stat).map(of),
+        let id = match of(file.stat).next() {
+            Some(_) => Some(file.stat),
+            None => self.id_by_mount(file),
         };
-        by_stat.chain(by_mount.into_iter().flatten())
+        id.into_iter().flat_map(of).map(|&(_, place)| table.held[place])
     }
 
     fn id_by_mount(&self, file: &LockedFile) -> Option<TableId> {
         let Mounted { mount, inode } = file.mounted?;
-        let mounts = self.mounts.get_or_init(|| {
-            let text = read(&self.root.join("self/mountinfo")).unwrap_or_default();
-            devices_of_mounts(&text).collect()
-        });
-        Some(TableId { device: *mounts.get(&mount)?, inode })
+        let device = match self.last_mount.get() {
+            Some((last, device)) if last == mount => device,
+            _ => {
+                let mounts =
+                    self.mounts.get_or_init(|| read(&self.root.join("self/mountinfo")).unwrap_or_default());
+                let device = device_of_mount(mounts, mount)?;
+                self.last_mount.set(Some((mount, device)));
+                device
+            }
+        };
+        Some(TableId { device, inode })
     }
 
-    /// Finds the processes that hold the locks of `claims`, and returns these in their order: of each lock the process
-    /// that took it, if it has not ended.
+    /// Adds the processes that hold the locks of `claims` to `answers`: of each lock the process that took it, if it has
+    /// not ended.
     ///
     /// A shell's `flock 9` ends at once and leaves the lock to the shell. Its number in the table is
     /// nobody's then, or by now somebody else's, who must not be blamed.
-    fn settled(&self, mut claims: Vec<Claim>, files: &[LockedFile]) -> Vec<Claim> {
-        // In an order in which those of one process stand together, and the one for a descriptor is found quickly.
-        let mut sorted: Vec<&mut Claim> = claims.iter_mut().collect();
-        sorted.sort_by_key(|claim| (claim.lock, claim.file));
-        // A process may have locked one file very often.
-        sorted.dedup_by_key(|claim| (claim.lock, claim.file));
-        for claims in sorted.chunk_by_mut(|one, other| one.lock.pid == other.lock.pid) {
+    fn settle(&self, mut claims: Numbered, files: &[LockedFile], answers: &mut [Vec<Holder>]) {
+        // Those of one process stand together then, and the one for a descriptor is found quickly. A process may have locked
+        // one file very often.
+        claims.sort_unstable();
+        claims.dedup();
+        let mut claims: Vec<_> =
+            claims.into_iter().map(|(lock, file)| Claim { lock, file, found: 0 }).collect();
+        for claims in claims.chunk_by_mut(|one, other| one.lock.pid == other.lock.pid) {
             let pid = claims[0].lock.pid;
-            if self.find(pid, claims, files).is_none() && exists(pid) {
-                claims.iter_mut().for_each(|claim| claim.found.push(pid));
+            if self.find(pid, claims, files, answers).is_none() && exists(pid) {
+                claims.iter_mut().for_each(|claim| claim.is_held_by(pid, answers));
             }
         }
-        sorted.retain(|claim| claim.found.is_empty());
-        if !sorted.is_empty() {
+        claims.retain(|claim| claim.found == 0);
+        if !claims.is_empty() {
             for pid in self.processes() {
-                self.find(pid, &mut sorted, files);
+                self.find(pid, &mut claims, files, answers);
             }
         }
-        claims
     }
 
-    /// Adds the process to those of `claims` for which it has a descriptor by which the lock was taken. `claims` are
-    /// sorted by lock. Returns `None` if the process's descriptors cannot be seen: it is another user's, or has ended.
-    fn find(&self, pid: u32, claims: &mut [&mut Claim], files: &[LockedFile]) -> Option<()> {
+    /// Adds the process to the answers for those of `claims` for which it has a descriptor by which the lock was taken.
+    /// `claims` are sorted by lock. Returns `None` if the process's descriptors cannot be seen: it is another user's, or
+    /// has ended.
+    fn find(
+        &self,
+        pid: u32,
+        claims: &mut [Claim],
+        files: &[LockedFile],
+        answers: &mut [Vec<Holder>],
+    ) -> Option<()> {
         let mut missing = claims.len();
         descriptors::visit(&self.of(pid, "fdinfo"), |descriptor, info| {
             for lock in locks_of_descriptor(info) {
                 let first = claims.partition_point(|claim| claim.lock < lock);
                 for claim in claims[first..].iter_mut().take_while(|claim| claim.lock == lock) {
                     let file = &files[claim.file];
-                    if claim.found.last() != Some(&pid)
+                    if claim.found != pid
                         && (lock.file == file.stat || file.is_at(&self.descriptor(pid, descriptor)))
                     {
-                        claim.found.push(pid);
+                        claim.is_held_by(pid, answers);
                         missing -= 1;
                     }
                 }
@@ -300,12 +333,6 @@ impl Proc {
     fn of(&self, pid: u32, name: &str) -> PathBuf {
         self.root.join(pid.to_string()).join(name)
     }
-}
-
-/// Leaves each process in `processes` once for each mode.
-fn name_once(processes: &mut Vec<Holder>) {
-    let mut known = BTreeSet::new();
-    processes.retain(|process| known.insert((process.pid, process.mode)));
 }
 
 fn exists(pid: u32) -> bool {

@@ -77,12 +77,12 @@ pub fn field_of_descriptor(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
-/// The numbers of the mounts in a text like `/proc/PID/mountinfo`, and their devices.
-pub fn devices_of_mounts(text: &str) -> impl Iterator<Item = (u64, Device)> {
-    text.lines().filter_map(|line| {
+/// The device of the mount with number `mount` in a text like `/proc/PID/mountinfo`.
+pub fn device_of_mount(text: &str, mount: u64) -> Option<Device> {
+    text.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace();
-        let number = words.next()?.parse().ok()?;
+        let number: u64 = words.next()?.parse().ok()?;
         let (major, minor) = words.nth(1)?.split_once(':')?;
-        Some((number, (major.parse().ok()?, minor.parse().ok()?)))
+        (number == mount).then_some((major.parse().ok()?, minor.parse().ok()?))
     })
 }
