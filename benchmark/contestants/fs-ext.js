@@ -30,4 +30,5 @@ module.exports = {
       releaseSync: () => fs.closeSync(fd),
     }
   },
+  cannot: { 'waits-in-vain': 'waits without end, or not at all' },
 }

@@ -34,4 +34,5 @@ module.exports = {
       },
     }
   },
+  cannot: { 'waits-in-vain': 'waits without end, or not at all' },
 }

@@ -26,9 +26,11 @@ module.exports = {
     const lock = load().lockFile(file)
     return {
       acquire: () => lock.acquire(),
+      acquireWithin: (timeout) => lock.acquire({ timeout }),
       release: () => lock.release(),
       acquireSync: () => lock.acquireSync(),
       releaseSync: () => lock.release(),
+      holders: () => lock.holders(),
     }
   },
 }

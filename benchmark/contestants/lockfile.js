@@ -21,6 +21,7 @@ module.exports = {
     return {
       // It keeps notes in the options that it is given.
       acquire: () => acquire(file, { ...OPTIONS }),
+      acquireWithin: (wait) => acquire(file, { ...OPTIONS, wait }),
       release: () => release(file),
       acquireSync: () => lockSync(file),
       releaseSync: () => unlockSync(file),

@@ -30,6 +30,7 @@ module.exports = {
     'waiters-1000': SHARED,
     'waiters-10000': SHARED,
     waiters: SHARED,
+    'waits-in-vain': 'waits without end, or not at all',
     'uncontended-sync': 'has no synchronous form',
   },
 }

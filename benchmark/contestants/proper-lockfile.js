@@ -32,4 +32,5 @@ module.exports = {
       releaseSync: () => release(),
     }
   },
+  cannot: { 'waits-in-vain': 'limits its tries, not the time' },
 }

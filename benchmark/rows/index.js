@@ -13,6 +13,7 @@ const LOADERS = {
   'waiters-1000': () => require('./waiters.js').waiters(1000),
   'waiters-10000': () => require('./waiters.js').waiters(10_000),
   'contended-files': () => require('./contended-files.js').contendedFiles,
+  'waits-in-vain': () => require('./waits-in-vain.js'),
   'killed-holder': () => require('./killed-holder.js'),
   'idle-waiter': () => require('./idle-waiter.js'),
   neighbours: () => require('./neighbours.js'),

@@ -1,0 +1,68 @@
+'use strict'
+
+const path = require('node:path')
+
+const { withAgents } = require('./support/agents.js')
+const { now, MILLISECOND } = require('./support/clock.js')
+
+const COUNT = 1000
+
+/** How long each wait lasts, in milliseconds. */
+const TIMEOUT = 200
+
+module.exports = {
+  id: 'waits-in-vain',
+  title: `${COUNT.toLocaleString('en')} waits in vain, and who was in the way`,
+  detail:
+    `Another process holds ${COUNT.toLocaleString('en')} files, and one process waits for each of them for ${TIMEOUT} ` +
+    `ms, from the same moment: how much later than ${TIMEOUT} ms after the first acquire() the last one has failed, and ` +
+    'how many of the errors name the holder. Then it asks who holds each of them, all at once: until the last answer.',
+  measures: [
+    { id: 'late', title: 'last error late by', unit: 'ms', better: 'lower' },
+    { id: 'named', title: 'errors that name the holder', unit: '', better: 'higher' },
+    { id: 'holders', title: 'holders of all', unit: 'ms', better: 'lower' },
+  ],
+  kinds: ['kernel', 'file'],
+  trial(contestant, { folder }) {
+    const files = Array.from({ length: COUNT }, (_, number) => path.join(folder, `lock-${number}`))
+    return withAgents(contestant, 1, files, async ([holder]) => {
+      await holder.ask('acquire')
+      const handles = files.map((file) => contestant.open(file))
+      return { ...(await waitInVain(handles, holder)), holders: await askForHolders(handles, holder) }
+    })
+  },
+}
+
+/** How late the last one fails, and how many know who was in the way. */
+async function waitInVain(handles, holder) {
+  const start = now()
+  const errors = await Promise.all(handles.map(failure))
+  const late = (now() - start) / MILLISECOND - TIMEOUT
+  return { late, named: errors.filter(({ holders }) => names(holders, holder)).length }
+}
+
+/** The error of a wait in vain. */
+async function failure(handle) {
+  const start = now()
+  const error = await handle.acquireWithin(TIMEOUT).then(
+    () => new Error('let in two processes at once'),
+    (reason) => reason,
+  )
+  // Timers count whole milliseconds.
+  if ((now() - start) / MILLISECOND < TIMEOUT - 1) throw error
+  return error
+}
+
+/** How long it takes until all answers are there, in milliseconds; null where there are none to be had. */
+async function askForHolders(handles, holder) {
+  if (!handles[0].holders) return null
+  const start = now()
+  const answers = await Promise.all(handles.map((handle) => handle.holders()))
+  const duration = (now() - start) / MILLISECOND
+  // Undefined where the system does not tell.
+  if (answers.includes(undefined)) return null
+  if (!answers.every((holders) => names(holders, holder))) throw new Error('somebody else is said to hold a lock')
+  return duration
+}
+
+const names = (holders, { pid }) => holders?.length === 1 && holders[0].pid === pid
