@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { temporaryFolder } = require('./support.js')
+const { needs, temporaryFolder } = require('./support.js')
 
 const root = path.resolve(__dirname, '..')
 const { name, version } = require('../package.json')
@@ -19,47 +19,203 @@ const HERE = (() => {
 })()
 const OPTIONAL = { [`${name}-${HERE}`]: version, [`${name}-another`]: version }
 
-/** Loads the package as it is published, but without any binary. `prelude` runs before that. What the error says. */
-function load(t, { optionalDependencies = OPTIONAL, prelude = '', binary } = {}) {
-  const modules = path.join(temporaryFolder(t), 'node_modules')
-  const folder = path.join(modules, name)
+/**
+ * Loads the package as it is published, but without any binary, or with the contents of `binary`. `prelude` runs before
+ * that, in a Node that is started with `flags`. What the error says, or what the package exports.
+ */
+function load(
+  t,
+  { folder = temporaryFolder(t), optionalDependencies = OPTIONAL, prelude = '', binary, flags = [], env = {} } = {},
+) {
+  const home = install(folder, { optionalDependencies, binary })
+  const script = `${prelude}
+    try { console.log(JSON.stringify({ exports: Object.keys(require(${JSON.stringify(home)})) })) } catch (error) {
+      const { name, code, message, cause } = error
+      console.log(JSON.stringify({ name, code, message, cause: { code: cause.code, message: cause.message } }))
+    }`
+  return run([...flags, '-e', script], env)
+}
+
+/** Puts the package into node_modules of `folder`. Its own folder. */
+function install(folder, { optionalDependencies = OPTIONAL, binary } = {}) {
+  const modules = path.join(folder, 'node_modules')
+  const home = path.join(modules, name)
   for (const part of ['index.js', 'lib', 'native.js']) {
-    fs.cpSync(path.join(root, part), path.join(folder, part), { recursive: true })
+    fs.cpSync(path.join(root, part), path.join(home, part), { recursive: true })
   }
-  fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name, version, optionalDependencies }))
+  fs.writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version, optionalDependencies }))
   if (binary !== undefined) {
     const of = path.join(modules, `${name}-${HERE}`)
     fs.mkdirSync(of)
     fs.writeFileSync(path.join(of, 'package.json'), JSON.stringify({ version, main: 'locket.node' }))
-    fs.writeFileSync(path.join(of, 'locket.node'), binary)
+    if (binary !== null) fs.writeFileSync(path.join(of, 'locket.node'), binary)
   }
-  const script = `${prelude}
-    try { require(${JSON.stringify(folder)}) } catch (error) {
-      console.log(JSON.stringify({ name: error.name, message: error.message, cause: error.cause.message }))
-    }`
-  const { NAPI_RS_NATIVE_LIBRARY_PATH, ...env } = process.env
-  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', env })
-  return JSON.parse(stdout || JSON.stringify(`nothing was thrown: ${stderr}`))
+  return home
+}
+
+/** What a Node with these arguments prints, which is JSON. */
+function run(args, env = {}) {
+  const { NAPI_RS_NATIVE_LIBRARY_PATH, ...rest } = process.env
+  const options = { encoding: 'utf8', env: { ...rest, ...env } }
+  const { stdout, stderr } = spawnSync(process.execPath, args, options)
+  return JSON.parse(stdout || JSON.stringify(`nothing was printed: ${stderr}`))
+}
+
+const BINARY = fs.readFileSync(path.join(root, `locket.${HERE}.node`))
+
+/** An error must be of a binary that is there. */
+function isUnusable({ name: kind, code, message, cause }, reason, help) {
+  assert.deepEqual([kind, code], ['Error', 'ERR_LOCKET_BINARY_UNUSABLE'], message)
+  assert.ok(message.startsWith(`@locket/native cannot load its binary for ${HERE}, Node v`), message)
+  assert.match(message, /locket\.node: /)
+  assert.match(message, reason)
+  assert.match(message, help)
+  assert.doesNotMatch(message, /npm has a bug|finds no binary/)
+  assert.match(cause.code, /^ERR_DLOPEN_/)
 }
 
 test('a package that is not installed is named, with what leaves it out and how to get it', (t) => {
-  const { name: kind, message, cause } = load(t)
-  assert.equal(kind, 'Error')
+  const { name: kind, code, message, cause } = load(t)
+  assert.deepEqual([kind, code], ['Error', 'ERR_LOCKET_BINARY_MISSING'])
   assert.match(message, new RegExp(`^@locket/native finds no binary for ${HERE}, Node v`))
   assert.ok(message.includes(`The package @locket/native-${HERE} is not installed.`), message)
   assert.match(message, /--omit=optional, --no-optional/)
   assert.match(message, /another C library/)
   assert.match(message, /package-lock\.json/)
   assert.ok(message.endsWith(`npm install @locket/native-${HERE}@${version}`), message)
-  assert.match(cause, /Cannot find native binding/)
+  assert.equal(cause.code, 'MODULE_NOT_FOUND')
+  assert.ok(cause.message.includes(`@locket/native-${HERE}`), cause.message)
+  assert.doesNotMatch(message + cause.message, /npm has a bug/)
 })
 
-test('a package that is there but does not load: the system says why', (t) => {
-  const { message } = load(t, { binary: 'no binary' })
-  assert.ok(message.includes(`The package @locket/native-${HERE} is installed, but cannot be loaded: `), message)
-  assert.ok(message.includes('locket.node'), message)
-  assert.match(message, /npm run build/)
+test('a package whose binary has been taken out is said to be incomplete', (t) => {
+  const { code, message } = load(t, { binary: null })
+  assert.equal(code, 'ERR_LOCKET_BINARY_MISSING')
+  assert.ok(message.includes(`The package @locket/native-${HERE} is installed, but its binary is not in it.`), message)
 })
+
+const onLinux = { skip: process.platform !== 'linux' && 'the loader of another system says it otherwise' }
+
+test('a file that is no binary is said to be none', onLinux, (t) => {
+  isUnusable(
+    load(t, { binary: 'version https://git-lfs.github.com/spec/v1' }),
+    /the file is no binary/,
+    /install again/,
+  )
+})
+
+test('an empty file is said to be empty', (t) => {
+  isUnusable(load(t, { binary: '' }), /the file is empty/, /install again/)
+})
+
+test('a file that is cut off is said to be cut off', onLinux, (t) => {
+  isUnusable(load(t, { binary: BINARY.subarray(0, 40) }), /the file is cut off/, /install again/)
+})
+
+test('a file for another processor is said to be for another', onLinux, (t) => {
+  const foreign = Buffer.from(BINARY)
+  // The machine, in the header of an ELF file: one that Node does not run on.
+  foreign.writeUInt16LE(2, 18)
+  isUnusable(load(t, { binary: foreign }), /for another processor/, /npm run build/)
+})
+
+test('a file on a file system with noexec: that is said, and what helps', onLinux, (t) => {
+  if (!needs(t, 'unshare', ['--mount', 'true'])) return
+  const folder = temporaryFolder(t)
+  const script = `try { require(process.argv[1]) } catch ({ name, code, message, cause: { code: its } }) {
+    console.log(JSON.stringify({ name, code, message, cause: { code: its } }))
+  }`
+  const of = path.join(folder, 'node_modules', `${name}-${HERE}`)
+  const home = install(folder, { binary: BINARY })
+  const { NAPI_RS_NATIVE_LIBRARY_PATH, ...env } = process.env
+  const { stdout, stderr } = spawnSync(
+    'unshare',
+    [
+      '--mount',
+      'sh',
+      '-c',
+      'cp "$1/locket.node" "$1/package.json" "$2" && mount -t tmpfs -o noexec none "$1" && cp "$2"/* "$1" && exec "$3" -e "$4" "$5"',
+      'sh',
+      of,
+      temporaryFolder(t),
+      process.execPath,
+      script,
+      home,
+    ],
+    { encoding: 'utf8', env },
+  )
+  isUnusable(JSON.parse(stdout || JSON.stringify(stderr)), /mounted with noexec/, /without noexec/)
+})
+
+test('without the right to load addons it says which flag forbids it', (t) => {
+  isUnusable(load(t, { binary: BINARY, flags: ['--no-addons'] }), /started with --no-addons/, /Start it without/)
+})
+
+test('under the permission model it says which flag is missing', (t) => {
+  const model = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+  const answer = load(t, { binary: BINARY, flags: [model, '--allow-fs-read=*'] })
+  isUnusable(answer, /permission model forbids addons/, /--allow-addons/)
+})
+
+test('a binary that the environment variable names is taken', (t) => {
+  const { exports } = load(t, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: path.join(root, `locket.${HERE}.node`) } })
+  assert.ok(exports.includes('lockFile'))
+})
+
+test('a variable that names nothing, or no binary, is named, with the reason', (t) => {
+  const folder = temporaryFolder(t)
+  for (const [file, contents, code, reason] of [
+    ['missing.node', undefined, 'ERR_LOCKET_BINARY_MISSING', 'there is no such file'],
+    ['empty.node', '', 'ERR_LOCKET_BINARY_UNUSABLE', 'the file is empty'],
+  ]) {
+    const named = path.join(folder, file)
+    if (contents !== undefined) fs.writeFileSync(named, contents)
+    const error = load(t, { binary: BINARY, env: { NAPI_RS_NATIVE_LIBRARY_PATH: named } })
+    assert.equal(error.code, code)
+    assert.match(error.message, /the environment variable NAPI_RS_NATIVE_LIBRARY_PATH names/)
+    assert.ok(error.message.includes(`${named}: ${reason}`), error.message)
+    assert.doesNotMatch(error.message, /npm has a bug|wasm/)
+  }
+})
+
+test("a variable that names another package's addon, which reads the same variable, is not for us", (t) => {
+  const folder = temporaryFolder(t)
+  const ways = {
+    'some.js': 'module.exports = { Tar: class {}, list() {} }',
+    'opens.js': "module.exports = { open() { throw new Error('not ours') }, close() {} }",
+    'nothing.js': 'module.exports = undefined',
+  }
+  for (const [file, source] of Object.entries(ways)) {
+    const named = path.join(folder, file)
+    fs.writeFileSync(named, source)
+    const { exports, message } = load(t, { binary: BINARY, env: { NAPI_RS_NATIVE_LIBRARY_PATH: named } })
+    assert.ok(exports?.includes('lockFile'), message)
+    const { code } = load(t, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: named } })
+    assert.equal(code, 'ERR_LOCKET_BINARY_MISSING')
+  }
+})
+
+for (const format of ['cjs', 'esm']) {
+  test(`code that was bundled (${format}) without its binary says that it was`, (t) => {
+    const folder = temporaryFolder(t)
+    install(folder)
+    const entry = path.join(folder, 'entry.mjs')
+    fs.writeFileSync(
+      entry,
+      `import(${JSON.stringify(name)}).catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`,
+    )
+    const outfile = path.join(folder, 'dist', format === 'cjs' ? 'bundle.cjs' : 'bundle.mjs')
+    const banner = format === 'esm' && {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)",
+    }
+    const options = { bundle: true, platform: 'node', format, logLevel: 'silent', ...(banner && { banner }) }
+    require('esbuild').buildSync({ entryPoints: [entry], outfile, ...options })
+    const { code, message } = run([outfile])
+    assert.equal(code, 'ERR_LOCKET_BINARY_MISSING')
+    assert.match(message, /was bundled/)
+    assert.match(message, /--external:@locket\/native/)
+  })
+}
 
 test('a platform without a prebuilt binary is told how to build', (t) => {
   const { message } = load(t, { prelude: "Object.defineProperty(process, 'arch', { value: 's390x' })" })

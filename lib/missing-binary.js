@@ -1,8 +1,23 @@
 'use strict'
 
-// What to say when no binary can be loaded: which package is missing, why that may be, and what to do. Loaded only then.
+// What to say when no binary can be loaded: which one, why that may be, and what to do. Loaded only then.
+
+const fs = require('node:fs')
+const path = require('node:path')
 
 const { name, version, optionalDependencies } = require('../package.json')
+
+const VARIABLE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+
+const FROM_SOURCE = `Build it from source, which takes Rust: in a clone of ${name}, \`npm ci\` and \`npm run build\`. The
+environment variable ${VARIABLE} names a binary that lies elsewhere.`
+
+const INSTALL_AGAIN = 'Delete node_modules, and install again.'
+
+/** The machines that files of ELF are for, by their numbers there. */
+const ELF_MACHINES = { x64: 62, arm64: 183 }
+const ELF_MAGIC = 0x7f454c46
+const ELF_HEADER = 64
 
 /** The name of this platform, as the packages of binaries have it. */
 function platformHere() {
@@ -14,31 +29,93 @@ function platformHere() {
   return `${platform}-${arch}-${process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'}`
 }
 
-/** Why the package of a binary cannot be loaded, if it is there at all. */
-function refusal(binary) {
+const isMissing = (error) => error?.code === 'MODULE_NOT_FOUND'
+
+/** Why a binary that is there was not loaded, and what helps. */
+function diagnose(error, file) {
+  switch (error?.code) {
+    case 'ERR_DLOPEN_DISABLED':
+      return process.permission
+        ? ["Node's permission model forbids addons", 'Start Node with --allow-addons, too.']
+        : ['Node was started with --no-addons', 'Start it without, also where NODE_OPTIONS or a worker thread has it.']
+    case 'ERR_ACCESS_DENIED':
+      return [
+        "Node's permission model forbids reading it",
+        `Start Node with --allow-fs-read=${path.dirname(file)}/*, too.`,
+      ]
+  }
+  const flaw = flawOf(file)
+  if (flaw !== undefined) return [flaw, `${INSTALL_AGAIN}\n${FROM_SOURCE}`]
+  const message = error?.message ?? String(error)
+  if (/failed to map segment|operation not permitted|permission denied/i.test(message)) {
+    return [
+      `${message}. The system does not let it be executed: its file system may be mounted with noexec`,
+      'Install the package on a file system without noexec, or mount it anew.',
+    ]
+  }
+  return [message, FROM_SOURCE]
+}
+
+/** What is wrong with a file that should be a binary for this system, where it can be told from its beginning. */
+function flawOf(file) {
+  const header = Buffer.alloc(ELF_HEADER)
+  let length
   try {
-    require.resolve(`${binary}/package.json`)
+    const descriptor = fs.openSync(file, 'r')
+    try {
+      length = fs.readSync(descriptor, header)
+    } finally {
+      fs.closeSync(descriptor)
+    }
   } catch {
     return undefined
   }
+  if (length === 0) return 'the file is empty'
+  if (process.platform !== 'linux') return undefined
+  if (header.readUInt32BE(0) !== ELF_MAGIC) return 'the file is no binary'
+  if (length < ELF_HEADER) return 'the file is cut off'
+  const expected = ELF_MACHINES[process.arch]
+  if (expected !== undefined && header.readUInt16LE(18) !== expected) return 'the file is for another processor'
+  return undefined
+}
+
+/** The file that a binary's name leads to, or else the name. */
+function fileOf(binary) {
   try {
-    require(binary)
-    return 'nothing is wrong with it now'
-  } catch (error) {
-    return error.message
+    return require.resolve(binary)
+  } catch {
+    return binary
   }
 }
 
-const FROM_SOURCE = `Build it from source, which takes Rust: in a clone of ${name}, \`npm ci\` and \`npm run build\`. The
-environment variable NAPI_RS_NATIVE_LIBRARY_PATH names a binary that lies elsewhere.`
+/** Has a bundler taken the code of this package away from its files? */
+function isBundled() {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(__dirname, '../package.json'), 'utf8')).name !== name
+  } catch (error) {
+    // Where reading is forbidden, nothing follows from it.
+    return error.code !== 'ERR_ACCESS_DENIED'
+  }
+}
 
-function explain(platform) {
+function isInstalled(binary) {
+  try {
+    return Boolean(require.resolve(`${binary}/package.json`))
+  } catch {
+    return false
+  }
+}
+
+function explainMissing(platform) {
+  if (isBundled()) {
+    return `The code of ${name} was bundled, and its binary was left behind. Tell the bundler to leave the package out
+(esbuild: --external:${name}, webpack: externals), and install it beside the bundle.`
+  }
   // Written into package.json when it is published.
   if (!optionalDependencies) return `This is a clone: \`npm run build\` builds the binary for ${platform}.`
   const binary = `${name}-${platform}`
   if (!(binary in optionalDependencies)) return `There is no prebuilt binary for ${platform}.\n${FROM_SOURCE}`
-  const refused = refusal(binary)
-  if (refused) return `The package ${binary} is installed, but cannot be loaded: ${refused}\n${FROM_SOURCE}`
+  if (isInstalled(binary)) return `The package ${binary} is installed, but its binary is not in it. ${INSTALL_AGAIN}`
   return `The package ${binary} is not installed. It should come along with ${name}, as an optional dependency. It does not if
 - optional dependencies are left out (--omit=optional, --no-optional): install with them;
 - node_modules was installed on another platform, or for another C library, and copied: install where it is used;
@@ -47,12 +124,40 @@ function explain(platform) {
 To install it by its name: npm install ${binary}@${version}`
 }
 
-/** An error for the one of the generated loader. */
-function describe(error) {
+const binaryError = (code, message, cause) => Object.assign(new Error(message, { cause }), { code })
+
+/** An error for those of all binaries that were tried: `{ binary, error }`. */
+function describe(failures) {
   const platform = platformHere()
-  return new Error(`${name} finds no binary for ${platform}, Node ${process.version}.\n${explain(platform)}`, {
-    cause: error,
-  })
+  const own = failures.filter(({ binary }) => binary.includes(platform))
+  const unusable = own.find(({ error }) => !isMissing(error))
+  if (unusable === undefined) {
+    return binaryError(
+      'ERR_LOCKET_BINARY_MISSING',
+      `${name} finds no binary for ${platform}, Node ${process.version}.\n${explainMissing(platform)}`,
+      (own.at(-1) ?? failures[0]).error,
+    )
+  }
+  const file = fileOf(unusable.binary)
+  const [reason, help] = diagnose(unusable.error, file)
+  return binaryError(
+    'ERR_LOCKET_BINARY_UNUSABLE',
+    `${name} cannot load its binary for ${platform}, Node ${process.version}.\n${file}: ${reason}.\n${help}`,
+    unusable.error,
+  )
 }
 
-module.exports = { describe }
+/** An error for the binary that the environment variable names. */
+function describeNamed(named, error) {
+  const missing = isMissing(error)
+  const [reason] = missing ? ['there is no such file'] : diagnose(error, named)
+  return binaryError(
+    missing ? 'ERR_LOCKET_BINARY_MISSING' : 'ERR_LOCKET_BINARY_UNUSABLE',
+    `${name} cannot load the binary that the environment variable ${VARIABLE} names.
+${named}: ${reason}.
+Mend the variable, or unset it: then the package takes its own binary. Other packages read the same variable.`,
+    error,
+  )
+}
+
+module.exports = { describe, describeNamed }
