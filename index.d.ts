@@ -1,32 +1,57 @@
 /// <reference types="node" />
 
-/**
- * How a lock is held: `'exclusive'` by one alone, `'shared'` by many at once. The words of the Web Locks API.
- */
+/** The mode of a lock: `'exclusive'` has one holder, `'shared'` any number. The words of the Web Locks API. */
 export type LockMode = 'exclusive' | 'shared'
 
-export interface AcquireOptions {
-  /**
-   * The longest wait, in milliseconds. `0` tries once. Omitted or `Infinity`: waits for ever. It bounds the wait,
-   * never the hold.
-   */
-  timeout?: number | undefined
-  /** `'exclusive'` unless the handle or this option says otherwise. */
+/** The path of a lock file: a string, its bytes, or a `file:` URL of any realm. */
+export type LockPath = string | Uint8Array | URL
+
+/** The codes of a {@link LockError}. */
+export type LockErrorCode =
+  | 'ERR_LOCK_TIMEOUT'
+  | 'ERR_LOCK_NOT_HELD'
+  | 'ERR_LOCK_UNSUPPORTED'
+  | 'ERR_LOCK_DEADLOCK'
+  | 'ERR_LOCK_LOST'
+
+/** Options of {@link FileLock.tryAcquireSync}. */
+export interface TryAcquireSyncOptions {
+  /** The mode in which the lock is requested. Defaults to the handle's mode. */
   mode?: LockMode | undefined
-  /** Gives the wait up when it fires. Not for the sync forms. */
+}
+
+/** Options of {@link FileLock.tryAcquire}. */
+export interface TryAcquireOptions extends TryAcquireSyncOptions {
+  /** Stops the wait when it fires. A signal of another realm or of a polyfill works, too. */
   signal?: AbortSignal | undefined
 }
 
-export interface LockFileOptions {
-  /** The default `timeout` of every acquire of this handle, in milliseconds. */
+/** Options of {@link FileLock.acquireSync}. */
+export interface AcquireSyncOptions extends TryAcquireSyncOptions {
+  /**
+   * The longest wait, in milliseconds. `0` tries once. `Infinity` waits for ever. It bounds the wait, never the hold.
+   * Defaults to the handle's timeout.
+   */
   timeout?: number | undefined
-  /** The default `mode` of every acquire of this handle. */
+}
+
+/** Options of {@link FileLock.acquire} and {@link FileLock.run}. */
+export interface AcquireOptions extends AcquireSyncOptions {
+  /** Stops the wait when it fires. A signal of another realm or of a polyfill works, too. */
+  signal?: AbortSignal | undefined
+}
+
+/** Options of {@link lockFile}. */
+export interface LockFileOptions {
+  /** The timeout of every acquire of this handle, in milliseconds. Defaults to `Infinity`. */
+  timeout?: number | undefined
+  /** The mode of every acquire of this handle. Defaults to `'exclusive'`. */
   mode?: LockMode | undefined
-  /** Permission bits of a lock file that has to be created, less the umask. `0o666` unless said. */
+  /** Permission bits of a lock file that has to be created, less the umask. Defaults to `0o666`. */
   fileMode?: number | undefined
   /**
-   * Delete the lock file on release, while the exclusive lock is still held. `false` unless said. It is the option of
-   * the handle that holds the lock, whichever one releases it.
+   * Delete the lock file on release, while the exclusive lock is still held. Defaults to `false`. The option of the
+   * handle that holds the lock counts, whichever handle releases it.
    *
    * Every other program that locks the file must then look, after locking, whether its path still names the file
    * that it locked. This package does; Python's `locket` does not.
@@ -35,44 +60,55 @@ export interface LockFileOptions {
    * links loses the one name by which it was locked, and its names are different locks from then on.
    */
   removeOnRelease?: boolean | undefined
+  /**
+   * Lock a folder, if the path names one. Defaults to `false`: a folder is refused with `EISDIR`. A folder is never
+   * created, and never removed. Only on Unix.
+   */
+  allowDirectory?: boolean | undefined
 }
 
 /** A process that holds a lock. */
 export interface LockHolder {
   /** The number of the process. */
   pid: number
-  /** How it holds the lock. */
+  /** The mode in which it holds the lock. */
   mode: LockMode
-  /** Its command line, where this process may see it. Of a long one the beginning. */
+  /** Its command line, where this process may see it; of a long one the beginning. It may contain secrets. */
   command?: string
 }
 
-/** A lock that this process holds, or waits for. */
+/** A lock that this process holds or waits for. */
 export interface LockInfo {
   /** The path of the handle. */
   path: string
-  /** How the lock is held, or shall be. */
+  /** The mode in which the lock is held or requested. */
   mode: LockMode
-  /** Since when it has been held, or waited for, in milliseconds since 1970, as `Date.now()` has them. */
+  /**
+   * When the hold or the wait began, in milliseconds since 1970. `Date.now() - since` is its age, also if the clock
+   * has been set in the meantime.
+   */
   since: number
+  /** The thread that holds it or waits, as `node:worker_threads` numbers them. The main thread is `0`. */
+  threadId: number
 }
 
 /**
- * A handle for the lock of the file at `path`. Touches nothing yet: acquiring opens the file, and creates it if it
- * is missing; its folder must be there.
+ * Returns a handle for the lock of the file at `path`. Same as `new FileLock(path, options)`.
+ *
+ * It touches nothing yet: acquiring opens the file, and creates it if it is missing. Its folder must exist.
  *
  * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` for bad
  * arguments.
  *
  * @example
- * const lock = await lockFile('build.lock').acquire({ timeout: 5000 })
+ * const lock = await lockFile('build.lock').acquire(5000)
  * try { await build() } finally { lock.release() }
  */
-export function lockFile(path: string | Buffer | URL, options?: LockFileOptions): FileLock
+export function lockFile(path: LockPath, options?: LockFileOptions): FileLock
 
 /**
- * What this process holds and waits for, over all its worker threads, in the order in which it was asked for: so the
- * waits for one file stand as they stand in its queue. Like the `query()` of the Web Locks API.
+ * Returns what this process holds and waits for, over all its worker threads, in the order of the requests: the waits
+ * for one file are listed as they stand in its queue. Like the `query()` of the Web Locks API.
  */
 export function query(): { held: LockInfo[]; pending: LockInfo[] }
 
@@ -81,96 +117,145 @@ export function query(): { held: LockInfo[]; pending: LockInfo[] }
  * they share one lock, also by other spellings of the path, symbolic links and hard links.
  *
  * A handle holds at most one acquisition at a time. The lock is not re-entrant: acquiring what is held waits,
- * whoever holds it.
+ * whoever holds it. A handle belongs to its thread: it cannot be cloned or posted to another.
+ *
+ * Each acquire is told on the tracing channel `locket.acquire` of `node:diagnostics_channel`. Its context has `path`,
+ * `mode`, `timeout`, and from the grant on `acquisition`, a number that is unique in the process. The channel
+ * `locket.release` tells of each release with `path` and that `acquisition`.
  */
 export class FileLock {
-  private constructor()
+  /** Same as {@link lockFile}. */
+  constructor(path: LockPath, options?: LockFileOptions)
 
-  /** Absolute, and fixed when the handle was made. */
+  /** The absolute path, fixed when the handle is made. */
   readonly path: string
 
-  /** Does this handle hold the lock now? */
+  /** Is `true` while this handle holds the lock. */
   readonly held: boolean
 
   /**
-   * Waits for the lock, first come, first served within the process. Resolves to this handle, which holds it then.
-   * A pending acquire keeps the process alive; a held lock does not.
+   * Fires if this handle's lock is lost while it is held, with a {@link LockError} `ERR_LOCK_LOST` as its reason.
    *
-   * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the wait ended without the lock.
-   * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the file system has no such locks.
-   * @throws {Error} `ABORT_ERR`: the signal fired. `ENOENT`, `EACCES`, `EISDIR`, `EMFILE`, …: the system refused.
+   * A lock is lost when something in this process closes the descriptor of the lock file. That is noticed when the
+   * lock is released: `release()` and `run()` report it as an error, too; disposal does not. Each acquisition has a
+   * signal of its own; a signal that is read before acquiring is that of the next acquisition.
    */
-  acquire(options?: AcquireOptions): Promise<this>
+  readonly lost: AbortSignal
 
   /**
-   * The same, blocking the thread and its event loop.
+   * Waits for the lock, first come, first served within the process. Resolves to this handle, which then holds the
+   * lock. A pending acquire keeps the process alive; a held lock does not.
    *
+   * @param options The options, or the timeout alone, in milliseconds.
+   * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the wait ended without the lock.
+   * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the file system has no such locks.
+   * @throws {Error} `ABORT_ERR`: the signal fired; `cause` is its reason. `ENOENT`, `EACCES`, `EISDIR`, `EMFILE`, …:
+   * the system refused.
+   * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` for bad
+   * arguments.
+   */
+  acquire(options?: number | AcquireOptions): Promise<HeldLock>
+
+  /**
+   * Same as {@link FileLock.acquire}, but blocks the thread and its event loop.
+   *
+   * @param options The options, or the timeout alone, in milliseconds.
    * @throws {LockError} also `ERR_LOCK_DEADLOCK`: the wait has no end, and this thread itself holds the lock or is
    * ahead in line for it.
    */
-  acquireSync(options?: Omit<AcquireOptions, 'signal'>): this
-
-  /** Tries once. Resolves to whether this handle holds the lock now; rejects as `acquire` does for other reasons. */
-  tryAcquire(options?: Pick<AcquireOptions, 'mode' | 'signal'>): Promise<boolean>
-
-  /** The same, on the calling thread. */
-  tryAcquireSync(options?: Pick<AcquireOptions, 'mode'>): boolean
+  acquireSync(options?: number | AcquireSyncOptions): HeldLock
 
   /**
-   * Releases the lock. If this handle holds nothing, the exclusive lock that this process holds on the same file
-   * by any other handle is released: any thread may release. When it returns, the next in line can have the lock.
+   * Tries once. Resolves to `true` if this handle now holds the lock, to `false` if somebody else does. Rejects as
+   * {@link FileLock.acquire} does for other reasons, with `ERR_LOCK_TIMEOUT` if the path does not answer.
+   */
+  tryAcquire(options?: TryAcquireOptions): Promise<boolean>
+
+  /** Same as {@link FileLock.tryAcquire}, on the calling thread. */
+  tryAcquireSync(options?: TryAcquireSyncOptions): boolean
+
+  /**
+   * Releases the lock that this handle holds. The next in line can then have it.
    *
-   * @throws {LockError} `ERR_LOCK_NOT_HELD`: there is no such lock.
+   * A handle that has never asked for the lock releases the exclusive lock that this process holds on the same file,
+   * by whichever handle or thread. A handle that has asked, even in vain, releases only its own.
+   *
+   * @throws {LockError} `ERR_LOCK_NOT_HELD`: there is no such lock. `ERR_LOCK_LOST`: the lock was lost before, see
+   * {@link FileLock.lost}.
    */
   release(): void
 
   /**
-   * Acquires the lock, calls `task` with this handle, waits for what it returns, and releases the lock, also if
-   * the task throws. Resolves to the task's result.
+   * Acquires the lock, calls `task` with this handle, waits for the promise that it returns, and releases the lock,
+   * also if the task fails. Resolves to the task's result, or rejects with the task's error.
+   *
+   * A signal that fires before the task is called keeps it from being called. A wait for the lock inside its own task
+   * never ends if the task awaits it; after a second it causes a process warning, `LOCKET_NESTED_RUN`.
+   *
+   * @param options The options, or the timeout alone, in milliseconds.
+   * @throws as {@link FileLock.acquire} does, and `ERR_LOCK_LOST`: the task has ended, but the lock was lost before.
    */
-  run<T>(task: (lock: this) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T>
+  run<T>(task: (lock: HeldLock) => T | PromiseLike<T>, options?: number | AcquireOptions): Promise<T>
 
   /**
-   * Does anybody, in any process, hold the lock now, in any mode? Never creates the file.
+   * Resolves to `true` if anybody, in any process, holds the lock now, in any mode. Never creates the file.
    *
-   * Where this process does not know, it finds out by trying: somebody else's try at the same instant can be
-   * refused for it.
+   * Where this process does not know, it finds out by trying: a try of somebody else at the same instant can fail
+   * because of it.
+   *
+   * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the path does not answer.
+   * @throws {Error} `EACCES`, …: the system refused.
    */
   isLocked(): Promise<boolean>
 
   /**
-   * Who holds the lock now, as far as the system tells: on Linux, any process that this one may know of, whatever
-   * program it runs. Elsewhere, and where nobody holds it, `[]`. Never creates the file, and tries no lock.
+   * Resolves to the processes that hold the lock now, whatever programs they run, or to `undefined` where the system
+   * does not tell. Linux tells, of the processes that this one may know of. Never creates the file, and never takes
+   * the lock.
    *
-   * It is a look at one moment: who is named may have released it by the time that you read it.
+   * The answer describes one moment: the holders may have released the lock by the time that it arrives.
    *
    * @throws {Error} `EACCES`, …: the system refused to say which file it is.
    */
-  holders(): Promise<LockHolder[]>
+  holders(): Promise<LockHolder[] | undefined>
+}
 
-  /** Releases what this handle itself holds, if anything. */
+/**
+ * A {@link FileLock} that holds its lock: the same object, as acquiring returns it. Only this type can be declared with
+ * `using`: a handle that is not locked yet has nothing to dispose of.
+ */
+export interface HeldLock extends FileLock, Disposable, AsyncDisposable {
+  /** Releases what this handle holds, if anything. Never throws. */
   [Symbol.dispose](): void
-
-  /** Releases what this handle itself holds, if anything. */
+  /** Releases what this handle holds, if anything. Never rejects. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /** An error of the lock itself. What the operating system refuses is an `Error` shaped as Node's own. */
 export class LockError extends Error {
-  protected constructor()
+  constructor(message: string, fields: { code: LockErrorCode; path: string; cause?: unknown })
 
-  /** `ERR_LOCK_TIMEOUT`, `ERR_LOCK_NOT_HELD`, `ERR_LOCK_UNSUPPORTED` or `ERR_LOCK_DEADLOCK`. */
-  readonly code: string
+  /** What happened. */
+  readonly code: LockErrorCode
   /** The lock's path. */
   readonly path: string
+  /** Returns the name, message and fields, for `JSON.stringify()`. Command lines of holders are left out. */
+  toJSON(): object
 }
 
-/** The wait ended without the lock: `ERR_LOCK_TIMEOUT`. */
+/** The wait ended without the lock. */
 export class LockTimeoutError extends LockError {
-  private constructor()
+  constructor(
+    message: string,
+    fields: { path: string; timeout: number; holders?: LockHolder[] | undefined; cause?: unknown },
+  )
 
+  readonly code: 'ERR_LOCK_TIMEOUT'
   /** The longest wait that was asked for, in milliseconds. */
   readonly timeout: number
-  /** Who was in the way, as far as the system told an instant later: see {@link FileLock.holders}. */
-  readonly holders: LockHolder[]
+  /**
+   * The processes that held the lock an instant later, or `undefined` where the system does not tell; see
+   * {@link FileLock.holders}. The message names them by number and program only.
+   */
+  readonly holders: LockHolder[] | undefined
 }

@@ -8,7 +8,9 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 const { pathToFileURL } = require('node:url')
 const { inspect } = require('node:util')
+const v8 = require('node:v8')
 const { runInNewContext } = require('node:vm')
+const { MessageChannel, Worker } = require('node:worker_threads')
 
 const { FileLock, lockFile } = require('..')
 const { eventually, isFree, script, staysPending, temporaryFolder, temporaryPath } = require('./support.js')
@@ -24,7 +26,7 @@ const onUnix = { skip: process.platform === 'win32' && 'Windows resolves .. befo
 const FORMS = {
   lockFile: {
     call: (lock, options) => lockFile(lock.path, options),
-    options: ['timeout', 'mode', 'fileMode', 'removeOnRelease'],
+    options: ['timeout', 'mode', 'fileMode', 'removeOnRelease', 'allowDirectory'],
   },
   acquire: { call: (lock, options) => lock.acquire(options), async: true, options: ['timeout', 'mode', 'signal'] },
   acquireSync: { call: (lock, options) => lock.acquireSync(options), options: ['timeout', 'mode'] },
@@ -39,7 +41,20 @@ const GOOD = {
   signal: new AbortController().signal,
   fileMode: 0o600,
   removeOnRelease: true,
+  allowDirectory: true,
 }
+
+/** A value, for the message of a failure. */
+function show(value) {
+  try {
+    return inspect(value)
+  } catch (error) {
+    return error.message
+  }
+}
+
+/** The functions whose options may be the timeout alone. */
+const TAKE_NUMBERS = ['acquire', 'acquireSync', 'run']
 
 const BAD = {
   timeout: [
@@ -52,12 +67,45 @@ const BAD = {
       TYPE,
       [null, true, 'abort', {}, { aborted: false, addEventListener() {} }, new AbortController(), new EventTarget()],
     ],
+    // What has the methods of a signal, but is none: to ask it would be an ERR_INVALID_THIS.
+    [TYPE, [Object.create(AbortSignal.prototype), AbortSignal.prototype]],
+    [
+      TYPE,
+      [
+        { aborted: 'no', addEventListener() {}, removeEventListener() {} },
+        { addEventListener() {}, removeEventListener() {} },
+      ],
+    ],
   ],
   fileMode: [
     [RANGE, [NaN, -1, 0.5, 0o10000, 2 ** 32, Infinity]],
     [TYPE, ['644', null, 6n, true]],
   ],
   removeOnRelease: [[TYPE, [null, 0, 1, 'true', {}]]],
+  allowDirectory: [[TYPE, [null, 0, 1, 'true', {}]]],
+}
+
+/** A signal that is none of this realm's classes, and what fires it: as the package abort-controller makes them. */
+function polyfill() {
+  const listeners = new Set()
+  class Signal {
+    #aborted = false
+    get aborted() {
+      return this.#aborted
+    }
+    fire() {
+      this.#aborted = true
+      for (const listener of [...listeners]) listener.call(this, { type: 'abort' })
+    }
+    addEventListener(type, listener) {
+      if (type === 'abort') listeners.add(listener)
+    }
+    removeEventListener(_type, listener) {
+      listeners.delete(listener)
+    }
+  }
+  const signal = new Signal()
+  return { signal, listeners, abort: () => signal.fire() }
 }
 
 /** What a call did, and with which value. */
@@ -96,12 +144,7 @@ for (const [form, { call, async: rejects = false, options: known }] of Object.en
         for (const [kind, values] of BAD[name]) {
           for (const value of values) {
             const expected = { ...kind, rejects, names: name }
-            await refuses(
-              lock,
-              () => call(lock, { [name]: value }),
-              expected,
-              `${form}({ ${name}: ${inspect(value)} })`,
-            )
+            await refuses(lock, () => call(lock, { [name]: value }), expected, `${form}({ ${name}: ${show(value)} })`)
           }
         }
         assert.ok(await isFree(lock.path))
@@ -132,7 +175,8 @@ for (const [form, { call, async: rejects = false, options: known }] of Object.en
 
     test(`${form} refuses options that are no object`, async (t) => {
       const lock = lockFile(temporaryPath(t))
-      for (const options of [null, 5, 0, '', 'shared', true, false, 5n, Symbol('options'), () => {}]) {
+      const numbers = TAKE_NUMBERS.includes(form) ? [] : [5, 0, NaN]
+      for (const options of [...numbers, null, '', 'shared', true, false, 5n, Symbol('options'), () => {}]) {
         await refuses(
           lock,
           () => call(lock, options),
@@ -172,19 +216,118 @@ test('a task that is no function is refused before the lock is acquired', async 
   assert.ok(await isFree(lock.path))
 })
 
-test('a FileLock cannot be made by hand', async (t) => {
+for (const form of TAKE_NUMBERS) {
+  const { call, async: rejects = false } = FORMS[form]
+
+  test(`${form} takes a number for the timeout in milliseconds`, async (t) => {
+    const file = temporaryPath(t)
+    const holder = lockFile(file).acquireSync()
+    t.after(() => holder[Symbol.dispose]())
+    for (const timeout of [0, 5, 0.5]) {
+      const [how, error] = await eventually(
+        outcomeOf(() => call(lockFile(file), timeout)),
+        `${form}(${timeout})`,
+      )
+      assert.equal(how, rejects ? 'rejected' : 'threw')
+      assert.deepEqual([error.code, error.timeout], ['ERR_LOCK_TIMEOUT', timeout], error.stack)
+    }
+    holder.release()
+    for (const timeout of [0, 5, Infinity]) {
+      const lock = lockFile(file, { mode: 'shared' })
+      const [how] = await outcomeOf(() => call(lock, timeout))
+      assert.equal(how, rejects ? 'resolved' : 'returned')
+      lock[Symbol.dispose]()
+    }
+  })
+
+  test(`${form} refuses a number that is no timeout`, async (t) => {
+    const lock = lockFile(temporaryPath(t))
+    for (const timeout of [NaN, -1, -0.001, -Infinity]) {
+      await refuses(lock, () => call(lock, timeout), { ...RANGE, rejects, names: '"timeout"' }, `${form}(${timeout})`)
+    }
+  })
+}
+
+test('what is no option is told together with what was probably meant, and with all options that there are', async (t) => {
   const lock = lockFile(temporaryPath(t))
-  class Derived extends FileLock {}
-  const ways = [
-    () => new FileLock(),
-    () => new FileLock(lock.path),
-    () => new FileLock(Symbol('lockFile'), lock.path),
-    () => new lock.constructor(lock.path, {}),
-    () => new Derived(lock.path),
-    () => Reflect.construct(FileLock, [lock.path]),
+  const all = 'Its options are timeout, mode, signal'
+  const cases = [
+    [{ timeOut: 5 }, `did you mean 'timeout'? ${all}`],
+    [{ tiemout: 5 }, `did you mean 'timeout'? ${all}`],
+    [{ Mode: 'shared' }, `did you mean 'mode'? ${all}`],
+    [{ signals: 1 }, `did you mean 'signal'? ${all}`],
+    [{ retries: 5 }, `is not an option of this function. ${all}`],
+    [{ ['x'.repeat(100_000)]: 5 }, all],
+    [new AbortController().signal, `did you mean { signal }? ${all}`],
+    [polyfill().signal, `did you mean { signal }? ${all}`],
+    [new AbortController(), `did you mean { signal: controller.signal }? ${all}`],
   ]
-  const expected = { Type: TypeError, code: 'ERR_ILLEGAL_CONSTRUCTOR', rejects: false }
-  for (const way of ways) await refuses(lock, way, expected, String(way))
+  for (const [options, names] of cases) {
+    await refuses(lock, () => lock.acquire(options), { ...VALUE, rejects: true, names }, names)
+    await refuses(lock, () => lock.run(() => {}, options), { ...VALUE, rejects: true, names }, names)
+  }
+  const sync = { ...VALUE, rejects: false, names: 'not a signal. Its options are timeout, mode' }
+  await refuses(lock, () => lock.acquireSync(new AbortController().signal), sync, 'acquireSync(signal)')
+  const number = { ...TYPE, rejects: false, names: 'did you mean { timeout }? Its options are timeout, mode, fileMode' }
+  await refuses(lock, () => lockFile(lock.path, 5000), number, 'lockFile(path, 5000)')
+})
+
+test('new FileLock() makes the same as lockFile()', async (t) => {
+  const file = temporaryPath(t)
+  class Derived extends FileLock {
+    get name() {
+      return 'derived'
+    }
+  }
+  for (const lock of [new FileLock(file), new Derived(file, { timeout: 5 }), Reflect.construct(FileLock, [file])]) {
+    assert.ok(lock instanceof FileLock)
+    assert.equal(lock.path, file)
+    await lock.acquire()
+    assert.equal(await isFree(file), false)
+    lock.release()
+  }
+  const lock = lockFile(temporaryPath(t))
+  await refuses(lock, () => new FileLock(), { ...TYPE, rejects: false, names: 'path' }, 'new FileLock()')
+  await refuses(lock, () => new FileLock(file, { wait: 5 }), { ...VALUE, rejects: false, names: 'wait' }, 'wait')
+})
+
+test('a method without its handle is refused, and says how to call it', async (t) => {
+  const lock = lockFile(temporaryPath(t))
+  const methods = ['acquire', 'acquireSync', 'tryAcquire', 'tryAcquireSync', 'release', 'run', 'isLocked', 'holders']
+  const rejecting = ['acquire', 'tryAcquire', 'run', 'isLocked', 'holders']
+  for (const name of methods) {
+    const method = lock[name]
+    for (const foreign of [undefined, null, 5, {}, Object.create(lock), new Proxy(lock, {})]) {
+      const expected = {
+        Type: TypeError,
+        code: 'ERR_INVALID_THIS',
+        rejects: rejecting.includes(name),
+        names: 'as a method',
+      }
+      await refuses(lock, () => method.call(foreign, () => {}), expected, `${name} of ${inspect(foreign)}`)
+    }
+  }
+  for (const name of ['path', 'held', 'lost']) {
+    assert.throws(() => FileLock.prototype[name], { name: 'TypeError', code: 'ERR_INVALID_THIS' })
+  }
+  assert.throws(() => FileLock.prototype[Symbol.dispose](), { name: 'TypeError', code: 'ERR_INVALID_THIS' })
+  await assert.rejects(FileLock.prototype[Symbol.asyncDispose](), { name: 'TypeError', code: 'ERR_INVALID_THIS' })
+})
+
+test('a handle cannot be cloned, posted to a thread, or given to a new one', async (t) => {
+  const lock = lockFile(temporaryPath(t))
+  const { port1, port2 } = new MessageChannel()
+  t.after(() => port1.close())
+  const ways = [
+    () => structuredClone(lock),
+    () => structuredClone({ deep: [lock] }),
+    () => port2.postMessage(lock),
+    () => new Worker('', { eval: true, workerData: lock }),
+    () => v8.serialize(lock),
+  ]
+  for (const clone of ways) {
+    assert.throws(clone, /a FileLock cannot be cloned: call lockFile\(path\) where it is needed/, String(clone))
+  }
 })
 
 test('a handle shows its path and whether it is held', async (t) => {
@@ -404,6 +547,28 @@ test('link/../x names the file that the kernel means', onUnix, async (t) => {
   assert.ok(path.isAbsolute(JSON.parse(await child.line())))
   assert.equal(await isFree(meant), false)
   assert.deepEqual(fs.readdirSync(folder).sort(), ['link', 'real'])
+})
+
+test('a URL of another realm, or of a polyfill, names the same file', async (t) => {
+  const folder = temporaryFolder(t)
+  const { href, protocol } = pathToFileURL(path.join(folder, 'a b.lock'))
+  const expected = path.join(folder, 'a b.lock')
+  class ForeignURL {
+    href = href
+    protocol = protocol
+  }
+  assert.equal(lockFile(new ForeignURL()).path, expected)
+  // Where a test runner has put another class into the place of Node's, a URL of Node's own is the foreign one.
+  const { URL } = globalThis
+  globalThis.URL = class {}
+  t.after(() => {
+    globalThis.URL = URL
+  })
+  assert.equal(lockFile(pathToFileURL(expected)).path, expected)
+  // What url.parse() gives is no URL, for fs neither.
+  const parsed = require('node:url').parse(href)
+  assert.throws(() => fs.openSync(parsed), { code: 'ERR_INVALID_ARG_TYPE' })
+  assert.throws(() => lockFile(parsed), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
 test('options may be those of a class, and what is added to all objects is none', async (t) => {

@@ -6,9 +6,9 @@ const assert = require('node:assert/strict')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { lockFile } = require('..')
+const { lockFile, query } = require('..')
 const { kernelLocks } = require('./fixtures/kernel-locks.js')
-const { agent, allInLine, eventually, isFree, script, staysPending, temporaryPath } = require('./support.js')
+const { agent, allInLine, eventually, isFree, PATIENCE, script, staysPending, temporaryPath } = require('./support.js')
 
 /** Runs `body` with a lock that another process holds. */
 async function whileHeldByAnother(t, body) {
@@ -79,6 +79,160 @@ test('no listener stays on the signal, whatever the outcome', async (t) => {
   lock.release()
   await lock.run(() => {}, { signal })
   assert.equal(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('an abort that comes before the task keeps run from calling it, however late it comes', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  // By one microtask more each time: some come before the grant, some between it and the task, some after the task.
+  const outcomes = new Set()
+  for (let microtasks = 0; !outcomes.has('resolved'); microtasks++) {
+    const controller = new AbortController()
+    let called = false
+    const run = lock.run(
+      () => {
+        called = true
+        assert.equal(controller.signal.aborted, false, `the task ran after the abort, ${microtasks} microtasks later`)
+      },
+      { signal: controller.signal },
+    )
+    run.catch(() => {})
+    for (let i = 0; i < microtasks; i++) await null
+    // By hundreds, it came by the event loop: with a turn of that, too.
+    if (microtasks > 100) await new Promise(setImmediate)
+    const early = !called
+    controller.abort()
+    const outcome = await run.then(
+      () => 'resolved',
+      ({ code }) => code,
+    )
+    assert.equal(called, !early, `${microtasks} microtasks`)
+    assert.equal(outcome, early ? 'ABORT_ERR' : 'resolved', `${microtasks} microtasks`)
+    outcomes.add(outcome)
+    assert.equal(await isFree(file), true)
+  }
+  assert.deepEqual([...outcomes], ['ABORT_ERR', 'resolved'])
+})
+
+test('an abort in the same turn as the grant keeps run from calling its task, also after a wait', async (t) => {
+  const file = temporaryPath(t)
+  for (let microtasks = 0; microtasks < 8; microtasks++) {
+    const holder = await lockFile(file).acquire()
+    const controller = new AbortController()
+    const run = lockFile(file).run(() => assert.equal(controller.signal.aborted, false), { signal: controller.signal })
+    const outcome = run.then(
+      () => 'resolved',
+      ({ code }) => code,
+    )
+    assert.ok(await staysPending(run.catch(() => {})))
+    holder.release()
+    for (let i = 0; i < microtasks; i++) await null
+    controller.abort()
+    assert.match(await eventually(outcome, 'the outcome'), /^(resolved|ABORT_ERR)$/)
+    assert.equal(await isFree(file), true)
+  }
+})
+
+test('a grant that came before the abort stays: acquire resolves, and the lock is held', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  const controller = new AbortController()
+  const wait = lock.acquire({ signal: controller.signal })
+  // Without a turn of the event loop: the lock comes, but its caller has not heard of it yet.
+  const end = Date.now() + PATIENCE
+  while (!query().held.some(({ path: held }) => held === file)) assert.ok(Date.now() < end, 'the lock never came')
+  assert.equal(lock.held, false)
+  controller.abort()
+  await wait
+  assert.equal(lock.held, true)
+  lock.release()
+})
+
+test('eleven waits and more on one signal are one listener, without a warning, and all end', async (t) => {
+  const { getEventListeners } = require('node:events')
+  const warnings = []
+  const warned = (warning) => warnings.push(warning)
+  process.on('warning', warned)
+  t.after(() => process.off('warning', warned))
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const controller = new AbortController()
+  const { signal } = controller
+  const waits = Array.from({ length: 30 }, () => lockFile(file).acquire({ signal }))
+  assert.equal(getEventListeners(signal, 'abort').length, 1)
+  const late = lockFile(file).acquire({ signal, timeout: 1 })
+  await assert.rejects(late, { code: 'ERR_LOCK_TIMEOUT' })
+  assert.equal(getEventListeners(signal, 'abort').length, 1)
+  controller.abort()
+  const outcomes = await eventually(Promise.allSettled(waits), 'all rejections')
+  assert.ok(outcomes.every(({ reason }) => reason?.code === 'ABORT_ERR'))
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+  await new Promise(setImmediate)
+  assert.deepEqual(warnings, [])
+  holder.release()
+})
+
+/** A signal of no class of this realm. `fails`: the method that throws. */
+function foreignSignal(fails) {
+  const target = new EventTarget()
+  const signal = {
+    aborted: false,
+    addEventListener(...args) {
+      if (fails === 'addEventListener') throw new Error('on purpose')
+      target.addEventListener(...args)
+    },
+    removeEventListener(...args) {
+      target.removeEventListener(...args)
+      if (fails === 'removeEventListener') throw new Error('on purpose')
+    },
+  }
+  const abort = () => {
+    signal.aborted = true
+    target.dispatchEvent(new Event('abort'))
+  }
+  return { signal, abort }
+}
+
+test('a signal of another realm, or of a polyfill, ends the wait', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  for (const form of ['acquire', 'run']) {
+    const { signal, abort } = foreignSignal()
+    const lock = lockFile(file)
+    const wait = form === 'run' ? lock.run(() => assert.fail('the task ran'), { signal }) : lock.acquire({ signal })
+    assert.ok(await staysPending(wait))
+    abort()
+    await assert.rejects(eventually(wait, 'the rejection'), { name: 'AbortError', code: 'ABORT_ERR' })
+    await assert.rejects(lock.tryAcquire({ signal }), { code: 'ABORT_ERR' })
+  }
+  holder.release()
+  assert.equal(await isFree(file), true)
+})
+
+test('a signal whose own methods throw keeps no lock from its user', async (t) => {
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  await lock.acquire({ signal: foreignSignal('removeEventListener').signal })
+  assert.equal(lock.held, true)
+  lock.release()
+  await assert.rejects(lock.acquire({ signal: foreignSignal('addEventListener').signal }), /on purpose/)
+  assert.equal(await isFree(file), true)
+
+  const { signal } = foreignSignal()
+  let reads = 0
+  Object.defineProperty(signal, 'aborted', {
+    get() {
+      reads++
+      if (lock.held) throw new Error('on purpose')
+      return false
+    },
+  })
+  await assert.rejects(
+    lock.run(() => assert.fail('the task ran'), { signal }),
+    /on purpose/,
+  )
+  assert.ok(reads > 0)
+  assert.equal(await isFree(file), true)
 })
 
 test('a signal whose methods somebody has replaced ends the wait all the same, and a grant arrives', async (t) => {

@@ -44,10 +44,62 @@ test('an acquire is traced from its call to its outcome, in one context, and the
   await wait
   assert.deepEqual(eventsOf(told), ASYNC)
   for (const { message } of told) assert.equal(message, told[0].message)
-  assert.deepEqual(told[0].message, { path: file, mode: 'shared', timeout: 5000, result: lock })
+  const { acquisition } = told[0].message
+  assert.equal(typeof acquisition, 'number')
+  assert.deepEqual(told[0].message, { path: file, mode: 'shared', timeout: 5000, acquisition, result: lock })
   lock.release()
   const { event, message } = told.at(-1)
-  assert.deepEqual({ event, message }, { event: 'release', message: { path: file } })
+  assert.deepEqual({ event, message }, { event: 'release', message: { path: file, acquisition } })
+})
+
+test('each release is told with the number of the acquisition that it ends, by whatever way that began', async (t) => {
+  const file = temporaryPath(t)
+  const told = listen(t, file)
+  const lock = lockFile(file)
+  const ways = {
+    acquire: () => lock.acquire(),
+    acquireSync: () => lock.acquireSync(),
+    tryAcquire: () => lock.tryAcquire(),
+    tryAcquireSync: () => lock.tryAcquireSync(),
+    'acquire, by a shared lock': () => lock.acquire({ mode: 'shared' }),
+    'acquire, after a wait': async () => {
+      const holder = await lockFile(file).acquire()
+      const wait = lock.acquire()
+      holder.release()
+      await wait
+    },
+  }
+  const seen = new Set()
+  for (const [way, acquire] of Object.entries(ways)) {
+    for (const release of [() => lock.release(), () => lock[Symbol.dispose]()]) {
+      await acquire()
+      const acquired = told.filter(({ event }) => event === 'end' || event === 'asyncEnd').at(-1).message.acquisition
+      release()
+      assert.equal(told.at(-1).event, 'release')
+      assert.equal(told.at(-1).message.acquisition, acquired, way)
+      assert.ok(Number.isSafeInteger(acquired) && !seen.has(acquired), `${way}: ${acquired}`)
+      seen.add(acquired)
+    }
+  }
+  await lock.run(() => {})
+  assert.equal(told.at(-1).message.acquisition, told.at(-2).message.acquisition)
+
+  // By another handle, which has never asked for the lock.
+  await lock.acquire()
+  const { acquisition } = told.at(-1).message
+  lockFile(file).release()
+  assert.deepEqual(told.at(-1).message, { path: file, acquisition })
+})
+
+test('a wait in vain has no number', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const told = listen(t, file)
+  await errorOf(() => lockFile(file).acquire(5))
+  await lockFile(file).tryAcquire()
+  await errorOf(async () => lockFile(file).acquireSync(5))
+  for (const { message } of told) assert.equal('acquisition' in message, false)
+  holder.release()
 })
 
 test('run, tryAcquire and the sync forms are traced, too', async (t) => {

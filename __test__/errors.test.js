@@ -104,6 +104,75 @@ test('ERR_LOCK_NOT_HELD: releasing what is not locked by this process, or only s
   assert.equal(await isFree(file), false)
 })
 
+describe('the errors', () => {
+  test('can be made by hand, with their fields', () => {
+    const cause = new Error('why')
+    const lost = new LockError('gone', { code: 'ERR_LOCK_LOST', path: '/x', cause })
+    assert.deepEqual([lost.name, lost.message, lost.code, lost.path], ['LockError', 'gone', 'ERR_LOCK_LOST', '/x'])
+    assert.equal(lost.cause, cause)
+    assert.ok(lost.stack.startsWith('LockError: gone\n'))
+    assert.equal(Object.hasOwn(new LockError('gone', { code: 'ERR_LOCK_LOST', path: '/x' }), 'cause'), false)
+
+    const holders = [{ pid: 1, mode: 'shared' }]
+    const late = new LockTimeoutError('late', { path: '/x', timeout: 5, holders, cause })
+    assert.ok(late instanceof LockError)
+    assert.deepEqual([late.name, late.message, late.code], ['LockTimeoutError', 'late', 'ERR_LOCK_TIMEOUT'])
+    assert.deepEqual([late.path, late.timeout, late.holders, late.cause], ['/x', 5, holders, cause])
+    assert.equal(new LockTimeoutError('late', { path: '/x', timeout: 5 }).holders, undefined)
+  })
+
+  test('have their name, message and fields in JSON, and no command line', () => {
+    const lost = new LockError('gone', { code: 'ERR_LOCK_LOST', path: '/x', cause: new Error('why') })
+    assert.deepEqual(JSON.parse(JSON.stringify(Object.assign(lost, { request: 7 }))), {
+      name: 'LockError',
+      message: 'gone',
+      code: 'ERR_LOCK_LOST',
+      path: '/x',
+      request: 7,
+    })
+    const holders = [{ pid: 1, mode: 'shared', command: 'deploy --token=secret' }]
+    const late = new LockTimeoutError('late', { path: '/x', timeout: 5, holders })
+    assert.deepEqual(JSON.parse(JSON.stringify({ late })).late, {
+      name: 'LockTimeoutError',
+      message: 'late',
+      code: 'ERR_LOCK_TIMEOUT',
+      path: '/x',
+      timeout: 5,
+      holders: [{ pid: 1, mode: 'shared' }],
+    })
+    assert.equal(late.holders, holders)
+  })
+})
+
+describe('what the native part tells', () => {
+  const { refusalError } = require('../lib/errors.js')
+
+  test('that a path does not answer is a timeout whose holders are unknown', () => {
+    for (const [timeout, message] of [
+      [500, "Couldn't lock /x within 500 ms: the path does not answer"],
+      [0, "Couldn't lock /x: the path does not answer"],
+      // Of a question, which has no timeout.
+      [undefined, "Couldn't lock /x: the path does not answer"],
+    ]) {
+      const error = refusalError({ reason: 'unanswered' }, { path: '/x', timeout })
+      assert.ok(error instanceof LockTimeoutError)
+      assert.deepEqual([error.message, error.timeout, error.holders], [message, timeout ?? 0, undefined])
+    }
+  })
+
+  test('a lock that is lost is a LockError', () => {
+    const error = refusalError({ reason: 'lost' }, { path: '/x' })
+    assert.ok(error instanceof LockError)
+    assert.deepEqual([error.name, error.code, error.path], ['LockError', 'ERR_LOCK_LOST', '/x'])
+    assert.match(error.message, /\/x/)
+  })
+
+  test('where the system does not tell who holds the lock, the error does not either', () => {
+    const error = refusalError({ reason: 'timeout' }, { path: '/x', timeout: 5 }, undefined)
+    assert.deepEqual([error.message, error.holders], ["Couldn't lock /x within 5 ms: it is locked", undefined])
+  })
+})
+
 describe('ABORT_ERR', () => {
   /** It must be what Node itself makes of this signal. */
   async function isNodes(error, signal) {
@@ -113,7 +182,9 @@ describe('ABORT_ERR', () => {
     assert.equal(error.code, 'ABORT_ERR')
     assert.equal(error.cause, signal.reason)
     assert.equal(error.message, nodes.message)
-    assert.deepEqual(Object.getOwnPropertyNames(error).sort(), Object.getOwnPropertyNames(nodes).sort())
+    assert.equal(typeof error.path, 'string')
+    const properties = [...Object.getOwnPropertyNames(nodes), 'path']
+    assert.deepEqual(Object.getOwnPropertyNames(error).sort(), properties.sort())
     assert.ok(error.stack.startsWith(`AbortError: ${error.message}\n`), error.stack)
   }
 
@@ -129,7 +200,9 @@ describe('ABORT_ERR', () => {
       const lock = lockFile(temporaryPath(t))
       for (const reason of Object.values(reasons)) {
         const signal = AbortSignal.abort(reason)
-        await isNodes(await errorOf(() => call(lock, signal)), signal)
+        const error = await errorOf(() => call(lock, signal))
+        await isNodes(error, signal)
+        assert.equal(error.path, lock.path)
         assert.equal(lock.held, false)
       }
       assert.deepEqual(fs.readdirSync(path.dirname(lock.path)), [])

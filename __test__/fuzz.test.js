@@ -16,7 +16,7 @@ const { eventually } = require('./support.js')
 
 const onUnix = { skip: process.platform === 'win32' && 'there some names are of devices' }
 
-const HANDLE = ['timeout', 'mode', 'fileMode', 'removeOnRelease']
+const HANDLE = ['timeout', 'mode', 'fileMode', 'removeOnRelease', 'allowDirectory']
 
 /** Every function that takes options, which ones it knows, and how it tells that it got the lock. */
 const FORMS = {
@@ -83,7 +83,7 @@ async function assertTold(lock, mode) {
   assert.deepEqual(
     held.map((each) => ({ ...each, since: typeof each.since })),
     // What of a string no file can be named by is replaced.
-    [{ path: lock.path.toWellFormed(), mode, since: 'number' }],
+    [{ path: lock.path.toWellFormed(), mode, since: 'number', threadId: 0 }],
   )
   assert.deepEqual(pending, [])
   assert.equal(await lock.isLocked(), true)
@@ -194,7 +194,7 @@ test('isLocked() and holders() of any path answer, or fail as documented, and cr
 )
 
 test('what a getter of the options throws is what the caller gets, and nothing is touched', () => {
-  const names = fc.constantFrom('timeout', 'mode', 'signal', 'fileMode', 'removeOnRelease', 'other')
+  const names = fc.constantFrom('timeout', 'mode', 'signal', 'fileMode', 'removeOnRelease', 'allowDirectory', 'other')
   return check(someForm, names, anyValue, async (form, name, thrown) => {
     const options = {
       get [name]() {

@@ -304,14 +304,14 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
   test('says who was in the way', async (t) => {
     const file = temporaryPath(t)
     const holder = await holderIn(t, file)
-    const who = `held by ${holder.pid} (${commandOf(holder.pid)})`
+    const who = `held by ${holder.pid} (node agent.js)`
     for (const error of await errorsOf(file)) {
       assert.ok(error instanceof LockTimeoutError)
-      assert.equal(error.message.startsWith(`Couldn't lock ${file} within 5 ms: held by ${holder.pid} (`), true)
+      assert.equal(error.message, `Couldn't lock ${file} within 5 ms: ${who}`)
       assert.deepEqual(error.holders, [holderOf(holder.pid)])
     }
     const { message } = await errorNamingHolders(() => lockFile(file).acquire({ timeout: 0 }))
-    assert.equal(message.slice(0, 60), `Couldn't lock ${file}: ${who}`.slice(0, 60))
+    assert.equal(message, `Couldn't lock ${file}: ${who}`)
   })
 
   test('says so when whoever waits is in its own way', async (t) => {
@@ -323,7 +323,7 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
     lock.release()
   })
 
-  test('names three of many, and the beginning of a long command', async (t) => {
+  test('names three of many, and of their command lines only the program: the rest may be secret', async (t) => {
     if (!needs(t, 'flock')) return
     const file = temporaryPath(t)
     const flocks = [1, 2, 3, 4, 5].map(
@@ -331,7 +331,7 @@ describe('a LockTimeoutError', { skip: !LINUX && 'the system does not tell' }, (
     )
     for (const flock of flocks) assert.equal(await flock.line(), 'locked')
     const error = await errorNamingHolders(() => lockFile(file).acquire({ timeout: 0 }))
-    assert.match(error.message, /: held by (\d+ \(flock --shared .{84}…\), ){2}\d+ \(flock .*…\) and 2 more$/)
+    assert.match(error.message, /: held by (\d+ \(flock\), ){2}\d+ \(flock\) and 2 more$/)
     assert.equal(error.holders.length, 5)
     for (const { command } of error.holders) assert.ok(command.endsWith('x'.repeat(200)))
   })

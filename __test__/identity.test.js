@@ -44,8 +44,8 @@ test('one file is one lock by any spelling of its path within a process', async 
     assert.equal(await other.tryAcquire(), false, name)
     assert.equal(other.tryAcquireSync(), false, name)
     assert.equal(await other.isLocked(), true, name)
-    // Any handle of the file may release it, so the spelling is known to name it.
-    other.release()
+    // A handle that has never asked may release it, so the spelling is known to name it.
+    lockFile(spelling).release()
     assert.equal(lock.held, false, name)
     assert.equal(await isFree(file), true, name)
   }

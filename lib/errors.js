@@ -2,57 +2,82 @@
 
 const util = require('node:util')
 
+const { nameProcess } = require('./programs.js')
+
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
 class LockError extends Error {
-  constructor(code, message, path, options) {
+  constructor(message, { code, path, ...options } = {}) {
     super(message, options)
     this.code = code
     this.path = path
   }
-}
 
-class LockTimeoutError extends LockError {
-  constructor(path, timeout, holders) {
-    const wait = timeout === 0 ? '' : ` within ${timeout} ms`
-    super('ERR_LOCK_TIMEOUT', `Couldn't lock ${path}${wait}: ${describeHolders(holders)}`, path)
-    this.timeout = timeout
-    this.holders = holders
+  /** What JSON.stringify shows: Error's own name and message would be left out. */
+  toJSON() {
+    return { name: this.name, message: this.message, ...this }
   }
 }
 
-/** How many holders a message names, and how much of each one's command line. */
+class LockTimeoutError extends LockError {
+  constructor(message, { timeout, holders, ...fields } = {}) {
+    super(message, { ...fields, code: 'ERR_LOCK_TIMEOUT' })
+    this.timeout = timeout
+    this.holders = holders
+  }
+
+  /** Without the command lines of the holders: JSON goes into logs, and command lines hold secrets. */
+  toJSON() {
+    return { ...super.toJSON(), holders: this.holders?.map(({ command, ...holder }) => holder) }
+  }
+}
+
+/** Where a wait in vain was for a lock that a `run` around it holds. */
+const NESTED = 'it was waited for inside run() of the same lock'
+
+function timeoutError({ path, timeout }, why, holders) {
+  const within = timeout === 0 ? '' : ` within ${timeout} ms`
+  return new LockTimeoutError(`Couldn't lock ${path}${within}: ${why}`, { path, timeout, holders })
+}
+
+/** How many holders a message names. */
 const NAMED_HOLDERS = 3
-const NAMED_COMMAND = 100
 
 /** `held by 4242 (node deploy.js), 4243 (node deploy.js)` */
 function nameHolders(holders) {
-  const names = holders.slice(0, NAMED_HOLDERS).map(({ pid, command }) => (command ? `${pid} (${cut(command)})` : pid))
+  const names = holders.slice(0, NAMED_HOLDERS).map(nameProcess)
   const others = holders.length - names.length
   return `held by ${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
 }
 
-function describeHolders(holders) {
-  if (holders === undefined || holders.length === 0) return 'it is locked'
+/** Why a wait timed out. `holders` is undefined where the system does not tell. */
+function describeHolders(holders = []) {
+  if (holders.length === 0) return 'it is locked'
   // Whoever waits for itself looks for somebody else in vain.
   const itself = holders.every(({ pid }) => pid === process.pid) ? ', which is this process' : ''
   return nameHolders(holders) + itself
 }
-
-const cut = (command) => (command.length > NAMED_COMMAND ? `${command.slice(0, NAMED_COMMAND - 1)}…` : command)
 
 // On the prototype, as Error's own names are: there it is not enumerable, and a subclass can have its own.
 for (const type of [LockError, LockTimeoutError]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
 }
 
-/** What Node core makes for a signal that has fired; its class is not public. */
+/** What Node core makes for a signal that has fired, with the path of the lock; Node's class is not public. */
 class AbortError extends Error {
-  constructor(reason) {
+  constructor(reason, path) {
     super('The operation was aborted', { cause: reason })
     this.name = 'AbortError'
     this.code = 'ABORT_ERR'
+    this.path = path
   }
 }
+
+/** The error of a lock that is gone, though nobody has released it. */
+const lostError = (path) =>
+  new LockError(`lost the lock of ${path}: something in this process has closed the descriptor of the lock file`, {
+    code: 'ERR_LOCK_LOST',
+    path,
+  })
 
 /** What libuv, and so Node, has no words for. */
 const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
@@ -75,30 +100,28 @@ function systemError({ errno, syscall }, path) {
 }
 
 /**
- * The error that a refusal of the native part means. `holders`: who is in the way, or why the native part
- * cannot say.
+ * Returns the error for a refusal of the native part. `holders`: who holds the lock, or undefined where that is not
+ * known. `nested`: the wait began inside a `run` that holds the lock.
  */
-function refusalError(refusal, { path, timeout, signal }, holders) {
+function refusalError(refusal, { path, timeout = 0, signal }, holders, nested = false) {
   switch (refusal.reason) {
     case 'timeout':
-      return new LockTimeoutError(path, timeout, Array.isArray(holders) ? holders : undefined)
+      return timeoutError({ path, timeout }, describeHolders(holders) + (nested ? `; ${NESTED}` : ''), holders)
+    case 'unanswered':
+      return timeoutError({ path, timeout }, 'the path does not answer')
     case 'aborted':
-      return new AbortError(signal?.reason)
+      return new AbortError(signal?.reason, path)
+    case 'lost':
+      return lostError(path)
     case 'deadlock':
       return new LockError(
-        'ERR_LOCK_DEADLOCK',
         `Waiting for ${path} would never end: this thread holds the lock, or is ahead in line for it, and would be blocked`,
-        path,
+        { code: 'ERR_LOCK_DEADLOCK', path },
       )
-    case 'unanswered': {
-      const error = new LockTimeoutError(path, timeout, [])
-      error.message = error.message.replace(/: it is locked$/, ': the path does not answer')
-      return error
-    }
-    case 'lost':
-      return new LockError('ERR_LOCK_LOST', `The lock of ${path} was lost: somebody has closed its descriptor`, path)
     case 'unsupported':
-      return new LockError('ERR_LOCK_UNSUPPORTED', `${path} is on a file system that has no such locks`, path, {
+      return new LockError(`${path} is on a file system that has no such locks`, {
+        code: 'ERR_LOCK_UNSUPPORTED',
+        path,
         cause: systemError(refusal, path),
       })
     case 'panicked':

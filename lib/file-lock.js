@@ -2,48 +2,35 @@
 
 const { inspect } = require('node:util')
 
-const { checkOptions, checkPath, checkTask, DEFAULT_FILE_MODE } = require('./arguments.js')
-const { LockError, refusalError } = require('./errors.js')
+const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
+const { AbortError, LockError, refusalError } = require('./errors.js')
 const native = require('./native.js')
+const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
+const { onAbort } = require('./signals.js')
 const { isTraced, tellReleased, traced, tracedSync } = require('./tracing.js')
 
-const LOCK_FILE_OPTIONS = ['timeout', 'mode', 'fileMode', 'removeOnRelease']
+const LOCK_FILE_OPTIONS = ['timeout', 'mode', 'fileMode', 'removeOnRelease', 'allowDirectory']
 const ACQUIRE_OPTIONS = ['timeout', 'mode', 'signal']
 const ACQUIRE_SYNC_OPTIONS = ['timeout', 'mode']
 const TRY_ACQUIRE_OPTIONS = ['mode', 'signal']
 const TRY_ACQUIRE_SYNC_OPTIONS = ['mode']
 
-// Node 20 has these symbols from 20.4 on only. Without them there is no `using` to call the methods.
-const DISPOSE = Symbol.dispose ?? Symbol('Symbol.dispose')
-const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol('Symbol.asyncDispose')
-
-/** As they are now: a signal whose own methods throw could keep a lock that was granted from its user. */
-const { addEventListener, removeEventListener } = EventTarget.prototype
-
-/** How a wait listens for its abort. Found out when it is first needed. */
-let listening
+// Node 20 has these symbols from 20.4 on only, and not in the contexts of node:vm, where test runners run code. What
+// compilers make of `using` looks for these then.
+const DISPOSE = Symbol.dispose ?? Symbol.for('Symbol.dispose')
+const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 
 /**
- * A listener that somebody else has added before ours may stop the event. Node calls those of its own functions all the
- * same, by a key in their options that nobody else has; but addAbortListener() (since 20.5) hands them to the signal that
- * it is given. It cannot be used itself, since it calls the methods that the user's signal has now. Not to be copied: in
- * Bun the key cannot be seen. Deno has none.
+ * What a handle has that cannot be cloned: a clone by structuredClone() or postMessage() would be an empty object. (Later
+ * versions of Node have markAsUncloneable() for this, in a module that takes longer to load than all else here.)
  */
-function howToListen() {
-  const { signal } = new AbortController()
-  let options = { once: true }
-  signal.addEventListener = (_type, _listener, given) => {
-    options = given
-  }
-  require('node:events').addAbortListener?.(signal, () => {})
-  return options
-}
+const UNCLONEABLE = Symbol('a FileLock cannot be cloned: call lockFile(path) where it is needed')
 
 /** The native half of a handle goes when its JavaScript half has gone. */
 const registry = new FinalizationRegistry(native.forgetHandle)
 
-/** Only lockFile() knows it, so only lockFile() can make a FileLock. */
-const CONSTRUCT = Symbol('lockFile')
+/** Returns true for an object that the constructor has made, and not for a proxy of it. */
+let isFileLock
 
 /** The descriptor by which a lock is held, where a child can inherit the lock by it. Not public: for bin/. */
 let descriptorOf
@@ -57,108 +44,143 @@ let waitersOf
 // The types, and what the methods promise, are in index.d.ts: that is where people read them.
 
 class FileLock {
-  /** The number by which the native part knows this handle. */
+  uncloneable = UNCLONEABLE
+
+  /** What the native part of this handle is made of. */
+  #parts
+  /** The number by which the native part knows this handle. It is made when it is first needed. */
   #handle
   /** What a wait is like that no options are given for. */
   #defaults
   /** The number of the last wait. */
   #lastId = 0
+  /** What tells that the lock was lost, if anybody has asked for it. */
+  #lost
+  /** Has an acquisition begun since then, or been there already? */
+  #lostBelongs = false
 
-  constructor(key, path, options) {
-    if (key !== CONSTRUCT) {
-      throw Object.assign(new TypeError('Illegal constructor: use lockFile()'), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
-    }
+  constructor(path, options) {
     const {
       timeout = Infinity,
       mode = 'exclusive',
       fileMode = DEFAULT_FILE_MODE,
       removeOnRelease = false,
+      allowDirectory = false,
     } = checkOptions(options, LOCK_FILE_OPTIONS)
     const checked = checkPath(path)
     this.#defaults = { path: checked.path, timeout, shared: mode === 'shared', signal: undefined }
-    this.#handle = native.createHandle(checked.bytes ?? checked.path, fileMode, removeOnRelease)
-    registry.register(this, this.#handle)
+    this.#parts = [checked.bytes ?? checked.path, fileMode, removeOnRelease, allowDirectory]
   }
 
   get path() {
+    checkThis(this)
     return this.#defaults.path
   }
 
   get held() {
-    return native.isHeld(this.#handle)
+    checkThis(this)
+    return this.#handle !== undefined && native.isHeld(this.#handle)
+  }
+
+  get lost() {
+    checkThis(this)
+    if (this.#lost === undefined) {
+      this.#lostBelongs = this.held
+      this.#lost = new AbortController()
+    }
+    return this.#lost.signal
   }
 
   acquire(options) {
-    return this.#obtain(this.#newId(), options)
+    let wait
+    try {
+      checkThis(this)
+      wait = this.#wait(checkWait(options, ACQUIRE_OPTIONS))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#acquire(this.#newId(), wait)
   }
 
   acquireSync(options) {
-    const wait = this.#wait(options, ACQUIRE_SYNC_OPTIONS)
-    const acquire = () => {
-      const result = native.acquireSync(this.#handle, wait.shared, wait.timeout)
-      if (typeof result === 'number') return this
-      throw refusalError(result, wait, result.reason === 'timeout' ? native.holdersSync(this.#handle) : undefined)
-    }
-    return isTraced() ? tracedSync(wait, acquire) : acquire()
+    checkThis(this)
+    const wait = this.#wait(checkWait(options, ACQUIRE_SYNC_OPTIONS))
+    return isTraced() ? tracedSync(wait, (note) => this.#obtainSync(wait, note)) : this.#obtainSync(wait)
   }
 
   tryAcquire(options) {
-    return this.#attempt(this.#newId(), options)
+    let wait
+    try {
+      checkThis(this)
+      wait = this.#wait(checkOptions(options, TRY_ACQUIRE_OPTIONS), 0)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return isTraced() ? traced(wait, (note) => this.#attempt(wait, note)) : this.#attempt(wait)
   }
 
   tryAcquireSync(options) {
-    const wait = this.#wait(options, TRY_ACQUIRE_SYNC_OPTIONS, 0)
-    const attempt = () => {
-      const result = native.acquireSync(this.#handle, wait.shared, wait.timeout)
-      if (typeof result === 'number') return true
-      if (result.reason !== 'timeout') throw refusalError(result, wait)
-      return false
-    }
-    return isTraced() ? tracedSync(wait, attempt) : attempt()
+    checkThis(this)
+    const wait = this.#wait(checkOptions(options, TRY_ACQUIRE_SYNC_OPTIONS), 0)
+    return isTraced() ? tracedSync(wait, (note) => this.#attemptSync(wait, note)) : this.#attemptSync(wait)
   }
 
   release() {
-    const ended = native.release(this.#handle)
-    if (typeof ended === 'object') throw refusalError(ended, this)
-    if (ended === undefined) {
-      throw new LockError('ERR_LOCK_NOT_HELD', `cannot release unlocked lock ${this.path}`, this.path)
+    checkThis(this)
+    const outcome = native.release(this.#native())
+    if (outcome === undefined) {
+      throw new LockError(`cannot release unlocked lock ${this.path}`, { code: 'ERR_LOCK_NOT_HELD', path: this.path })
     }
-    tellReleased(this.path)
+    const lost = this.#end(outcome)
+    if (lost !== undefined) throw lost
   }
 
   async run(task, options) {
+    checkThis(this)
     checkTask(task)
+    const wait = this.#wait(checkWait(options, ACQUIRE_OPTIONS))
     const id = this.#newId()
-    await this.#obtain(id, options)
+    await this.#acquire(id, wait)
+    let result
     try {
-      return await task(this)
-    } finally {
-      // Of this acquisition alone: the task may have released it, and the handle may have been acquired again.
+      // Once more: the signal may have fired after the lock was granted.
+      if (wait.signal?.aborted) throw new AbortError(wait.signal.reason, wait.path)
+      result = await callTask(this, task)
+    } catch (error) {
       this.#dispose(id)
+      throw error
     }
+    // Of this acquisition alone: the task may have released it, and the handle may have been acquired again.
+    const lost = this.#dispose(id)
+    if (lost !== undefined) throw lost
+    return result
   }
 
   async isLocked() {
-    const answer = await native.isLocked(this.#handle, this.#newId())
+    checkThis(this)
+    const answer = await native.isLocked(this.#native(), this.#newId())
     if (typeof answer !== 'boolean') throw refusalError(answer, this)
     return answer
   }
 
   async holders() {
-    return this.#processes(await native.holders(this.#handle, this.#newId(), false))
+    checkThis(this)
+    return this.#processes(await native.holders(this.#native(), this.#newId(), false))
   }
 
   [DISPOSE]() {
+    checkThis(this)
     this.#dispose()
   }
 
   async [ASYNC_DISPOSE]() {
+    checkThis(this)
     this.#dispose()
   }
 
   [inspect.custom](_depth, options) {
     // Somebody's wrapper, which has no parts of ours.
-    if (!(#handle in this)) return this
+    if (!isFileLock(this)) return this
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
   }
 
@@ -168,6 +190,15 @@ class FileLock {
     return answer
   }
 
+  /** Returns the number of the native part, which is made now if there is none yet. */
+  #native() {
+    if (this.#handle === undefined) {
+      this.#handle = native.createHandle(...this.#parts)
+      registry.register(this, this.#handle)
+    }
+    return this.#handle
+  }
+
   /** A number that no pending wait of this handle has. */
   #newId() {
     this.#lastId = (this.#lastId + 1) >>> 0
@@ -175,65 +206,138 @@ class FileLock {
   }
 
   /** The options of one wait, over the handle's own. */
-  #wait(options, known, timeout = this.#defaults.timeout) {
-    if (options === undefined && timeout === this.#defaults.timeout) return this.#defaults
-    const { mode, ...own } = checkOptions(options, known)
+  #wait(options, timeout = this.#defaults.timeout) {
+    if (options === NONE && timeout === this.#defaults.timeout) return this.#defaults
+    const { mode, ...own } = options
     const shared = mode === undefined ? this.#defaults.shared : mode === 'shared'
     return { ...this.#defaults, timeout, shared, ...own }
   }
 
-  /** Waits for the lock, in the wait `id`; if somebody wants to be told of it, by a second call of itself. */
-  async #obtain(id, options, wait = this.#wait(options, ACQUIRE_OPTIONS), observed = isTraced()) {
-    if (observed) return traced(wait, () => this.#obtain(id, options, wait, false))
-    const refusal = await this.#start(id, wait)
-    if (refusal?.reason === 'timeout') {
-      throw refusalError(refusal, wait, await native.holders(this.#handle, id, true))
+  /** Waits for the lock, in the wait `id`, and tells those who trace it. */
+  #acquire(id, wait) {
+    return isTraced() ? traced(wait, (note) => this.#obtain(id, wait, note)) : this.#obtain(id, wait)
+  }
+
+  /** Waits for the lock, in the wait `id`. `note` is called with the number of the acquisition. */
+  async #obtain(id, wait, note) {
+    const run = enclosingRun(wait.path)
+    const refusal = await this.#start(id, wait, run)
+    if (refusal !== undefined) {
+      if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+      const nested = run !== undefined && holds(run)
+      throw refusalError(refusal, wait, known(await native.holders(this.#handle, id, true)), nested)
     }
-    if (refusal !== undefined) throw refusalError(refusal, wait)
-    native.receive(this.#handle, id)
+    this.#begin(native.receive(this.#handle, id), note)
     return this
   }
 
-  /** Tries to get the lock once, likewise. Resolves to whether it did. */
-  async #attempt(id, options, wait = this.#wait(options, TRY_ACQUIRE_OPTIONS, 0), observed = isTraced()) {
-    if (observed) return traced(wait, () => this.#attempt(id, options, wait, false))
+  #obtainSync(wait, note) {
+    const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout)
+    if (typeof outcome !== 'number') {
+      if (outcome.reason !== 'timeout') throw refusalError(outcome, wait)
+      throw refusalError(outcome, wait, known(native.holdersSync(this.#handle)), enclosingRun(wait.path) !== undefined)
+    }
+    this.#begin(outcome, note)
+    return this
+  }
+
+  /** Tries to get the lock once. Resolves to whether it did. */
+  async #attempt(wait, note) {
+    const id = this.#newId()
     const refusal = await this.#start(id, wait)
-    if (refusal === undefined) native.receive(this.#handle, id)
-    else if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
-    return refusal === undefined
+    if (refusal !== undefined) return refused(refusal, wait)
+    this.#begin(native.receive(this.#handle, id), note)
+    return true
+  }
+
+  #attemptSync(wait, note) {
+    const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout)
+    if (typeof outcome !== 'number') return refused(outcome, wait)
+    this.#begin(outcome, note)
+    return true
+  }
+
+  /** This handle has got the acquisition of this number. */
+  #begin(acquisition, note) {
+    note?.(acquisition)
+    if (this.#lost === undefined) return
+    // A signal that was there before tells of the first acquisition that follows, and of no other.
+    if (this.#lostBelongs) this.#lost = undefined
+    this.#lostBelongs = true
   }
 
   /** Releases what this handle itself holds, or only what the wait `id` has brought, if anything. */
   #dispose(id) {
-    if (typeof native.dispose(this.#handle, id) === 'number') tellReleased(this.path)
+    if (this.#handle === undefined) return undefined
+    const outcome = native.dispose(this.#handle, id)
+    return outcome === undefined ? undefined : this.#end(outcome)
+  }
+
+  /**
+   * An acquisition has ended: `outcome` is its number, or that it was lost. Returns the error that tells so, if it was.
+   */
+  #end(outcome) {
+    if (typeof outcome === 'number') {
+      this.#lost = undefined
+      tellReleased(this.path, outcome)
+      return undefined
+    }
+    const error = refusalError(outcome, this)
+    this.#lost ??= new AbortController()
+    this.#lostBelongs = true
+    this.#lost.abort(error)
+    return error
   }
 
   /** Starts a wait. Resolves to undefined when the lock is held, or to why it is not. */
-  #start(id, wait) {
-    if (wait.signal !== undefined) return this.#startAbortable(id, wait)
-    return native.acquire(this.#handle, id, wait.shared, wait.timeout)
+  #start(id, wait, run) {
+    if (wait.signal !== undefined || run !== undefined) return this.#startWatched(id, wait, run)
+    return native.acquire(this.#native(), id, wait.shared, wait.timeout)
   }
 
-  async #startAbortable(id, { shared, timeout, signal }) {
-    if (signal.aborted) return { reason: 'aborted' }
-    const abort = () => native.cancel(this.#handle, id)
-    listening ??= howToListen()
-    addEventListener.call(signal, 'abort', abort, listening)
+  /** Starts a wait that a signal may end, or that begins inside `run`, which holds the lock. */
+  async #startWatched(id, { shared, timeout, signal }, run) {
+    if (signal?.aborted) return { reason: 'aborted' }
+    const handle = this.#native()
+    const forgetSignal = signal && onAbort(signal, () => native.cancel(handle, id))
+    const forgetRun = run && watch(run)
     try {
-      return await native.acquire(this.#handle, id, shared, timeout)
+      return await native.acquire(handle, id, shared, timeout)
     } finally {
-      removeEventListener.call(signal, 'abort', abort)
+      forgetSignal?.()
+      forgetRun?.()
     }
   }
 
   static {
-    descriptorOf = (lock) => native.descriptor(lock.#handle)
-    waitersOf = async (lock) => lock.#processes(await native.waiters(lock.#handle, lock.#newId()))
+    isFileLock = (value) => value !== null && typeof value === 'object' && #parts in value
+    descriptorOf = (lock) => (lock.#handle === undefined ? undefined : native.descriptor(lock.#handle))
+    waitersOf = async (lock) => lock.#processes(await native.waiters(lock.#native(), lock.#newId()))
   }
 }
 
+/** A method was called without its object, or on another, such as a proxy. */
+function checkThis(self) {
+  if (isFileLock(self)) return
+  throw Object.assign(
+    new TypeError('Value of "this" must be of type FileLock: call it as a method, as in lock.acquire()'),
+    {
+      code: 'ERR_INVALID_THIS',
+    },
+  )
+}
+
+/** The answer of a try that was refused: false if the lock is held. */
+function refused(refusal, wait) {
+  if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+  return false
+}
+
+/** The holders, or undefined where the native part says why it does not know. */
+const known = (holders) => (Array.isArray(holders) ? holders : undefined)
+
 function lockFile(path, options) {
-  return new FileLock(CONSTRUCT, path, options)
+  return new FileLock(path, options)
 }
 
 module.exports = { FileLock, lockFile, descriptorOf, waitersOf }

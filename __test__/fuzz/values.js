@@ -78,6 +78,11 @@ const OPTIONS = {
       return Number.isInteger(value) && value >= 0 && value <= 0o7777 ? undefined : RANGE
     },
   },
+  allowDirectory: {
+    good: fc.boolean(),
+    bad: fc.constantFrom(0, 1, 'true', null),
+    problem: (value) => (typeof value === 'boolean' ? undefined : TYPE),
+  },
   removeOnRelease: {
     good: fc.boolean(),
     bad: fc.constantFrom(0, 1, 'true', null),
@@ -110,6 +115,9 @@ function someOptions(known) {
 /** The codes by which such options may be refused; none if they are good. */
 function problemsOfOptions(options, known) {
   if (options === undefined) return []
+  // Of a wait it is the timeout; a handle has more options, and a try has none.
+  const isWait = known.includes('timeout') && !known.includes('fileMode')
+  if (typeof options === 'number' && isWait) return options >= 0 ? [] : [RANGE]
   if (options === null || typeof options !== 'object' || Array.isArray(options)) return [TYPE]
   const problems = []
   for (const name in options) {

@@ -2,15 +2,21 @@
 
 import {
   type AcquireOptions,
+  type AcquireSyncOptions,
   FileLock,
+  type HeldLock,
   LockError,
+  type LockErrorCode,
   type LockFileOptions,
   type LockHolder,
   type LockInfo,
   type LockMode,
+  type LockPath,
   LockTimeoutError,
   lockFile,
   query,
+  type TryAcquireOptions,
+  type TryAcquireSyncOptions,
 } from '@locket/native'
 
 /** Are these the same type? Not only: does one fit the other. */
@@ -18,9 +24,21 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 const same = <A, B>(_: Same<A, B>) => {}
 
 same<LockMode, 'exclusive' | 'shared'>(true)
-same<AcquireOptions, { timeout?: number | undefined; mode?: LockMode | undefined; signal?: AbortSignal | undefined }>(
-  true,
-)
+same<LockPath, string | Uint8Array | URL>(true)
+same<
+  LockErrorCode,
+  'ERR_LOCK_TIMEOUT' | 'ERR_LOCK_NOT_HELD' | 'ERR_LOCK_UNSUPPORTED' | 'ERR_LOCK_DEADLOCK' | 'ERR_LOCK_LOST'
+>(true)
+
+/** The properties of an options type, written out. */
+type Flat<T> = { [K in keyof T]: T[K] }
+same<
+  Flat<AcquireOptions>,
+  { mode?: LockMode | undefined; timeout?: number | undefined; signal?: AbortSignal | undefined }
+>(true)
+same<Flat<AcquireSyncOptions>, { mode?: LockMode | undefined; timeout?: number | undefined }>(true)
+same<Flat<TryAcquireOptions>, { mode?: LockMode | undefined; signal?: AbortSignal | undefined }>(true)
+same<Flat<TryAcquireSyncOptions>, { mode?: LockMode | undefined }>(true)
 same<
   LockFileOptions,
   {
@@ -28,24 +46,66 @@ same<
     mode?: LockMode | undefined
     fileMode?: number | undefined
     removeOnRelease?: boolean | undefined
+    allowDirectory?: boolean | undefined
   }
 >(true)
-same<Parameters<typeof lockFile>, [path: string | Buffer | URL, options?: LockFileOptions | undefined]>(true)
+same<Parameters<typeof lockFile>, [path: LockPath, options?: LockFileOptions | undefined]>(true)
+same<ConstructorParameters<typeof FileLock>, Parameters<typeof lockFile>>(true)
 same<ReturnType<typeof lockFile>, FileLock>(true)
 
-export function errors() {
-  // @ts-expect-error Errors are made by the package.
+export function errors(holders: LockHolder[]) {
+  const error = new LockError('lost', { code: 'ERR_LOCK_LOST', path: '/x', cause: new Error() })
+  const timeout = new LockTimeoutError('late', { path: '/x', timeout: 5 })
+  new LockTimeoutError('late', { path: '/x', timeout: 5, holders, cause: 'why' })
+  new LockTimeoutError('late', { path: '/x', timeout: 5, holders: undefined })
+  same<typeof error.code, LockErrorCode>(true)
+  same<typeof timeout.code, 'ERR_LOCK_TIMEOUT'>(true)
+
+  // @ts-expect-error An error has a code and a path.
   new LockError('x')
-  // @ts-expect-error
-  new LockTimeoutError('x')
+  // @ts-expect-error An error has a path.
+  new LockError('x', { code: 'ERR_LOCK_LOST' })
+  // @ts-expect-error There is no such code.
+  new LockError('x', { code: 'ERR_LOCK_LOOSE', path: '/x' })
+  // @ts-expect-error A timeout has a timeout.
+  new LockTimeoutError('x', { path: '/x' })
+  // @ts-expect-error The code of a timeout is its own.
+  new LockTimeoutError('x', { path: '/x', timeout: 5, code: 'ERR_LOCK_LOST' })
+}
+
+export function switching(error: LockError) {
+  switch (error.code) {
+    case 'ERR_LOCK_TIMEOUT':
+      return error.code satisfies 'ERR_LOCK_TIMEOUT'
+    // @ts-expect-error A code that is misspelt is never met.
+    case 'ERR_LOCK_NOTHELD':
+      return 'misspelt'
+    case 'ERR_LOCK_NOT_HELD':
+    case 'ERR_LOCK_UNSUPPORTED':
+    case 'ERR_LOCK_DEADLOCK':
+    case 'ERR_LOCK_LOST':
+      return 'known'
+    default:
+      // Nothing is left.
+      return error.code satisfies never
+  }
 }
 
 export function making() {
   lockFile('build.lock')
   lockFile(Buffer.from('build.lock'))
+  lockFile(new Uint8Array([0x61]))
+  new FileLock('build.lock')
+  new FileLock('build.lock', { timeout: 5 })
   lockFile(new URL('file:///tmp/build.lock'))
   lockFile('build.lock', {})
-  lockFile('build.lock', { timeout: 30_000, mode: 'shared', fileMode: 0o600, removeOnRelease: true })
+  lockFile('build.lock', {
+    timeout: 30_000,
+    mode: 'shared',
+    fileMode: 0o600,
+    removeOnRelease: true,
+    allowDirectory: true,
+  })
 
   // @ts-expect-error A path is needed.
   lockFile()
@@ -59,26 +119,30 @@ export function making() {
   lockFile('build.lock', { timeout: '5s' })
   // @ts-expect-error Bits, as a number.
   lockFile('build.lock', { fileMode: '644' })
-  // @ts-expect-error Only lockFile() makes them.
+  // @ts-expect-error A path is needed.
   new FileLock()
-  // @ts-expect-error Only lockFile() makes them.
-  new FileLock('build.lock')
-  // @ts-expect-error And nobody derives from them.
+  // @ts-expect-error The timeout of a handle stands in its options.
+  lockFile('build.lock', 5000)
   return class extends FileLock {}
 }
 
 export function properties(lock: FileLock) {
   same<typeof lock.path, string>(true)
   same<typeof lock.held, boolean>(true)
+  same<typeof lock.lost, AbortSignal>(true)
   // @ts-expect-error Fixed when the handle is made.
   lock.path = 'elsewhere.lock'
   // @ts-expect-error Told, not set.
   lock.held = true
+  // @ts-expect-error Told, not set.
+  lock.lost = AbortSignal.abort()
 }
 
 export async function acquiring(lock: FileLock, signal: AbortSignal, mode: LockMode) {
   const held = await lock.acquire()
-  same<typeof held, FileLock>(true)
+  same<typeof held, HeldLock>(true)
+  const handle: FileLock = held
+  await handle.acquire(0)
   await lock.acquire({ timeout: 0 })
   await lock.acquire({ timeout: Infinity, mode, signal })
   await lock.acquire({ timeout: undefined, mode: undefined, signal: undefined })
@@ -94,6 +158,10 @@ export async function acquiring(lock: FileLock, signal: AbortSignal, mode: LockM
   await lock.acquire({ mode: String(mode) })
   // @ts-expect-error Not an option of acquiring.
   await lock.acquire({ fileMode: 0o600 })
+  // @ts-expect-error The signal is an option.
+  await lock.acquire(signal)
+  // @ts-expect-error Milliseconds, as a number.
+  await lock.acquire('5s')
   // @ts-expect-error The signal itself, not its controller.
   await lock.acquire({ signal: new AbortController() })
   // @ts-expect-error null is no timeout.
@@ -106,8 +174,9 @@ export async function acquiring(lock: FileLock, signal: AbortSignal, mode: LockM
 }
 
 export function acquiringSync(lock: FileLock, signal: AbortSignal) {
-  same<ReturnType<typeof lock.acquireSync>, FileLock>(true)
+  same<ReturnType<typeof lock.acquireSync>, HeldLock>(true)
   lock.acquireSync().release()
+  lock.acquireSync(100).release()
   lock.acquireSync({ timeout: 100, mode: 'shared' }).release()
 
   // @ts-expect-error Nothing can fire while the thread is blocked.
@@ -128,6 +197,8 @@ export async function trying(lock: FileLock, signal: AbortSignal) {
   if (lock.tryAcquire()) lock.release()
   // @ts-expect-error A try has no timeout.
   await lock.tryAcquire({ timeout: 5 })
+  // @ts-expect-error A try has no timeout.
+  await lock.tryAcquire(5)
   // @ts-expect-error A try has no timeout.
   lock.tryAcquireSync({ timeout: 5 })
   // @ts-expect-error Nothing can fire while the thread is blocked.
@@ -161,9 +232,9 @@ export async function running(lock: FileLock, signal: AbortSignal) {
   const nothing = await lock.run(() => {}, { timeout: 30_000, mode: 'shared', signal })
   same<typeof nothing, void>(true)
   await lock.run((own) => {
-    same<typeof own, FileLock>(true)
+    same<typeof own, HeldLock>(true)
     own.release()
-  })
+  }, 30_000)
 
   // @ts-expect-error A task is needed.
   await lock.run()
@@ -187,25 +258,33 @@ export async function using() {
   using early = lockFile('early.lock').acquire()
   // @ts-expect-error Nor this way.
   await using late = lockFile('late.lock').acquire()
-  return [...disposables, third, early, late].length
+  // @ts-expect-error Not acquired: nothing is locked.
+  using handle = lockFile('handle.lock')
+  // @ts-expect-error Nor this way.
+  await using another = lockFile('another.lock')
+  return [...disposables, third, early, late, handle, another].length
 }
 
 export function telling(error: unknown) {
   if (error instanceof LockTimeoutError) {
     same<typeof error.timeout, number>(true)
     const lockError: LockError = error
+    same<typeof error.code, 'ERR_LOCK_TIMEOUT'>(true)
+    same<ReturnType<typeof error.toJSON>, object>(true)
     // @ts-expect-error Told, not set.
     error.timeout = 5
     return `${lockError.path} after ${error.timeout}`
   }
   if (error instanceof LockError) {
-    same<typeof error.code, string>(true)
+    same<typeof error.code, LockErrorCode>(true)
     same<typeof error.path, string>(true)
     const plain: Error = error
     // @ts-expect-error Only a timeout has one.
     error.timeout
     // @ts-expect-error Told, not set.
-    error.code = 'ERR_OTHER'
+    error.code = 'ERR_LOCK_LOST'
+    // @ts-expect-error There is no such code.
+    if (error.code === 'ERR_LOCK_TIMED_OUT') return
     // @ts-expect-error Told, not set.
     error.path = 'elsewhere.lock'
     return plain.message
@@ -214,9 +293,11 @@ export function telling(error: unknown) {
 
 export async function askingWho(lock: FileLock, error: LockTimeoutError) {
   const holders = await lock.holders()
-  same<typeof holders, LockHolder[]>(true)
-  same<typeof error.holders, LockHolder[]>(true)
-  for (const { pid, mode, command } of holders) {
+  same<typeof holders, LockHolder[] | undefined>(true)
+  same<typeof error.holders, LockHolder[] | undefined>(true)
+  // @ts-expect-error Some systems do not tell.
+  holders.length
+  for (const { pid, mode, command } of holders ?? []) {
     same<typeof pid, number>(true)
     same<typeof mode, LockMode>(true)
     same<typeof command, string | undefined>(true)
@@ -224,10 +305,11 @@ export async function askingWho(lock: FileLock, error: LockTimeoutError) {
   const { held, pending } = query()
   same<typeof held, LockInfo[]>(true)
   same<typeof pending, LockInfo[]>(true)
-  for (const { path, mode, since } of [...held, ...pending]) {
+  for (const { path, mode, since, threadId } of [...held, ...pending]) {
     same<typeof path, string>(true)
     same<typeof mode, LockMode>(true)
     same<typeof since, number>(true)
+    same<typeof threadId, number>(true)
   }
   // @ts-expect-error It is asked of the whole process.
   query(lock)

@@ -4,6 +4,7 @@ import * as everything from '@locket/native'
 import locket, {
   type AcquireOptions,
   FileLock,
+  type HeldLock,
   LockError,
   type LockFileOptions,
   type LockMode,
@@ -15,7 +16,7 @@ const mode: LockMode = 'shared'
 const defaults: LockFileOptions = { mode }
 const options: AcquireOptions = { ...defaults, timeout: 5000 }
 
-await using lock: FileLock = await lockFile(new URL('build.lock', import.meta.url)).acquire(options)
+await using lock: HeldLock = await lockFile(new URL('build.lock', import.meta.url)).acquire(options)
 
 const isFileLock: boolean = lock instanceof FileLock
 const sameFunction: typeof lockFile = everything.lockFile
@@ -29,7 +30,9 @@ try {
   else throw error
 }
 
-// @ts-expect-error The class cannot be made by hand from here either.
-new FileLock()
+new FileLock(new URL('build.lock', import.meta.url), defaults)
+// @ts-expect-error Not acquired: nothing is locked.
+await using handle = lockFile('handle.lock')
+console.error(handle)
 // @ts-expect-error There is no such export.
 everything.unlockFile('build.lock')

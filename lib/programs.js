@@ -1,0 +1,61 @@
+'use strict'
+
+// What a process is called in a message: its number, its program, and the script that the program runs. Never more of its
+// command line, which may hold secrets.
+
+const SHELL = /^(?:ba|da|k|z|a)?sh$/
+const INTERPRETER = /^(?:node(?:js)?|deno|bun|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*)$/
+
+/** Options after which there is no script: the program itself is an argument, or comes from standard input. */
+const NO_SCRIPT = /^(?:-|-[a-zA-Z]*[ceEps].*|--(?:eval|print|run|interactive)\b.*)$/
+const NO_SCRIPT_IN_SHELL = /^(?:-|-[a-zA-Z]*[cs].*)$/
+
+/** Options whose value is the next argument. */
+const TAKES_VALUE = /^(?:-[a-zA-Z]*[rCIWXQoOFM]|--(?:require|import|loader|experimental-loader|conditions|env-file))$/
+
+/** What looks like a script, and so is none's value. */
+const SCRIPT = /\.(?:[cm]?[jt]sx?|py|rb|pl|sh|bash|zsh)$/
+
+/** How much of a name is shown. */
+const LONGEST = 60
+
+/** `4242 (node deploy.js)`; the number alone where the command line is not known. */
+function nameProcess({ pid, command = '' }) {
+  const program = nameProgram(command)
+  return program === '' ? String(pid) : `${pid} (${program})`
+}
+
+/** `node deploy.js` for `/usr/bin/node --inspect /srv/deploy.js --token=…`. The arguments are joined by spaces. */
+function nameProgram(command) {
+  const [first, ...rest] = command.trim().split(' ')
+  // An assignment to an environment variable is no program.
+  if (first.includes('=')) return ''
+  // A login shell has a hyphen before its name.
+  const program = baseName(first).replace(/^-/, '')
+  const isShell = SHELL.test(program)
+  if (!isShell && !INTERPRETER.test(program)) return cut(program)
+  const script = scriptIn(rest, isShell ? NO_SCRIPT_IN_SHELL : NO_SCRIPT)
+  return script === undefined ? program : `${program} ${cut(baseName(script))}`
+}
+
+/** Returns the script among the arguments of an interpreter, if there is no doubt. */
+function scriptIn(args, none) {
+  let doubtful = false
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]
+    // The subcommand of Deno and Bun before the script.
+    if (i === 0 && arg === 'run') continue
+    if (arg === '--') return args[i + 1]
+    if (none.test(arg)) return undefined
+    if (!arg.startsWith('-')) return doubtful && !SCRIPT.test(arg) ? undefined : arg
+    if (TAKES_VALUE.test(arg)) i++
+    // What follows may be the value of an option that is not known here, or the rest of one.
+    else doubtful ||= arg.startsWith('--')
+  }
+}
+
+const baseName = (path) => path.slice(path.lastIndexOf('/') + 1)
+
+const cut = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name)
+
+module.exports = { nameProcess }
