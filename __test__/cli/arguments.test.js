@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { parse } = require('../../bin/cli/arguments.js')
+const { OPTIONS: KNOWN, parse } = require('../../bin/cli/arguments.js')
 const { version } = require('../../package.json')
 const { runLocket, temporaryFolder, temporaryPath } = require('../support.js')
 
@@ -43,7 +43,10 @@ const OPTIONS = [
   [['-E', '0'], { conflictExitCode: 0 }],
   [['-E255'], { conflictExitCode: 255 }],
   [['--conflict-exit-code=7'], { conflictExitCode: 7 }],
-  [['--verbose'], { verbose: true }],
+  [['--verbose'], { verbosity: 'verbose' }],
+  [['--quiet'], { verbosity: 'quiet' }],
+  [['--verbose', '--quiet'], { verbosity: 'quiet' }],
+  [['--quiet', '--verb'], { verbosity: 'verbose' }],
   [['-nsE7'], { nonblock: true, timeout: 0, mode: 'shared', conflictExitCode: 7 }],
   [['-snw', '5'], { nonblock: true, timeout: 0, mode: 'shared' }],
   [['--excl', '--conf', '7'], { conflictExitCode: 7 }],
@@ -142,15 +145,18 @@ test('a usage error is one line on stderr, exit code 64, and touches nothing', (
   assert.deepEqual(fs.readdirSync(folder), [])
 })
 
-test('--help fits on a screen and names every option', (t) => {
+test('--help fits on a screen and names every option that the parser knows', (t) => {
   for (const option of ['--help', '-h']) {
     const { code, stdout, stderr } = runLocket([option, '--zzz'], { cwd: temporaryFolder(t) })
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
     const lines = stdout.split('\n')
     assert.ok(lines.length <= 24, `${lines.length} lines`)
     for (const line of lines) assert.ok(line.length <= 80, line)
-    const long = 'exclusive shared nonblock timeout conflict-exit-code command verbose who json help version'
-    for (const name of long.split(' ')) assert.ok(stdout.includes(`--${name}`), name)
+    const named = new Set(stdout.match(/(?<![\w-])--?\w[\w-]*/g))
+    for (const [name, { short }] of Object.entries(KNOWN)) {
+      if (name.length > 1) assert.ok(named.has(`--${name}`), name)
+      if (short !== undefined) assert.ok(named.has(`-${short}`), short)
+    }
   }
 })
 

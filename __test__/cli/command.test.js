@@ -14,6 +14,7 @@ const {
   eventually,
   isFree,
   locket,
+  outcomeOf,
   PATIENCE,
   runLocket,
   staysPending,
@@ -23,6 +24,7 @@ const {
 } = require('../support.js')
 
 const WINDOWS = process.platform === 'win32'
+const ON_LINUX = process.platform === 'linux'
 const onUnix = { skip: WINDOWS && 'it takes a shell of Unix' }
 
 /** A command that prints a line, and ends with CODE when it is told to. */
@@ -90,10 +92,10 @@ describe('the command', () => {
     assert.equal(await isFree(file), true)
   })
 
-  test('waits for the lock as long as it takes, without a word', async (t) => {
+  test('waits for the lock as long as it takes', async (t) => {
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const child = locket(t, [file, ...hold()])
+    const child = locket(t, ['--quiet', file, ...hold()])
     const line = child.line()
     assert.ok(await staysPending(line, 500))
     lock.release()
@@ -154,12 +156,16 @@ describe('a lock that is taken', () => {
   ]
 
   for (const [options, code] of REFUSED) {
-    test(`ends with exit code ${code} by ${options.join(' ')}, and the command does not run`, async (t) => {
+    test(`ends with exit code ${code} and a line on stderr by ${options.join(' ')}, and the command does not run`, async (t) => {
       const file = temporaryPath(t)
       const lock = await lockFile(file).acquire()
       const outcome = runLocket([...options, file, ...print('ran')])
+      const quiet = runLocket([...options, '--quiet', file, ...print('ran')])
       lock.release()
-      assert.deepEqual(outcome, { code, signal: null, stdout: '', stderr: '' })
+      const { stderr, ...rest } = outcome
+      assert.deepEqual(rest, { code, signal: null, stdout: '' })
+      assert.match(stderr, new RegExp(`^locket: .+ lock of ${file}.*\n$`))
+      assert.deepEqual(quiet, { ...rest, stderr: '' })
     })
   }
 
@@ -174,22 +180,36 @@ describe('a lock that is taken', () => {
     assert.ok(elapsed >= 750, `it took ${elapsed} ms`)
   })
 
-  test('with --verbose says on stderr what has happened, and who it was', async (t) => {
+  test('is told from a command that has failed: by what has happened, of which file, and who it was', async (t) => {
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const linux = process.platform === 'linux'
     const [refused, late] = [['-n'], ['-w', '0.05']].map((options) => {
       // On a busy machine the system may be too late to tell who it was: then again.
       for (const end = performance.now() + PATIENCE; ; ) {
-        const outcome = runLocket([...options, '--verbose', file, ...print('ran')])
-        if (!linux || outcome.stderr.includes('held by') || performance.now() > end) return outcome
+        const outcome = runLocket([...options, file, ...print('ran')])
+        if (!ON_LINUX || outcome.stderr.includes('held by') || performance.now() > end) return outcome
       }
     })
     lock.release()
-    const who = linux ? `, held by ${process.pid} \\(.+\\)` : ''
-    assert.match(refused.stderr, new RegExp(`^locket: failed to get lock${who}\n$`))
-    assert.match(late.stderr, new RegExp(`^locket: timeout while waiting to get lock${who}\n$`))
+    // It has started the tool.
+    const who = ON_LINUX ? `, held by ${process.pid} \\(.+\\); ${process.pid} is an ancestor of this process` : ''
+    assert.match(refused.stderr, new RegExp(`^locket: failed to get lock of ${file}${who}\n$`))
+    assert.match(late.stderr, new RegExp(`^locket: timeout while waiting to get lock of ${file}${who}\n$`))
     assert.deepEqual([refused.stdout, late.stdout], ['', ''])
+  })
+
+  test('is told from a path that does not answer', (t) => {
+    const file = temporaryPath(t)
+    const preload = `${file}.preload.js`
+    fs.writeFileSync(
+      preload,
+      `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
+      FileLock.prototype.acquire = async () => {
+        throw Object.assign(new Error('Couldn’t lock x: the path does not answer'), { code: 'ERR_LOCK_TIMEOUT' })
+      }`,
+    )
+    const { code, stderr } = outcomeOf(process.execPath, ['--require', preload, TOOL, '-n', file, ...print('ran')])
+    assert.deepEqual([code, stderr], [1, `locket: failed to get lock of ${file}: the path does not answer\n`])
   })
 })
 
@@ -235,7 +255,9 @@ test('a command of many processes that all want the lock runs in one of them at 
   const source = `const fs = require('fs')
     const count = Number(fs.readFileSync(process.argv[1], 'utf8'))
     setTimeout(() => fs.writeFileSync(process.argv[1], String(count + 1)), 20)`
-  const children = Array.from({ length: 8 }, () => locket(t, [file, process.execPath, '-e', source, counter]))
+  const children = Array.from({ length: 8 }, () =>
+    locket(t, ['--quiet', file, process.execPath, '-e', source, counter]),
+  )
   for (const child of children) {
     assert.deepEqual(await eventually(child.exited, 'the end'), { code: 0, signal: null, stderr: '' })
   }

@@ -38,7 +38,19 @@ const words = [
     '-nsw',
   ],
   ...['--shared', '--exclusive', '--nonblock', '--nonblocking', '--nb', '--timeout', '--wait', '--conflict-exit-code'],
-  ...['--command', '--who', '--json', '--verbose', '--help', '--version', '--unlock', '--close', '--no-fork', '--no'],
+  ...[
+    '--command',
+    '--who',
+    '--json',
+    '--verbose',
+    '--quiet',
+    '--help',
+    '--version',
+    '--unlock',
+    '--close',
+    '--no-fork',
+    '--no',
+  ],
   ...['--toString', '--__proto__', '--constructor', '--hasOwnProperty=1', '--no-shared', '--timeout=', '--wait=1e3'],
   ...['f', '9', '', ' ', '0', '-1', '1e999', 'NaN', '255', '256', '٣'],
 ]
@@ -94,7 +106,8 @@ const FLAGS = [
   { name: 'exclusive', least: 'exc', short: 'e', effect: { mode: 'exclusive' } },
   { name: 'nonblocking', least: 'non', short: 'n', effect: { nonblock: true } },
   { name: 'nb', least: 'nb', effect: { nonblock: true } },
-  { name: 'verbose', least: 'verb', effect: { verbose: true } },
+  { name: 'verbose', least: 'verb', effect: { verbosity: 'verbose' } },
+  { name: 'quiet', least: 'q', effect: { verbosity: 'quiet' } },
 ]
 
 /** Those with one, with how it is made up: `{ text, effect }`. */

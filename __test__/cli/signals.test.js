@@ -15,10 +15,12 @@ const {
   isAlive,
   isFree,
   locket,
+  outcomeOf,
   staysPending,
   Talker,
   temporaryPath,
   TOOL,
+  unavailable,
   until,
   waiterFor,
 } = require('../support.js')
@@ -36,7 +38,28 @@ const LISTEN = `
 /** A part of a program: it ends at its first input. */
 const UNTIL_TOLD = `process.stdin.once('data', () => process.exit())`
 
+/** What a shell has to do to run the tool so that SIGQUIT leaves no core file. */
+const withoutCore = (args) => ['-c', 'ulimit -c 0; exec "$@"', 'sh', process.execPath, TOOL, ...args]
+
 const OUTLIVES = path.join(__dirname, '../fixtures/outlives.js')
+
+/** A module for the tool that sends it SIGTERM at the moment when it gets the lock, and tells if a command is started. */
+function signalAtGrant(file) {
+  const preload = `${file}.preload.js`
+  fs.writeFileSync(
+    preload,
+    `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
+    const { acquire } = FileLock.prototype
+    FileLock.prototype.acquire = async function (options) {
+      const lock = await acquire.call(this, options)
+      process.kill(process.pid, 'SIGTERM')
+      return lock
+    }
+    const { ChildProcess } = require('child_process')
+    ChildProcess.prototype.spawn = () => require('fs').writeSync(2, 'a command is started')`,
+  )
+  return preload
+}
 
 /** Does the kernel's table of locks say that the process is kept waiting for one? */
 const waitsInTheKernel = (pid) => new RegExp(`-> FLOCK .* ${pid} `).test(fs.readFileSync('/proc/locks', 'utf8'))
@@ -70,9 +93,7 @@ describe('signals', suite, () => {
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT']) {
     test(`${signal} that kills the command kills the tool, and the lock is free`, async (t) => {
       const file = temporaryPath(t)
-      // No core files of SIGQUIT.
-      const command = ['sh', '-c', 'ulimit -c 0; exec "$@"', 'sh', process.execPath, TOOL, file]
-      const child = new Talker(t, command[0], [...command.slice(1), 'sh', '-c', `kill -s ${signal.slice(3)} $$`])
+      const child = new Talker(t, 'sh', withoutCore([file, 'sh', '-c', `kill -s ${signal.slice(3)} $$`]))
       assert.deepEqual(await eventually(child.exited, 'the end'), { code: null, signal, stderr: '' })
       assert.equal(await isFree(file), true)
     })
@@ -88,11 +109,11 @@ describe('signals', suite, () => {
     })
   }
 
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT']) {
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
     test(`${signal} ends the tool that still waits, and the command does not run`, async (t) => {
       const file = temporaryPath(t)
       const lock = await lockFile(file).acquire()
-      const child = locket(t, [file, 'echo', 'ran'])
+      const child = new Talker(t, 'sh', withoutCore(['--quiet', file, 'echo', 'ran']))
       if (process.platform === 'linux') await until(() => waitsInTheKernel(child.pid), 'a wait in the kernel')
       else assert.ok(await staysPending(child.exited, 1000))
       process.kill(child.pid, signal)
@@ -103,6 +124,14 @@ describe('signals', suite, () => {
     })
   }
 
+  test('that come between the lock and the command end the tool, and the command does not run', async (t) => {
+    const file = temporaryPath(t)
+    const child = new Talker(t, process.execPath, ['--require', signalAtGrant(file), TOOL, file, 'echo', 'ran'])
+    assert.deepEqual(await eventually(child.exited, 'the end'), { code: null, signal: 'SIGTERM', stderr: '' })
+    await assert.rejects(child.line(), /ended instead of answering/)
+    assert.equal(await isFree(file), true)
+  })
+
   test('do not reach the command as ignored ones: a closed pipe ends it', async (t) => {
     const child = locket(t, [temporaryPath(t), 'sh', '-c', '(yes; echo "exit code $?" >&2) | head -n 1'])
     assert.equal(await child.line(), 'y')
@@ -111,6 +140,53 @@ describe('signals', suite, () => {
       signal: null,
       stderr: `exit code ${128 + 13}\n`,
     })
+  })
+})
+
+describe('the first process of a container, which no signal ends by default,', suite, () => {
+  const CONTAINER = ['unshare', '--pid', '--fork', '--mount-proc']
+
+  const available = (t) =>
+    outcomeOf(CONTAINER[0], [...CONTAINER.slice(1), 'true']).code === 0 ||
+    unavailable(t, 'it takes unshare(1) and root')
+
+  /** The tool as such a process, and its pid here. */
+  async function inContainer(t, args) {
+    const child = new Talker(t, CONTAINER[0], [...CONTAINER.slice(1), process.execPath, ...args])
+    const children = `/proc/${child.pid}/task/${child.pid}/children`
+    await until(() => /\d/.test(fs.readFileSync(children, 'latin1')), 'a process')
+    const pid = Number(fs.readFileSync(children, 'latin1'))
+    t.after(() => {
+      if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+    })
+    return { child, pid }
+  }
+
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
+    test(`is ended by ${signal} while it waits, and the command does not run`, async (t) => {
+      if (process.platform !== 'linux') return t.skip('containers are Linux’s')
+      if (!available(t)) return
+      const file = temporaryPath(t)
+      const lock = await lockFile(file).acquire()
+      const { child, pid } = await inContainer(t, [TOOL, '--quiet', file, 'echo', 'ran'])
+      await until(() => waitsInTheKernel(pid), 'a wait in the kernel')
+      process.kill(pid, signal)
+      const code = 128 + os.constants.signals[signal]
+      assert.deepEqual(await eventually(child.exited, 'the end'), { code, signal: null, stderr: '' })
+      await assert.rejects(child.line(), /ended instead of answering/)
+      lock.release()
+      assert.equal(await isFree(file), true)
+    })
+  }
+
+  test('is ended by a signal between the lock and the command', async (t) => {
+    if (process.platform !== 'linux') return t.skip('containers are Linux’s')
+    if (!available(t)) return
+    const file = temporaryPath(t)
+    const { child } = await inContainer(t, ['--require', signalAtGrant(file), TOOL, file, 'echo', 'ran'])
+    assert.deepEqual(await eventually(child.exited, 'the end'), { code: 143, signal: null, stderr: '' })
+    await assert.rejects(child.line(), /ended instead of answering/)
+    assert.equal(await isFree(file), true)
   })
 })
 

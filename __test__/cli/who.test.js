@@ -8,7 +8,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { heldBy } = require('../../bin/cli/output.js')
+const output = require('../../bin/cli/output.js')
 const { agent, locket, runLocket, temporaryPath } = require('../support.js')
 
 const onLinux = { skip: process.platform !== 'linux' && 'here nobody knows who holds a lock' }
@@ -120,7 +120,11 @@ test('a lock whose holder nobody knows: exit code 0, nothing on stdout, a line o
 
 test('a message names a few holders, each in a line’s space', () => {
   const holder = (pid, command) => ({ pid, mode: 'shared', command })
+  const heldBy = (holders, ancestors = []) => output.heldBy(holders, ancestors)
   assert.equal(heldBy([]), '')
+  assert.equal(heldBy(undefined), '')
+  const [above, others] = ['; 2 is an ancestor of this process', [holder(1), holder(2)]]
+  assert.equal(heldBy(others, [3, 2]), `, held by 1, 2${above}`)
   assert.equal(heldBy([holder(1)]), ', held by 1')
   assert.equal(heldBy([holder(1, 'node a.js'), holder(2), holder(3, 'b')]), ', held by 1 (node a.js), 2, 3 (b)')
   assert.equal(heldBy([1, 2, 3, 4, 5].map((pid) => holder(pid))), ', held by 1, 2, 3 and 2 more')

@@ -6,6 +6,7 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 
+const { hasItAlready, signalsOn } = require('../../bin/cli/signals.js')
 const { startOfCommand, startOfLine } = require('../../bin/cli/windows.js')
 
 const COMSPEC = 'C:\\Windows\\system32\\cmd.exe'
@@ -99,6 +100,14 @@ describe('a .cmd file on Windows', () => {
       assert.throws(() => lineFor([argument]), { message: /line break/, exitCode: 69 })
     }
   })
+})
+
+test('on Windows Ctrl-Break is left to the command, as Ctrl-C is, and nothing keeps either from ending a wait', () => {
+  const { duringWait, duringCommand } = signalsOn('win32')
+  assert.deepEqual(duringWait, [])
+  for (const signal of ['SIGINT', 'SIGBREAK', 'SIGHUP']) assert.ok(duringCommand.includes(signal), signal)
+  assert.ok(!signalsOn('linux').duringCommand.includes('SIGBREAK'))
+  assert.equal(hasItAlready('SIGBREAK', 'win32'), true)
 })
 
 test('a line for the shell of Windows goes to cmd.exe as it is', () => {

@@ -4,6 +4,7 @@
 // other one wants.
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
@@ -151,6 +152,21 @@ test('locket and flock(1) say the same of a lock that is taken; locket adds who 
     assert.equal(locket.split('\n').length, 2)
   }
   lock.release()
+})
+
+test('locket and flock(1) hand on the same descriptors and bytes', (t) => {
+  if (!available(t) || !needs(t, 'bash')) return
+  if (process.platform !== 'linux') return t.skip('only Linux tells one descriptor from another')
+  // Files, and pipes of which one end is here; the lock's comes between them.
+  const line = `exec 4</dev/zero 6>&1 9< <(true) 20</dev/null; e=$(printf '\\377'); E=$e "$@" "$e" sh -c '
+    for n in /proc/$$/fd/*; do echo \${n##*/} $(readlink $n | sed s/[0-9][0-9]*//g); done; printf "%s %s" "$0" "$E"' "a$e"; ls`
+  const [locket, flock] = Object.values(PROGRAMS).map((program) =>
+    spawnSync('bash', ['-c', line, 'bash', ...program], { cwd: temporaryFolder(t), encoding: 'latin1' }),
+  )
+  assert.match(flock.stdout, /a\xff \xff/)
+  assert.equal(locket.stdout.replace(/locket-\w+/g, 'FOLDER'), flock.stdout.replace(/locket-\w+/g, 'FOLDER'))
+  assert.deepEqual([locket.stderr, flock.stderr], ['', ''])
+  return undefined
 })
 
 /** A program that holds the lock of `file`, with a command that ends when its input does. */

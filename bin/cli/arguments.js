@@ -20,6 +20,7 @@ const OPTIONS = {
   who: { type: 'boolean' },
   json: { type: 'boolean' },
   verbose: { type: 'boolean' },
+  quiet: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
   // What flock(1) has and we have not.
@@ -48,7 +49,8 @@ const EFFECTS = {
   'conflict-exit-code': (request, value) => Object.assign(request, { conflictExitCode: exitCode(value) }),
   who: (request) => Object.assign(request, { action: 'who' }),
   json: (request) => Object.assign(request, { json: true }),
-  verbose: (request) => Object.assign(request, { verbose: true }),
+  verbose: (request) => Object.assign(request, { verbosity: 'verbose' }),
+  quiet: (request) => Object.assign(request, { verbosity: 'quiet' }),
   help: (request) => Object.assign(request, { action: 'help' }),
   version: (request) => Object.assign(request, { action: 'version' }),
   command: refuse('-c, --command comes after FILE'),
@@ -128,4 +130,4 @@ function exitCode(text) {
   return code
 }
 
-module.exports = { parse }
+module.exports = { OPTIONS, parse }

@@ -35,6 +35,8 @@ function lockFailure(error, file) {
   if (error.code === 'ERR_LOCK_UNSUPPORTED') {
     return new Failure(error.message, error.cause.code === 'ENOLCK' ? EXIT.SYSTEM : EXIT.DATA)
   }
+  // A question that has had no answer: a dead network mount.
+  if (error.code === 'ERR_LOCK_TIMEOUT') return new Failure(error.message, EXIT.DATA)
   // An empty path, which is as good as a missing file: scripts come to it by a variable that is not set.
   if (error.code === 'ERR_INVALID_ARG_VALUE') {
     return new Failure(`cannot open lock file '${file}': ${error.message}`, EXIT.NO_INPUT)

@@ -5,6 +5,7 @@
 const { Failure, EXIT } = require('./failure.js')
 const { write } = require('./output.js')
 const { parse } = require('./arguments.js')
+const { withBytes } = require('./bytes.js')
 
 const ACTIONS = {
   help() {
@@ -21,7 +22,7 @@ const ACTIONS = {
 
 async function main(args) {
   try {
-    const request = parse(args)
+    const request = withBytes(parse(args), args)
     process.exitCode = await ACTIONS[request.action](request)
   } catch (error) {
     // What nobody has foreseen is shown with its stack, and must not look like a lock that is taken.

@@ -3,6 +3,7 @@
 const fs = require('node:fs')
 
 const { nameHolders } = require('../../lib/errors.js')
+const { ancestors } = require('./ancestors.js')
 
 /** How long to leave a full pipe alone before the next try, in milliseconds. */
 const PAUSE = 5
@@ -24,9 +25,14 @@ function write(descriptor, text) {
   }
 }
 
-/** `, held by 4242 (node deploy.js), 4243`; nothing if nobody is known. */
-function heldBy(holders) {
-  return holders.length === 0 ? '' : `, ${nameHolders(holders)}`
+/**
+ * `, held by 4242 (node deploy.js), 4243`; nothing if nobody is known. An ancestor is pointed out: mostly it is a locket
+ * whose command has come to the same lock again, and it waits for this process.
+ */
+function heldBy(holders = [], line = ancestors()) {
+  if (holders.length === 0) return ''
+  const above = holders.find(({ pid }) => line.includes(pid))
+  return `, ${nameHolders(holders)}${above ? `; ${above.pid} is an ancestor of this process` : ''}`
 }
 
 module.exports = { heldBy, write }

@@ -4,48 +4,79 @@
 
 const { lockFile } = require('../..')
 const { descriptorOf } = require('../../lib/file-lock.js')
-const { endAs, runCommand, startOf } = require('./command.js')
+const { endAs, endBy, runCommand, startOf } = require('./command.js')
+const { inheritedDescriptors, stdioOf } = require('./descriptors.js')
 const { lockFailure } = require('./failure.js')
 const { heldBy, write } = require('./output.js')
+const { signalsSeen, takeSignals } = require('./signals.js')
 const { announceWait } = require('./waiting.js')
+
+/** How the message of a timeout ends if it was not because of a holder. */
+const UNANSWERED = ': the path does not answer'
 
 /** Resolves to the exit code. */
 async function run(request) {
-  const begin = performance.now()
-  const { lock, refusal } = await acquire(request)
-  if (refusal !== undefined) {
-    const what = request.timeout === 0 ? 'failed to get lock' : 'timeout while waiting to get lock'
-    if (request.verbose) write(2, `locket: ${what}${heldBy(refusal.holders)}\n`)
-    return request.conflictExitCode
-  }
-  const seconds = (performance.now() - begin) / 1000
+  const signals = takeSignals()
   let outcome
   try {
+    outcome = await lockAndRun(request, signals, inheritedDescriptors())
+  } finally {
+    // The default actions are what this process may end by.
+    signals.stop()
+  }
+  if (outcome.interruption === undefined) return endAs(outcome)
+  // At once: nothing is left to be done, and a question about holders may have no end.
+  return process.exit(endBy(outcome.interruption))
+}
+
+/** Resolves to how the command has ended, or would have; or to the signal that came before it. */
+async function lockAndRun(request, signals, inherited) {
+  const { lock, refusal, seconds } = await acquire(request, signals.interruption)
+  // A signal that has come before the lock may be seen after it.
+  await signalsSeen()
+  if (signals.interruption.aborted) {
+    lock?.release()
+    return { interruption: signals.interruption.reason }
+  }
+  if (refusal !== undefined) return { code: refuse(request, refusal), signal: null }
+  try {
     const start = startOf(request)
-    if (request.verbose) {
+    if (request.verbosity === 'verbose') {
       write(1, `locket: getting lock took ${seconds.toFixed(6)} seconds\nlocket: executing ${start.name}\n`)
     }
-    outcome = await runCommand(start, descriptorOf(lock))
+    // The command gets the descriptor of the locked file: so the lock stays until it has ended, also when this process
+    // is killed.
+    return await runCommand(start, stdioOf(inherited, descriptorOf(lock)), signals)
   } finally {
     // What the command has left behind may have the file open, too. It has not got the lock any longer.
     lock.release()
   }
-  return endAs(outcome)
 }
 
-/** The lock, or the error that says who has it. */
-async function acquire({ file, mode, timeout }) {
+/** The lock and how long it took; or the error that says who has it; or nothing if `signal` has fired. */
+async function acquire({ file, path, mode, timeout, verbosity }, signal) {
+  const begin = performance.now()
   let stopAnnouncing
   try {
-    const lock = lockFile(file)
-    stopAnnouncing = announceWait(lock, file)
-    return { lock: await lock.acquire({ mode, timeout }) }
+    const lock = lockFile(path ?? file)
+    if (verbosity !== 'quiet') stopAnnouncing = announceWait(lock, file)
+    await lock.acquire({ mode, timeout, signal })
+    return { lock, seconds: (performance.now() - begin) / 1000 }
   } catch (error) {
     if (error.code === 'ERR_LOCK_TIMEOUT') return { refusal: error }
+    if (error.code === 'ABORT_ERR') return {}
     throw lockFailure(error, file)
   } finally {
     stopAnnouncing?.()
   }
+}
+
+/** Says why the command does not run: the exit code alone could be the command's. */
+function refuse({ file, timeout, conflictExitCode, verbosity }, { holders, message }) {
+  const what = timeout === 0 ? 'failed to get lock' : 'timeout while waiting to get lock'
+  const why = message.endsWith(UNANSWERED) ? UNANSWERED : heldBy(holders)
+  if (verbosity !== 'quiet') write(2, `locket: ${what} of ${file}${why}\n`)
+  return conflictExitCode
 }
 
 module.exports = run

@@ -1,6 +1,6 @@
 'use strict'
 
-// Signals for the command that come to locket instead.
+// Signals that come to locket: while it waits they end the wait, later they are for the command.
 
 const fs = require('node:fs')
 
@@ -13,21 +13,57 @@ const FOR_COMMAND = [...PASSED_ON, 'SIGUSR1', 'SIGUSR2']
 /** A terminal sends them, by a key, to all that runs in its foreground. */
 const BY_KEY = ['SIGINT', 'SIGQUIT']
 
-/** Calls `pass` with each signal that the command has not got by itself. Returns what ends it. */
-function passSignals(pass) {
-  const listener = (signal) => {
-    // Two of them, and many programs quit without cleaning up.
-    if (!hasItAlready(signal)) pass(signal)
-  }
-  for (const signal of FOR_COMMAND) process.on(signal, listener)
-  return () => {
-    for (const signal of FOR_COMMAND) process.off(signal, listener)
+/**
+ * Returns the signals that are listened to during the wait, and while the command runs.
+ *
+ * On Windows nothing is listened to during the wait: the default action ends every process, with the status that is
+ * usual there. Ctrl-Break is SIGBREAK: without a listener it would end locket, and so the lock, before the command.
+ */
+function signalsOn(platform) {
+  if (platform === 'win32') return { duringWait: [], duringCommand: [...FOR_COMMAND, 'SIGBREAK'] }
+  return { duringWait: FOR_COMMAND, duringCommand: FOR_COMMAND }
+}
+
+/**
+ * Takes over the signals. The default action does not do: the kernel spares the first process of a container.
+ *
+ * - `interruption` is an AbortSignal that fires at the first signal during the wait. Its `reason` is the signal's name.
+ * - `passTo(pass)` ends that: `pass` is called with each signal that the command has not got by itself.
+ * - `stop()` restores the default actions.
+ */
+function takeSignals() {
+  const { duringWait, duringCommand } = signalsOn(process.platform)
+  const controller = new AbortController()
+  let take = (signal) => controller.abort(signal)
+  const listener = (signal) => take(signal)
+  for (const signal of duringWait) process.on(signal, listener)
+  return {
+    interruption: controller.signal,
+    passTo(pass) {
+      take = (signal) => {
+        // Two of them, and many programs quit without cleaning up.
+        if (!hasItAlready(signal)) pass(signal)
+      }
+      for (const signal of duringCommand) if (!duringWait.includes(signal)) process.on(signal, listener)
+    },
+    stop() {
+      for (const signal of duringCommand) process.off(signal, listener)
+    },
   }
 }
 
-function hasItAlready(signal) {
+/** Resolves when the listeners of all signals that have come so far have been called. */
+async function signalsSeen() {
+  const { setImmediate } = require('node:timers/promises')
+  // The event loop calls them last in a turn; the second turn is a whole one.
+  await setImmediate()
+  await setImmediate()
+}
+
+/** Has the command got the signal by itself, from a terminal or console? */
+function hasItAlready(signal, platform = process.platform) {
   // There they come from the console alone, and to all of its processes.
-  if (process.platform === 'win32') return true
+  if (platform === 'win32') return true
   return BY_KEY.includes(signal) && inForeground()
 }
 
@@ -44,4 +80,4 @@ function inForeground() {
   }
 }
 
-module.exports = { PASSED_ON, passSignals }
+module.exports = { hasItAlready, PASSED_ON, signalsOn, signalsSeen, takeSignals }

@@ -5,14 +5,13 @@ const { heldBy, write } = require('./output.js')
 /** How long a wait may go without a word, in milliseconds. */
 const PATIENCE = 1000
 
-/** Tells a person at a terminal, once, what the wait is for. Returns what ends it. */
+/** Says on stderr, once, what the wait is for. Returns what ends it. */
 function announceWait(lock, file) {
   let over = false
   const timer = setTimeout(async () => {
-    if (!require('node:tty').isatty(2)) return
     // That nobody can say who it is, is no reason to end the wait.
-    const holders = await lock.holders().catch(() => [])
-    if (!over) write(2, `waiting for ${file}${heldBy(holders)}\n`)
+    const holders = await lock.holders().catch(() => undefined)
+    if (!over) write(2, `locket: waiting for ${file}${heldBy(holders)}\n`)
   }, PATIENCE)
   return () => {
     over = true

@@ -9,18 +9,18 @@ const { write } = require('./output.js')
 const UNLOCKED = 1
 
 /** Resolves to the exit code. */
-async function who({ file, json }) {
-  const { path, locked, holders } = await look(file)
+async function who({ json, ...request }) {
+  const { path, locked, holders } = await look(request)
   if (json) write(1, `${JSON.stringify({ path, locked, holders })}\n`)
   else if (holders.length > 0) write(1, table(holders))
   // Not on stdout: there a script expects holders.
-  else if (locked) write(2, `locket: ${file} is locked; it is not known by whom\n`)
+  else if (locked) write(2, `locket: ${request.file} is locked; it is not known by whom\n`)
   return locked ? EXIT.OK : UNLOCKED
 }
 
-async function look(file) {
+async function look({ file, path }) {
   try {
-    const lock = lockFile(file)
+    const lock = lockFile(path ?? file)
     const holders = await lock.holders()
     // Only if need be: to find it out can take the lock for an instant.
     const locked = holders.length > 0 || (await lock.isLocked())
