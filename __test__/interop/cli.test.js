@@ -60,6 +60,9 @@ const ALIKE = [
   [['f', 'sh', '-c', 'kill -KILL $$'], 137],
   [['f', 'sh', '-c', 'kill -USR1 $$'], 138],
   [['f', './script', 'a', 'b'], 0, 'script: a b\n'],
+  [['folder', 'ls'], 0, 'folder\n'],
+  [['folder/', '-c', 'echo ran; exit 3'], 3, 'ran\n'],
+  [['-s', '.', 'ls', '-a', 'folder'], 0, '.\n..\n'],
   [['f', 'missing'], 69],
   [['f', './missing'], 69],
   [['f', '/'], 69],
@@ -91,10 +94,16 @@ const ALIKE = [
   [['-E', '7x', 'f', 'true'], 64],
 ]
 
+/** A folder that is locked itself. */
+const addFolder = (folder) => fs.mkdirSync(path.join(folder, 'folder'))
+
 /** Without a first line, since execvp(3) finds a shell for it. */
 function addScript(folder) {
   fs.writeFileSync(path.join(folder, 'script'), 'echo "script: $*"\n', { mode: 0o755 })
 }
+
+/** What prepares the folder for arguments with a word. */
+const PREPARATIONS = { script: addScript, folder: addFolder }
 
 const named = (args) => args.map((arg) => arg || "''").join(' ') || 'nothing'
 
@@ -102,8 +111,8 @@ describe('locket and flock(1) do the same, when the lock is free, by', () => {
   for (const [args, code, stdout = ''] of ALIKE) {
     test(named(args), (t) => {
       if (!available(t)) return
-      const prepare = args.some((arg) => arg.includes('script')) ? addScript : undefined
-      const [locket, flock] = outcomesOf(t, args, prepare)
+      const needed = Object.keys(PREPARATIONS).find((word) => args.some((arg) => arg.includes(word)))
+      const [locket, flock] = outcomesOf(t, args, PREPARATIONS[needed])
       assert.equal(flock, `${stdout}exit code ${code}\n`)
       assert.equal(locket, flock)
     })
@@ -200,6 +209,19 @@ for (const [holder, other] of [
     second.say('end')
     assert.equal((await eventually(second.exited, 'the end')).code, 0)
     assert.equal(await isFree(file), true)
+  })
+
+  test(`${holder} keeps ${other} from a folder that it has locked`, async (t) => {
+    if (!available(t)) return
+    const folder = temporaryFolder(t)
+    const first = holderOf(t, holder, folder)
+    assert.equal(await first.line(), 'running')
+    assert.equal(outcomeOfProgram(other, ['-n', folder, 'echo', 'ran'], folder), 'exit code 1\n')
+    assert.equal(outcomeOf(process.execPath, [TOOL, '--who', folder]).code, 0)
+    first.say('end')
+    assert.equal((await eventually(first.exited, 'the end')).code, 0)
+    assert.equal(outcomeOfProgram(other, ['-n', folder, 'echo', 'ran'], folder), 'ran\nexit code 0\n')
+    assert.deepEqual(fs.readdirSync(folder), [])
   })
 
   test(`${holder} and ${other} hold a shared lock together`, async (t) => {

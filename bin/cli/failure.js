@@ -49,7 +49,7 @@ function lockFailure(error, file) {
   return new Failure(`cannot open lock file ${file}: ${describe(error)}`, openExitCode(error))
 }
 
-// A folder ends here too: flock(1) locks it, we cannot (EISDIR).
+// On Windows a folder ends here, too (EISDIR).
 function openExitCode({ code }) {
   if (EXHAUSTED.includes(code)) return EXIT.SYSTEM
   return code === 'EROFS' || code === 'ENOSPC' ? EXIT.CANNOT_CREATE : EXIT.NO_INPUT

@@ -58,7 +58,7 @@ async function acquire({ file, path, mode, timeout, verbosity }, signal) {
   const begin = performance.now()
   let stopAnnouncing
   try {
-    const lock = lockFile(path ?? file)
+    const lock = lockFile(path ?? file, { allowDirectory: true })
     if (verbosity !== 'quiet') stopAnnouncing = announceWait(lock, file)
     await lock.acquire({ mode, timeout, signal })
     return { lock, seconds: (performance.now() - begin) / 1000 }

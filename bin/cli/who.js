@@ -20,7 +20,7 @@ async function who({ json, ...request }) {
 
 async function look({ file, path }) {
   try {
-    const lock = lockFile(path ?? file)
+    const lock = lockFile(path ?? file, { allowDirectory: true })
     const holders = await lock.holders()
     // Only if need be: to find it out can take the lock for an instant.
     const locked = holders.length > 0 || (await lock.isLocked())
