@@ -1,19 +1,19 @@
 'use strict'
 
-// What this process uses (Linux): memory, descriptors, threads, processor time, and how often its threads are woken.
+// What a process uses (Linux): memory, descriptors, threads, processor time, and how often its threads are woken.
 
 const fs = require('node:fs')
 
-const TASKS = '/proc/self/task'
-
 const entries = (folder) => fs.readdirSync(folder).length
 
-/** What each thread of this process has done: its name, its processor time in ns, how often it has gone to sleep by itself. */
-function threads() {
+const tasksOf = (pid) => `/proc/${pid}/task`
+
+/** What each thread of a process has done: its name, its processor time in ns, how often it has gone to sleep by itself. */
+function threads(pid) {
   const found = new Map()
-  for (const task of fs.readdirSync(TASKS)) {
+  for (const task of fs.readdirSync(tasksOf(pid))) {
     try {
-      const read = (name) => fs.readFileSync(`${TASKS}/${task}/${name}`, 'utf8')
+      const read = (name) => fs.readFileSync(`${tasksOf(pid)}/${task}/${name}`, 'utf8')
       const sleeps = Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(read('status'))[1])
       found.set(task, { name: read('comm').trim(), ns: Number(read('schedstat').split(' ')[0]), sleeps })
     } catch {
@@ -26,17 +26,17 @@ function threads() {
 /** Memory in bytes; `gc`: once the garbage is gone, as far as it can be told. */
 function usage({ gc = true } = {}) {
   if (gc) globalThis.gc?.()
-  return { rss: process.memoryUsage.rss(), descriptors: entries('/proc/self/fd'), threads: entries(TASKS) }
+  return { rss: process.memoryUsage.rss(), descriptors: entries('/proc/self/fd'), threads: entries(tasksOf('self')) }
 }
 
 /**
- * What the threads of this process do in `ms` in which nobody asks anything of it: processor time in ms, and how often they
- * are woken. `ours`: those of the package alone.
+ * What the threads of a process do in `ms` in which nobody asks anything of it: processor time in ms, and how often they are
+ * woken. `ours`: those of the package alone.
  */
-async function idle(ms) {
-  const before = threads()
+async function idle(ms, pid = 'self') {
+  const before = threads(pid)
   await new Promise((resolve) => setTimeout(resolve, ms))
-  const done = [...threads()].map(([task, { name, ns, sleeps }]) => {
+  const done = [...threads(pid)].map(([task, { name, ns, sleeps }]) => {
     const old = before.get(task) ?? { ns: 0, sleeps: 0 }
     return { name, cpu: (ns - old.ns) / 1e6, wakes: sleeps - old.sleeps }
   })
