@@ -12,7 +12,7 @@ const { after, before, test } = require('node:test')
 
 const esbuild = require('esbuild')
 
-const { installInto, packAll, root } = require('../scripts/packaging.js')
+const { builtBinary, install, installInto, pack, packAll, root } = require('../scripts/packaging.js')
 
 const TOOLS = path.join(root, 'node_modules')
 const TSC = path.join(TOOLS, 'typescript/bin/tsc')
@@ -35,10 +35,13 @@ before(() => {
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
 
 /** Runs Node in the project. */
-function node(...args) {
+const node = (...args) => nodeIn(project, ...args)
+
+/** Runs Node in a folder. */
+function nodeIn(cwd, ...args) {
   const { NODE_OPTIONS, NAPI_RS_NATIVE_LIBRARY_PATH, NODE_PATH, ...env } = process.env
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
-    cwd: project,
+    cwd,
     encoding: 'utf8',
     env: { ...env, NO_COLOR: '1', FORCE_COLOR: '0' },
     timeout: LIMIT,
@@ -89,12 +92,62 @@ test('the binary is in a package of its own, of the name that the loader asks fo
     [installed.name, installed.version, installed.main, installed.os, installed.cpu],
     [name, own.version, binary, [process.platform], [process.arch]],
   )
-  assert.ok(own.files.every((entry) => !entry.endsWith('.node')))
   const { output } = node('-p', 'require("@locket/native"); Object.keys(require.cache).join("\\n")')
   assert.deepEqual(
     output.split('\n').filter((file) => file.endsWith('.node')),
     [path.join(project, 'node_modules', name, binary)],
   )
+})
+
+test('what is published has no binary, though one is built here', () => {
+  assert.ok(fs.existsSync(path.join(root, builtBinary())))
+  assert.ok(packed.face.files.every((name) => !name.endsWith('.node')))
+  const installed = JSON.parse(fs.readFileSync(path.join(project, 'node_modules/@locket/native/package.json'), 'utf8'))
+  assert.deepEqual(
+    installed.files.filter((entry) => entry.endsWith('.node')),
+    [],
+  )
+})
+
+/** What somebody names to npm who uses a built clone in a project of their own. */
+const CLONES = {
+  'packed by `npm pack`': { place: () => pack(root, folder).tarball, loads: 'project' },
+  'named as a folder': { place: () => root, loads: 'clone' },
+  'named as a folder that is copied': { place: () => root, options: ['--install-links'], loads: 'project' },
+}
+
+for (const [how, { place, options, loads }] of Object.entries(CLONES)) {
+  test(`a built clone, ${how}, is installed into another project with the binary that was built`, () => {
+    const other = fs.mkdtempSync(path.join(folder, 'other-'))
+    install(other, [place()], options)
+    assert.deepEqual(fs.readdirSync(path.join(other, 'node_modules/@locket')), ['native'])
+    fs.writeFileSync(
+      path.join(other, 'main.cjs'),
+      program("const { lockFile, LockTimeoutError } = require('@locket/native')"),
+    )
+    assert.deepEqual(nodeIn(other, 'main.cjs'), { status: 0, output: 'held\nfree\n' })
+    const { output } = nodeIn(other, '-p', 'require("@locket/native"); Object.keys(require.cache).join("\\n")')
+    const from = loads === 'clone' ? root : path.join(other, 'node_modules/@locket/native')
+    assert.deepEqual(
+      output.split('\n').filter((file) => file.endsWith('.node')),
+      [path.join(from, builtBinary())],
+    )
+  })
+}
+
+test('`npm pack` builds what is missing or out of date, so that its tarball is never without a binary', () => {
+  assert.equal(require('../package.json').scripts.prepack, 'node scripts/prepare.js')
+})
+
+test('`npm publish` in a clone is refused: it would publish the binary of this machine alone', () => {
+  const { status, stdout, stderr } = spawnSync('npm', ['publish', '--dry-run', '--offline'], {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  })
+  assert.notEqual(status, 0)
+  assert.match(stdout + stderr, /What is published is staged by npm run publish:all/)
+  assert.doesNotMatch(stdout + stderr, /\.node/)
 })
 
 test('nothing of this clone can be reached from the project', () => {

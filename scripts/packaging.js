@@ -42,11 +42,14 @@ function packAll(folder) {
   return { face: pack(stageFace(path.join(folder, 'face'), []), folder), binary: packBinary(folder) }
 }
 
-/** Installs the tarballs into the empty folder `project`. There are no dependencies, so no registry is asked. */
-function installInto(project, { face, binary }, options = []) {
+/** Installs what is at `places` into the empty folder `project`. There are no dependencies, so no registry is asked. */
+function install(project, places, options = []) {
   fs.writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }))
   const quiet = ['--offline', '--no-audit', '--no-fund', '--loglevel=error']
-  output('npm', ['install', ...quiet, ...options, face.tarball, binary.tarball], project)
+  output('npm', ['install', ...quiet, ...options, ...places], project)
 }
 
-module.exports = { installInto, output, pack, packAll, root }
+/** The same with the tarballs of the face and of a binary. */
+const installInto = (project, { face, binary }, options) => install(project, [face.tarball, binary.tarball], options)
+
+module.exports = { builtBinary, install, installInto, output, pack, packAll, root }

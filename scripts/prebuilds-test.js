@@ -4,10 +4,13 @@
 // left in npm/ and that can be run here, in Node for its platform. `npm run prebuilds:test -- linux-x64-musl`: by some of
 // them. What was not run is called so. Exit code 1 if something fails.
 
-const { prepare, root } = require('./prepare.js')
+const path = require('node:path')
+
+const { prepare } = require('./prepare.js')
 const { hostsOf, runnable } = require('./prebuilds/hosts.js')
 const { builtPlatforms, choosePlatforms, packageOf } = require('./prebuilds/platforms.js')
 const { installInto, pack } = require('./packaging.js')
+const { stageFace } = require('./packaging/stage.js')
 const { makeProject, reportFailures, showAll } = require('./runtimes/suite.js')
 const { asText } = require('./runtimes/table.js')
 
@@ -23,7 +26,8 @@ function obstacle(name) {
 /** An empty project in which the package is installed with the binary of a platform, which may not be this one. */
 function projectFor(name) {
   return makeProject((into, folder) => {
-    const packed = { face: pack(root, folder), binary: pack(packageOf(name), folder) }
+    const face = pack(stageFace(path.join(folder, 'face'), []), folder)
+    const packed = { face, binary: pack(packageOf(name), folder) }
     installInto(into, packed, ['--force'])
   })
 }

@@ -13,6 +13,9 @@ const manifest = require('../../package.json')
 /** The platforms that there are to be binaries for. */
 const PLATFORMS = Object.keys(platforms.PLATFORMS)
 
+/** Binaries that are built here. They are in what `npm pack` makes of a clone, for whoever uses that; nothing published has any. */
+const isBuiltHere = (file) => file.endsWith('.node')
+
 const nameOf = (platform) => `${manifest.name}-${platform}`
 const fileOf = platforms.binaryOf
 
@@ -23,15 +26,21 @@ const fileOf = platforms.binaryOf
 function publishedManifest(platforms) {
   const { devDependencies, napi, overrides, scripts, ...kept } = manifest
   const optionalDependencies = Object.fromEntries(platforms.map((each) => [nameOf(each), manifest.version]))
-  return { ...kept, ...(platforms.length > 0 && { optionalDependencies }) }
+  const files = manifest.files.filter((entry) => !isBuiltHere(entry))
+  return { ...kept, files, ...(platforms.length > 0 && { optionalDependencies }) }
 }
 
-/** Puts the face as it is published into the folder `into`: the files that npm packs, with the package.json above. */
+/**
+ * Puts the face as it is published into the folder `into`: the files that npm packs, but for binaries, with the package.json
+ * above.
+ */
 function stageFace(into, platforms) {
   const [{ files }] = Object.values(
     JSON.parse(output('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], root)),
   )
-  for (const file of files) fs.cpSync(path.join(root, file.path), path.join(into, file.path))
+  for (const file of files) {
+    if (!isBuiltHere(file.path)) fs.cpSync(path.join(root, file.path), path.join(into, file.path))
+  }
   fs.writeFileSync(path.join(into, 'package.json'), `${JSON.stringify(publishedManifest(platforms), null, 2)}\n`)
   return into
 }
