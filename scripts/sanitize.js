@@ -19,10 +19,12 @@ function target() {
 }
 
 /** The tests, built with a sanitizer, and so is the standard library, else what happens in it is not seen. */
-function sanitized(name, { args = [], env = {} }) {
-  // No documentation's tests: those are compiled without the sanitizer.
+function sanitized(name, env = {}) {
+  // No documentation's tests: those are compiled without the sanitizer. The budget is a time, which may be over here before
+  // the first hand-off.
+  const skipped = ['--skip', 'after_its_budget_of_handoffs']
   const options = ['-Z', 'build-std', '--target', target(), ...CORE, '--lib', '--tests', '--no-fail-fast']
-  run('cargo', [`+${TOOLCHAIN}`, 'test', '--quiet', ...options, '--', ...args], {
+  run('cargo', [`+${TOOLCHAIN}`, 'test', '--quiet', ...options, '--', ...skipped], {
     RUSTFLAGS: `-Zsanitizer=${name}`,
     CARGO_TARGET_DIR: path.join(root, 'target', `sanitizer-${name}`),
     // Of a panic that is on purpose: to find the names takes the sanitizers longer than the tests wait.
@@ -45,13 +47,12 @@ const PARTS = {
   },
   thread: {
     components: ['rust-src'],
-    // The budget is a time, which is over before the first hand-off here.
-    run: () => sanitized('thread', { args: ['--skip', 'after_its_budget_of_handoffs'] }),
+    run: () => sanitized('thread'),
   },
   address: {
     components: ['rust-src'],
     // What is still held at the end of a test, and its holder, keep each other: that is no leak.
-    run: () => sanitized('address', { env: { ASAN_OPTIONS: 'detect_leaks=0' } }),
+    run: () => sanitized('address', { ASAN_OPTIONS: 'detect_leaks=0' }),
   },
 }
 

@@ -4,13 +4,20 @@
 // `npm test -- types|core|loom|node|paced`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
 
 const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 
 const { prepare, root, run } = require('./prepare.js')
 const { preparePython } = require('./python.js')
 
-/** A wait that is still pending keeps a file of failed tests alive: it is ended then, in milliseconds. */
-const FILE_LIMIT = 180_000
+/**
+ * A wait that is still pending keeps a file of failed tests alive: it is ended then, in milliseconds. Many times as long as
+ * any file takes, since a busy machine takes many times as long.
+ */
+const FILE_LIMIT = 900_000
+
+/** How many files run at a time: one more than there are processors, since most of it is waiting for other processes. */
+const FILES_AT_ONCE = os.availableParallelism() + 1
 
 const PARTS = {
   types() {
@@ -50,7 +57,11 @@ function testsIn(folder) {
 function runNode(files, env) {
   run(
     process.execPath,
-    ['--expose-gc', '--test', '--test-reporter=spec', `--test-timeout=${FILE_LIMIT}`, ...files],
+    [
+      ...['--expose-gc', '--test', '--test-reporter=spec'],
+      ...[`--test-timeout=${FILE_LIMIT}`, `--test-concurrency=${FILES_AT_ONCE}`],
+      ...files,
+    ],
     env,
   )
 }

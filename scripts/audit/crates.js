@@ -21,7 +21,8 @@ const isInstalled = () => cargo('deny', '--version').status === 0
 function install() {
   if (isInstalled()) return undefined
   console.log('Installing cargo-deny')
-  const { error, stderr } = cargo('install', '--quiet', '--locked', '--root', TOOLS, 'cargo-deny')
+  // Unoptimised: it is built more often than it would have to be fast.
+  const { error, stderr } = cargo('install', '--quiet', '--locked', '--debug', '--root', TOOLS, 'cargo-deny')
   if (isInstalled()) return undefined
   return `cargo-deny cannot be installed (${error?.message ?? stderr.trim().split('\n').at(-1)})`
 }
