@@ -82,22 +82,26 @@ test('who waits in line behind a lock that is lost gets it anew', OPTIONS, async
   fs.closeSync(reused)
 })
 
-test('a wait in the kernel whose descriptor is closed meanwhile gets the lock of the file itself', OPTIONS, async (t) => {
-  const [file, foreign] = twoPaths(t)
-  const holder = agent(t, file)
-  assert.equal(await holder.ask('try'), 'true')
-  const wait = lockFile(file).acquire()
-  while (descriptorsOf(file).length === 0) await new Promise(setImmediate)
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  const reused = replace(file, foreign)
-  assert.equal(await holder.ask('release'), 'released')
-  const lock = await eventually(wait, 'the lock')
-  assert.equal(await holder.ask('try'), 'false')
-  assert.equal(spawnSync('flock', ['-n', foreign, 'true']).status, 0, 'the foreign file is locked')
-  lock.release()
-  assert.equal(await holder.ask('try'), 'true')
-  fs.closeSync(reused)
-})
+test(
+  'a wait in the kernel whose descriptor is closed meanwhile gets the lock of the file itself',
+  OPTIONS,
+  async (t) => {
+    const [file, foreign] = twoPaths(t)
+    const holder = agent(t, file)
+    assert.equal(await holder.ask('try'), 'true')
+    const wait = lockFile(file).acquire()
+    while (descriptorsOf(file).length === 0) await new Promise(setImmediate)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const reused = replace(file, foreign)
+    assert.equal(await holder.ask('release'), 'released')
+    const lock = await eventually(wait, 'the lock')
+    assert.equal(await holder.ask('try'), 'false')
+    assert.equal(spawnSync('flock', ['-n', foreign, 'true']).status, 0, 'the foreign file is locked')
+    lock.release()
+    assert.equal(await holder.ask('try'), 'true')
+    fs.closeSync(reused)
+  },
+)
 
 test('a shared lock that is lost is lost for each of those who hold it', OPTIONS, async (t) => {
   const [file, foreign] = twoPaths(t)

@@ -10,7 +10,17 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { subject } = require('./fixtures/system-calls/subject.js')
-const { agent, eventually, isFree, needs, PATIENCE, staysPending, Talker, temporaryPath, until } = require('./support.js')
+const {
+  agent,
+  eventually,
+  isFree,
+  needs,
+  PATIENCE,
+  staysPending,
+  Talker,
+  temporaryPath,
+  until,
+} = require('./support.js')
 
 const { errno } = os.constants
 /** Of flock(2): the calls that unlock, and those that do not wait. */

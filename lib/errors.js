@@ -119,11 +119,17 @@ function refusalError(refusal, { path, timeout = 0, signal }, holders, nested = 
         { code: 'ERR_LOCK_DEADLOCK', path },
       )
     case 'unsupported':
-      return new LockError(`${path} is on a file system that has no such locks`, {
-        code: 'ERR_LOCK_UNSUPPORTED',
-        path,
-        cause: systemError(refusal, path),
-      })
+      // The native part names the call that removes the file where that is what may not be done.
+      return new LockError(
+        refusal.syscall === 'unlink'
+          ? `removeOnRelease is not safe for ${path}: others could still see the removed file on this file system`
+          : `${path} is on a file system that has no such locks`,
+        {
+          code: 'ERR_LOCK_UNSUPPORTED',
+          path,
+          cause: systemError(refusal, path),
+        },
+      )
     case 'panicked':
       // As Node's own for what should not be: the code says that it is nobody's fault but ours.
       return Object.assign(new Error('A defect of @locket/native: please report it, with what it said on stderr'), {

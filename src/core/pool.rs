@@ -138,6 +138,12 @@ impl<J: Job> Pool<J> {
         }
     }
 
+    /// Returns whether workers are stuck in jobs.
+    pub fn has_stuck(&self) -> bool {
+        let state = self.state.lock();
+        state.threads > state.idle.len() + state.coming + state.running.len() + state.blocked
+    }
+
     /// Runs `block`, which blocks the calling worker in the kernel, while another worker is there for the jobs. Returns
     /// `None` without running it if too many workers are blocked already, or there is no other worker and none can be
     /// started.

@@ -142,6 +142,8 @@ pub struct Request {
     since: AtomicU64,
     /// When its path has to have answered, if it does not wait.
     answers_by: OnceLock<Instant>,
+    /// When a worker began to find its file: in ms since [`BEGINNING`], 0 before that.
+    opening_since: AtomicU64,
     /// How often its file had gone stale when it was to be locked.
     found_stale: AtomicU32,
     place: Mutex<Place>,
@@ -190,6 +192,7 @@ impl Request {
             wish,
             since: AtomicU64::new(uptime()),
             answers_by: OnceLock::new(),
+            opening_since: AtomicU64::new(0),
             found_stale: AtomicU32::new(0),
             place: Mutex::new(Place::Opening),
         }
@@ -214,6 +217,19 @@ impl Request {
     /// Returns when its path has to have answered, if it does not wait.
     pub(super) fn answers_by(&self) -> Option<Instant> {
         self.answers_by.get().copied()
+    }
+
+    /// A worker begins to find its file.
+    pub(super) fn begin_opening(&self) {
+        self.opening_since.store(uptime().max(1), Ordering::Relaxed);
+    }
+
+    /// Returns how long a worker has been finding its file. `None`: no worker has begun.
+    pub(super) fn opening_for(&self) -> Option<Duration> {
+        match self.opening_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Duration::from_millis(uptime().saturating_sub(since))),
+        }
     }
 
     /// Its file has gone stale. Returns whether it may be found anew: not for ever.
@@ -256,6 +272,7 @@ impl Request {
         let mut place = self.place.lock();
         if let Place::InLine(_) = *place {
             *place = Place::Opening;
+            self.opening_since.store(0, Ordering::Relaxed);
         }
     }
 

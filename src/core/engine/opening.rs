@@ -18,6 +18,11 @@ use crate::core::shared_file::{SharedFile, Traits};
 use crate::core::sys::{self, OpenFile, Opening};
 use crate::core::turn::Entered;
 
+/// How soon it is looked again whether a path answers.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How late a busy machine may be to begin a job.
+const LATE: Duration = Duration::from_secs(5);
+
 /// How soon a file is opened again that another program has open for itself alone.
 const BUSY_PACE: Duration = Duration::from_millis(16);
 
@@ -144,16 +149,31 @@ impl Engine {
         is_there
     }
 
-    /// The path of `request`, which does not wait, has not answered for `waited`. A server is given more time.
-    pub(super) fn give_path_up(&self, request: Arc<Request>, waited: Duration) {
+    /// Ends the wait of `request`, whose time is over, if its path does not answer; to be called after [`GIVE_UP`], and again
+    /// as long as it is not clear. `seen`: how often it has looked so.
+    ///
+    /// A busy machine may be as slow as a dead mount. So the time counts from when a worker began to find the file, and it
+    /// has to look so twice in a row; a job that no worker has begun is only late, unless other paths do not answer.
+    pub(super) fn give_path_up(&self, request: Arc<Request>, seen: u32) {
         if !request.is_opening() {
+            // It hears from its line. If it came there after its time, it has been told to go.
             return;
         }
-        if waited < GIVE_UP_ELSEWHERE && !sys::is_on_local_mount(&request.handle.path) {
-            self.after(GIVE_UP_ELSEWHERE - waited, Timer::Unanswered(request, GIVE_UP_ELSEWHERE));
-        } else {
-            cancel(&request, Reason::TimedOut);
+        let stuck = match request.opening_for() {
+            Some(time) => time >= GIVE_UP,
+            None => POOL.has_stuck() || request.age() >= LATE,
+        };
+        if stuck && seen > 0 {
+            // Who waits for the lock has said how long; who does not, gives a server more time than a disk.
+            let may_be_slow = request.purpose != Purpose::Acquire
+                && request.age() < GIVE_UP_ELSEWHERE
+                && !sys::is_on_local_mount(&request.handle.path);
+            if !may_be_slow {
+                return cancel(&request, Reason::TimedOut);
+            }
         }
+        let seen = if stuck { seen + 1 } else { 0 };
+        self.after(LOOK_AGAIN, Timer::Unanswered(request, seen));
     }
 
     /// Goes on with a request that has come to the line of `shared`.
@@ -185,6 +205,7 @@ impl Engine {
     fn find_line(&self, request: &Arc<Request>, way: Way) -> Option<(Arc<SharedFile>, Entered)> {
         let enter = |shared: Arc<SharedFile>| shared.enter_if_busy(request).map(|entered| (shared, entered));
         loop {
+            request.begin_opening();
             let next_ticket = self.numbers.load(Ordering::SeqCst);
             // A handle holds one acquisition at a time: its next one waits where it holds the last, even if
             // its path names another file by now. That is seen when the turn comes.

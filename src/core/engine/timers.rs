@@ -17,8 +17,8 @@ pub(super) enum Timer {
     Deadline(Arc<Request>),
     /// Its wait is over, whatever it is waiting for.
     TimedOut(Arc<Request>),
-    /// It does not wait for the lock: has its path answered? It has had so long.
-    Unanswered(Arc<Request>, Duration),
+    /// Its wait is over: does its path answer? It has looked so many times as if it did not.
+    Unanswered(Arc<Request>, u32),
     /// The thread that was called back has not answered.
     GiveUp(Arc<Request>),
     /// Signal the thread again, this long after the last time: that signal may have come too early.
@@ -40,7 +40,7 @@ impl Timer {
         match self {
             Self::Deadline(request) => expire(&request),
             Self::TimedOut(request) => cancel(&request, Reason::TimedOut),
-            Self::Unanswered(request, waited) => ENGINE.give_path_up(request, waited),
+            Self::Unanswered(request, seen) => ENGINE.give_path_up(request, seen),
             Self::GiveUp(request) => shared_file::abandon(&request),
             Self::Interrupt(shared, delay) => {
                 if let Some(shared) = shared.upgrade()
