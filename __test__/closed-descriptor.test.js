@@ -9,7 +9,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
-const { agent, errorOf, eventually, temporaryFolder, temporaryPath } = require('./support.js')
+const { agent, errorOf, eventually, temporaryFolder } = require('./support.js')
 
 const LINUX = process.platform === 'linux'
 const OPTIONS = { skip: !LINUX && 'needs /proc' }

@@ -395,6 +395,27 @@ function fuse() {
   )
 
   test(
+    'a release returns although the file system does not answer, and the lock is free as soon as it does',
+    mounting(async (t, at) => {
+      const { folder, server } = await at.fuse('server')
+      const file = path.join(folder, 'test.lock')
+      const [holder, next] = [agent(t, file), agent(t, file)]
+      for (const form of ['try', 'sync']) {
+        assert.match(await holder.ask(form), /^(true|acquired)$/)
+        process.kill(server.pid, 'SIGSTOP')
+        try {
+          assert.equal(await holder.ask('release'), 'released')
+          assert.equal(await holder.ask('held'), 'false')
+        } finally {
+          process.kill(server.pid, 'SIGCONT')
+        }
+        assert.equal(await next.ask('sync'), 'acquired')
+        assert.equal(await next.ask('release'), 'released')
+      }
+    }),
+  )
+
+  test(
     'a wait fails when the file system dies, and what is held there is released without a word',
     mounting(async (t, at) => {
       const { folder, server } = await at.fuse('server')

@@ -138,7 +138,12 @@ impl<J: Job> Pool<J> {
         }
     }
 
-    /// Returns whether workers are stuck in jobs.
+    /// Returns how many jobs have been begun so far.
+    pub fn begun(&self) -> u64 {
+        self.state.lock().begun
+    }
+
+    /// Returns whether workers are stuck in jobs, and others have taken over from them.
     pub fn has_stuck(&self) -> bool {
         let state = self.state.lock();
         state.threads > state.idle.len() + state.coming + state.running.len() + state.blocked

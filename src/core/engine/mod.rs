@@ -23,7 +23,7 @@ mod timers;
 mod turns;
 
 pub use inquiries::inquire;
-use opening::{Job, OnTheWay, Way};
+use opening::{Job, OnTheWay, Sight, Way};
 use timers::Timer;
 use turns::Seat;
 
@@ -108,7 +108,7 @@ pub fn conclude(request: &Arc<Request>) {
 /// file that is being opened is tried first, unless opening it takes for ever (on a dead network mount).
 pub fn expire(request: &Arc<Request>) {
     if request.is_opening() {
-        ENGINE.after(GIVE_UP, Timer::Unanswered(request.clone(), 0));
+        ENGINE.after(GIVE_UP, Timer::Unanswered(request.clone(), Sight::default()));
     } else {
         cancel(request, Reason::TimedOut);
     }
@@ -213,7 +213,7 @@ impl Engine {
         if request.purpose != Purpose::Acquire {
             let time = Instant::now() + GIVE_UP;
             request.answer_by(time);
-            self.add_timer((time, request.ticket), Timer::Unanswered(request.clone(), 0));
+            self.add_timer((time, request.ticket), Timer::Unanswered(request.clone(), Sight::default()));
         }
     }
 

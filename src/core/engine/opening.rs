@@ -20,8 +20,19 @@ use crate::core::turn::Entered;
 
 /// How soon it is looked again whether a path answers.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How late a busy machine may be to begin a job.
-const LATE: Duration = Duration::from_secs(5);
+/// How often in a row it has to look as if the path did not answer.
+const SIGHTS: u32 = 2;
+/// The same, where no worker has begun to find the file.
+const SIGHTS_UNBEGUN: u32 = 4;
+
+/// What was seen of a path that has not answered.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sight {
+    /// How often in a row it has looked as if it did not.
+    times: u32,
+    /// How many jobs had been begun.
+    begun: u64,
+}
 
 /// How soon a file is opened again that another program has open for itself alone.
 const BUSY_PACE: Duration = Duration::from_millis(16);
@@ -149,21 +160,23 @@ impl Engine {
         is_there
     }
 
-    /// Ends the wait of `request`, whose time is over, if its path does not answer; to be called after [`GIVE_UP`], and again
-    /// as long as it is not clear. `seen`: how often it has looked so.
+    /// Ends the wait of `request`, whose time is over, if its path does not answer. To be called after [`GIVE_UP`]; looks
+    /// again as long as it is not clear.
     ///
     /// A busy machine may be as slow as a dead mount. So the time counts from when a worker began to find the file, and it
-    /// has to look so twice in a row; a job that no worker has begun is only late, unless other paths do not answer.
-    pub(super) fn give_path_up(&self, request: Arc<Request>, seen: u32) {
+    /// has to look so again and again; a job that no worker has begun is only late, unless others are stuck before it.
+    pub(super) fn give_path_up(&self, request: Arc<Request>, last: Sight) {
         if !request.is_opening() {
             // It hears from its line. If it came there after its time, it has been told to go.
             return;
         }
-        let stuck = match request.opening_for() {
-            Some(time) => time >= GIVE_UP,
-            None => POOL.has_stuck() || request.age() >= LATE,
+        let begun = POOL.begun();
+        let (stuck, needed) = match request.opening_for() {
+            Some(time) => (time >= GIVE_UP, SIGHTS),
+            None => (POOL.has_stuck() || begun == last.begun, SIGHTS_UNBEGUN),
         };
-        if stuck && seen > 0 {
+        let times = if stuck { last.times + 1 } else { 0 };
+        if times >= needed {
             // Who waits for the lock has said how long; who does not, gives a server more time than a disk.
             let may_be_slow = request.purpose != Purpose::Acquire
                 && request.age() < GIVE_UP_ELSEWHERE
@@ -172,8 +185,7 @@ impl Engine {
                 return cancel(&request, Reason::TimedOut);
             }
         }
-        let seen = if stuck { seen + 1 } else { 0 };
-        self.after(LOOK_AGAIN, Timer::Unanswered(request, seen));
+        self.after(LOOK_AGAIN, Timer::Unanswered(request, Sight { times, begun }));
     }
 
     /// Goes on with a request that has come to the line of `shared`.

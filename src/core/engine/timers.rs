@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::inquiries::Inquiry;
-use super::opening::Job;
+use super::opening::{Job, Sight};
 use super::turns::Seat;
 use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
 use crate::core::request::{Reason, Request};
@@ -17,8 +17,8 @@ pub(super) enum Timer {
     Deadline(Arc<Request>),
     /// Its wait is over, whatever it is waiting for.
     TimedOut(Arc<Request>),
-    /// Its wait is over: does its path answer? It has looked so many times as if it did not.
-    Unanswered(Arc<Request>, u32),
+    /// Its wait is over: does its path answer? This was seen the last time.
+    Unanswered(Arc<Request>, Sight),
     /// The thread that was called back has not answered.
     GiveUp(Arc<Request>),
     /// Signal the thread again, this long after the last time: that signal may have come too early.
@@ -40,7 +40,7 @@ impl Timer {
         match self {
             Self::Deadline(request) => expire(&request),
             Self::TimedOut(request) => cancel(&request, Reason::TimedOut),
-            Self::Unanswered(request, seen) => ENGINE.give_path_up(request, seen),
+            Self::Unanswered(request, last) => ENGINE.give_path_up(request, last),
             Self::GiveUp(request) => shared_file::abandon(&request),
             Self::Interrupt(shared, delay) => {
                 if let Some(shared) = shared.upgrade()
