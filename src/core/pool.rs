@@ -218,17 +218,18 @@ impl<J: Job> Pool<J> {
 
     /// A worker's life.
     fn work(&'static self) {
-        self.state.lock().arrive();
-        while let Some(job) = self.next_job() {
+        let mut state = self.state.lock();
+        state.arrive();
+        while let Some(job) = self.next_job(state) {
             threads::shielded(|| job.run());
+            state = self.state.lock();
+            state.join();
         }
     }
 
     /// Waits for a job. `None`: this worker is to end.
-    fn next_job(&'static self) -> Option<J> {
+    fn next_job(&'static self, mut state: MutexGuard<'static, State<J>>) -> Option<J> {
         loop {
-            let mut state = self.state.lock();
-            state.join();
             let job = if state.running.len() == 1 { state.pop() } else { None };
             if job.is_none() {
                 // If there are jobs, another worker is there, or their lanes are busy: whoever leaves one sees to them.
@@ -236,14 +237,15 @@ impl<J: Job> Pool<J> {
                 state.idle.push(current());
             }
             self.see_to_jobs(state);
-            if job.is_some() || !self.park() {
+            if job.is_some() {
                 return job;
             }
+            state = self.park()?;
         }
     }
 
-    /// Waits to be woken. Returns false if nobody has for a while, and the worker is to end.
-    fn park(&self) -> bool {
+    /// Waits to be woken. `None`: nobody has woken this worker for a while, and it is to end.
+    fn park(&'static self) -> Option<MutexGuard<'static, State<J>>> {
         let mut until = Some(now() + IDLE);
         loop {
             park_until(until);
@@ -251,7 +253,7 @@ impl<J: Job> Pool<J> {
             let me = current().id();
             let Some(index) = state.idle.iter().position(|worker| worker.id() == me) else {
                 state.arrive();
-                return true;
+                return Some(state);
             };
             if until.is_none_or(|until| now() < until) {
                 continue;
@@ -259,7 +261,7 @@ impl<J: Job> Pool<J> {
             if state.idle.len() > 1 || state.has_worker() {
                 state.idle.remove(index);
                 state.threads -= 1;
-                return false;
+                return None;
             }
             // The last one that is not blocked: the reserve.
             until = None;

@@ -12,6 +12,7 @@ mod process;
 
 mod failures;
 mod paths;
+mod pool;
 mod queue;
 mod timekeeper;
 mod waiting;

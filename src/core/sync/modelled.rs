@@ -63,7 +63,7 @@ loom::lazy_static! {
 #[derive(Default)]
 struct Clock {
     passed: Duration,
-    sleepers: Vec<(Instant, Thread)>,
+    sleepers: Vec<(Option<Instant>, Thread)>,
     /// Threads that have been spawned, and have not ended.
     threads: usize,
     /// How many threads more the system has to give. `None`: any number.
@@ -93,14 +93,16 @@ pub fn now() -> Instant {
 /// The calling thread sleeps until it is unparked, or until then if that is given.
 pub fn park_until(until: Option<Instant>) {
     let Thread(parker) = current();
-    end_if_asked();
-    if let Some(until) = until {
+    {
         let mut clock = CLOCK.lock();
-        if beginning() + clock.passed >= until {
-            return;
+        if !clock.ending {
+            if until.is_some_and(|until| beginning() + clock.passed >= until) {
+                return;
+            }
+            clock.sleepers.push((until, Thread(parker.clone())));
         }
-        clock.sleepers.push((until, Thread(parker.clone())));
     }
+    end_if_asked();
     let mut woken = parker.woken.lock();
     while !*woken {
         woken = parker.changed.wait(woken).unwrap_or_else(PoisonError::into_inner);
@@ -145,8 +147,8 @@ pub fn limit_threads(left: usize) {
     CLOCK.lock().left = Some(left);
 }
 
-/// Ends the threads that were started here, each as soon as it sleeps or would: those that stay would keep the model from
-/// ending.
+/// Ends the threads that were started here, each as soon as it sleeps or would, and waits until they have: those that stay
+/// would keep the model from ending.
 pub fn end_threads() {
     let sleepers = {
         let mut clock = CLOCK.lock();
@@ -156,6 +158,7 @@ pub fn end_threads() {
     for (_, thread) in sleepers {
         thread.unpark();
     }
+    pass_until_threads_end();
 }
 
 /// Lets time pass.
@@ -163,7 +166,7 @@ pub fn pass(time: Duration) {
     let mut clock = CLOCK.lock();
     clock.passed += time;
     let now = beginning() + clock.passed;
-    let due: Vec<_> = clock.sleepers.extract_if(.., |(until, _)| *until <= now).collect();
+    let due: Vec<_> = clock.sleepers.extract_if(.., |(until, _)| until.is_some_and(|until| until <= now)).collect();
     drop(clock);
     for (_, thread) in due {
         thread.unpark();
