@@ -166,7 +166,8 @@ pub fn pass(time: Duration) {
     let mut clock = CLOCK.lock();
     clock.passed += time;
     let now = beginning() + clock.passed;
-    let due: Vec<_> = clock.sleepers.extract_if(.., |(until, _)| until.is_some_and(|until| until <= now)).collect();
+    let due: Vec<_> =
+        clock.sleepers.extract_if(.., |(until, _)| until.is_some_and(|until| until <= now)).collect();
     drop(clock);
     for (_, thread) in due {
         thread.unpark();
