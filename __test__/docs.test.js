@@ -15,7 +15,9 @@ const { isRunnable, runBlock } = require('./docs/run.js')
 /** What is not run: in shell code each line that begins so, elsewhere a block whose first line does. */
 const NOT_RUN = [
   { begins: 'npm install @locket/native', why: 'it is not on npm yet' },
-  { begins: 'npm install ../path/to/clone', why: 'a template: the path is to be replaced' },
+  { begins: 'npm pack --pack-destination ../my-project', why: 'has tests of its own (packaging.test.js)' },
+  { begins: 'npm install ./locket-native-', why: 'has tests of its own (packaging.test.js)' },
+  { begins: 'npm install ../path/to/clone', why: 'has tests of its own (packaging.test.js)' },
   { begins: 'npm run demo', why: 'has tests of its own (demo.test.js)' },
   { begins: 'npm test', why: 'runs this' },
   { begins: 'npm run bench', why: 'takes long, and has tests of its own (benchmark.test.js)' },
