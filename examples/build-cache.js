@@ -44,8 +44,8 @@ async function withEntry(key, build, use) {
 
 async function buildIfMissing(lock, entry, build) {
   // A shared lock is never turned into the exclusive one: two who tried would wait for each other for ever. It has been
-  // released. So somebody else may build the entry first, and its users may then keep the lock for long: whoever went on
-  // waiting for the exclusive one would wait for them, and not be one of them.
+  // released. So somebody else may build the entry first, and its users may then keep the lock for long: a process that
+  // went on waiting for the exclusive one would wait for them, and not be one of them.
   if (!(await acquired(lock, BUILD_WAIT))) return
   try {
     if (!existsSync(entry)) await buildWhole(entry, build)
@@ -66,7 +66,7 @@ async function acquired(lock, timeout) {
 
 /** Builds an entry out of sight, so that a build that fails or is killed leaves none. The lock must be held. */
 async function buildWhole(entry, build) {
-  // Whoever holds the lock is the only one to build. What is there already is what a killed one left.
+  // The holder of the lock is the only one to build. What is there already was left by one that was killed.
   const unfinished = `${entry}.unfinished`
   await fs.rm(unfinished, { recursive: true, force: true })
   await fs.mkdir(ENTRIES, { recursive: true })

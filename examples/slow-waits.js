@@ -5,7 +5,7 @@
 //
 //   node --require ./examples/slow-waits.js examples/cron-job.js --wait 60
 //
-// SLOW_WAIT_MS is what counts as long, in milliseconds; 1000 unless said.
+// SLOW_WAIT_MS sets what counts as long, in milliseconds. Defaults to 1000.
 
 const { tracingChannel } = require('node:diagnostics_channel')
 
@@ -17,7 +17,7 @@ const log = ({ path, mode }, what) => console.warn(`Slow wait: ${path} (${mode})
 
 const describe = ({ pid, command }) => `${pid === process.pid ? 'this process' : pid}${command ? ` (${command})` : ''}`
 
-/** Says it while the wait lasts: only now can it be known who is in the way, and some waits never end. */
+/** Reports a wait while it lasts: only now can the holders be known, and some waits never end. */
 async function report(context) {
   // Outside Linux it is not known. And what only watches must not fail.
   const holders = await lockFile(context.path)

@@ -32,7 +32,7 @@ async function count() {
   const counts = await readCounts()
   counts.total++
   counts.threads[threadId] = (counts.threads[threadId] ?? 0) + 1
-  // Renamed when it is whole: whoever is killed at any point leaves the old file or the new one.
+  // Renamed when it is whole: a process that is killed at any point leaves the old file or the new one.
   await fs.writeFile(`${FILE}.new`, JSON.stringify(counts))
   await fs.rename(`${FILE}.new`, FILE)
 }
