@@ -1,6 +1,6 @@
 'use strict'
 
-// locket --who: who holds the lock of a file, for people and for scripts.
+// locket --who: who holds the lock of a file and who waits for it, for people and for scripts.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -9,7 +9,7 @@ const { test } = require('node:test')
 
 const { lockFile } = require('../..')
 const output = require('../../bin/cli/output.js')
-const { agent, locket, runLocket, temporaryPath } = require('../support.js')
+const { agent, locket, runLocket, temporaryPath, until, waiterFor } = require('../support.js')
 
 const onLinux = { skip: process.platform !== 'linux' && 'here nobody knows who holds a lock' }
 
@@ -55,6 +55,23 @@ test('every holder of a shared lock is a line, in columns', onLinux, async (t) =
   assert.deepEqual(columns[0], columns[1])
 })
 
+test('whoever waits for the lock is a line after those of the holders, and says so', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  const holder = await holderOf(t, file, { mode: 'shared' })
+  const { waiter } = await waiterFor(t, file)
+  const ask = () => runLocket(['--who', file]).stdout.trimEnd().split('\n')
+  await until(() => ask().length === 2, 'a wait in the kernel')
+  const lines = ask()
+  assert.ok(lines[0].startsWith(`${holder.pid} shared `), lines[0])
+  assert.match(lines[1], new RegExp(`^${waiter.pid} +waits-exclusive .*agent\\.js ${file}$`))
+  const { locked, holders, waiters } = JSON.parse(runLocket(['--who', '--json', file]).stdout)
+  assert.deepEqual([locked, holders.length], [true, 1])
+  assert.deepEqual(
+    waiters.map(({ pid, mode }) => ({ pid, mode })),
+    [{ pid: waiter.pid, mode: 'exclusive' }],
+  )
+})
+
 test('--json is one line of JSON', async (t) => {
   const file = temporaryPath(t)
   const ask = () => {
@@ -63,11 +80,11 @@ test('--json is one line of JSON', async (t) => {
     assert.equal(stdout.indexOf('\n'), stdout.length - 1)
     return { code, ...JSON.parse(stdout) }
   }
-  assert.deepEqual(ask(), { code: 1, path: file, locked: false, holders: [] })
+  assert.deepEqual(ask(), { code: 1, path: file, locked: false, holders: [], waiters: [] })
   const lock = await lockFile(file).acquire()
   const { holders, ...rest } = ask()
   lock.release()
-  assert.deepEqual(rest, { code: 0, path: file, locked: true })
+  assert.deepEqual(rest, { code: 0, path: file, locked: true, waiters: [] })
   if (process.platform !== 'linux') return
   assert.deepEqual(
     holders.map(({ pid, mode }) => ({ pid, mode })),
@@ -104,7 +121,7 @@ test('a lock whose holder nobody knows: exit code 0, nothing on stdout, a line o
   fs.writeFileSync(
     preload,
     `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
-    FileLock.prototype.holders = async () => []
+    FileLock.prototype.holders = async () => undefined
     FileLock.prototype.isLocked = async () => true`,
   )
   const env = { ...process.env, NODE_OPTIONS: `--require ${JSON.stringify(preload)}` }
@@ -115,6 +132,7 @@ test('a lock whose holder nobody knows: exit code 0, nothing on stdout, a line o
     path: file,
     locked: true,
     holders: [],
+    waiters: [],
   })
 })
 

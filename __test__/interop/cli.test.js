@@ -12,7 +12,8 @@ const { describe, test } = require('node:test')
 const { lockFile } = require('../..')
 const support = require('../support.js')
 
-const { eventually, isFree, needs, outcomeOf, staysPending, Talker, temporaryFolder, temporaryPath, TOOL } = support
+const { eventually, isFree, needs, outcomeOf, staysPending, Talker, temporaryFolder, temporaryPath, TOOL, until } =
+  support
 
 const available = (t) => needs(t, 'flock')
 
@@ -262,6 +263,32 @@ for (const [holder, other] of [
     assert.equal(stdout, 'ran\n')
   })
 }
+
+test('locket --who tells of two commands that wait for each other, whichever they are', async (t) => {
+  if (!available(t)) return
+  if (process.platform !== 'linux') return t.skip('here nobody knows who holds a lock')
+  const [one, two] = [`${temporaryPath(t)}.one`, `${temporaryPath(t)}.two`]
+  const nested = (first, second) => {
+    const [program, ...args] = PROGRAMS[first]
+    const command = ['sh', '-c', 'echo running; read line; "$@"', 'sh', 'flock', second[1], 'true']
+    return new Talker(t, program, [...args, second[0], ...command])
+  }
+  const commands = [nested('locket', [one, two]), nested('flock', [two, one])]
+  for (const each of commands) assert.equal(await each.line(), 'running')
+  for (const each of commands) each.say('go on')
+  const tableOf = (file) => JSON.parse(outcomeOf(process.execPath, [TOOL, '--who', '--json', file]).stdout)
+  await until(() => [one, two].every((file) => tableOf(file).waiters.length === 1), 'both waits')
+  const [first, second] = [one, two].map(tableOf)
+  assert.deepEqual([first.holders[0].pid, second.holders[0].pid], [commands[0].pid, commands[1].pid])
+  for (const [{ waiters }, file] of [
+    [first, one],
+    [second, two],
+  ]) {
+    assert.equal(waiters[0].command, `flock ${file} true`)
+    process.kill(waiters[0].pid)
+  }
+  for (const each of commands) await eventually(each.exited, 'the end')
+})
 
 test('locket --who names flock(1)', async (t) => {
   if (!available(t)) return
