@@ -8,7 +8,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { LockError } = require('../..')
+const { LockError, LockTimeoutError } = require('../..')
 const { commandFailure, lockFailure } = require('../../bin/cli/failure.js')
 const { outcomeOf, runLocket, temporaryFolder, temporaryPath, TOOL, unavailable } = require('../support.js')
 
@@ -77,9 +77,15 @@ test('exit codes tell a file that cannot be opened, one that cannot be made, and
   const defect = new TypeError('on purpose')
   assert.equal(lockFailure(defect, 'the file'), defect)
   const unsupported = (code) =>
-    new LockError('ERR_LOCK_UNSUPPORTED', 'no such locks', 'the file', { cause: systemError(code, 'flock') })
+    new LockError('no such locks', {
+      code: 'ERR_LOCK_UNSUPPORTED',
+      path: 'the file',
+      cause: systemError(code, 'flock'),
+    })
   assert.equal(lockFailure(unsupported('ENOLCK'), 'the file').exitCode, 71)
   assert.equal(lockFailure(unsupported('ENOSYS'), 'the file').exitCode, 65)
+  const unanswered = lockFailure(new LockTimeoutError('the path does not answer', { path: 'the file' }), 'the file')
+  assert.deepEqual([unanswered.message, unanswered.exitCode], ['the path does not answer', 65])
 })
 
 test('exit codes tell a command that cannot be run from a system at its limits', () => {
