@@ -10,7 +10,7 @@ use std::path::Path;
 use fuzz::check;
 use fuzz::texts::bytes;
 use locket::core::holder::Holder;
-use locket::core::sys::{LockedFile, Proc};
+use locket::core::sys::Proc;
 use proptest::collection;
 use proptest::prelude::*;
 
@@ -75,8 +75,8 @@ fn holders_are_well_formed_whatever_the_system_says() {
             put(&proc, &format!("{SOMEBODY}/comm"), name);
         }
 
-        let locked = LockedFile::at(&file).unwrap().unwrap();
         let system = Proc::at(&proc);
+        let locked = system.file_at(&file).unwrap().unwrap();
         let Some(mut answers) = system.holders(&[locked]) else {
             prop_assert!(!proc.join("locks").is_file());
             return Ok(());

@@ -86,7 +86,7 @@ impl World {
     }
 
     fn lock_file(&self) -> LockedFile {
-        LockedFile::at(&self.folder.path().join("test.lock")).unwrap().unwrap()
+        self.proc().file_at(&self.folder.path().join("test.lock")).unwrap().unwrap()
     }
 
     fn proc(&self) -> Proc {
@@ -159,9 +159,13 @@ impl Opened {
 
 /// A file as the table names it.
 fn name_in_table(path: &Path) -> String {
-    let stat = fs::metadata(path).unwrap();
-    let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
-    format!("{major:02x}:{minor:02x}:{}", stat.ino())
+    let (major, minor) = device_of(path);
+    format!("{major:02x}:{minor:02x}:{}", fs::metadata(path).unwrap().ino())
+}
+
+fn device_of(path: &Path) -> (u32, u32) {
+    let device = fs::metadata(path).unwrap().dev();
+    (rustix::fs::major(device), rustix::fs::minor(device))
 }
 
 /// The number of a file's mount, and that of the file as the table has it.
@@ -314,11 +318,11 @@ fn the_table_and_the_descriptors_of_each_process_are_read_once_for_all_files_tha
     world.add_locks(NOBODY, there);
     let unlocked = world.add_files(20);
     world.write("self/mountinfo", "");
-    let asked: Vec<_> =
-        files.iter().chain(&unlocked).map(|(file, _)| LockedFile::at(file).unwrap().unwrap()).collect();
 
     let opened = Opened::begin(&world);
     let proc = world.proc();
+    let asked = files.iter().chain(&unlocked).map(|(file, _)| proc.file_at(file).unwrap().unwrap());
+    let asked: Vec<_> = asked.collect();
     let mut answers = proc.holders(&asked).unwrap();
     proc.add_commands(&mut answers);
     let opened = opened.end();
@@ -346,15 +350,16 @@ fn of_many_locks_that_were_left_to_another_process_the_holder_is_found_by_one_lo
     let files = world.add_files(60);
     world.add_locks(NOBODY, &files);
     // The one that took the locks has ended, its child has its descriptors, and a third process has its number.
-    let proc = world.folder.path().join("proc");
-    fs::rename(proc.join(NOBODY.to_string()), proc.join(SOMEBODY.to_string())).unwrap();
+    let root = world.folder.path().join("proc");
+    fs::rename(root.join(NOBODY.to_string()), root.join(SOMEBODY.to_string())).unwrap();
     for pid in [NOBODY, SOMEBODY + 1] {
         world.add_process(pid, b"innocent\0", "");
     }
-    let asked: Vec<_> = files.iter().map(|(file, _)| LockedFile::at(file).unwrap().unwrap()).collect();
+    let proc = world.proc();
+    let asked: Vec<_> = files.iter().map(|(file, _)| proc.file_at(file).unwrap().unwrap()).collect();
 
     let opened = Opened::begin(&world);
-    let answers = world.proc().holders(&asked).unwrap();
+    let answers = proc.holders(&asked).unwrap();
     let opened = opened.end();
 
     for answer in answers {
@@ -366,6 +371,21 @@ fn of_many_locks_that_were_left_to_another_process_the_holder_is_found_by_one_lo
     assert_eq!(opened.times(&format!("{}/fdinfo/3", SOMEBODY + 1)), 1);
     for descriptor in 0..60 {
         assert_eq!(opened.times(&format!("{SOMEBODY}/fdinfo/{descriptor}")), 1, "{descriptor}");
+    }
+}
+
+#[test]
+fn where_the_table_names_a_file_as_stat_does_the_answer_is_the_same() {
+    let mut world = World::new();
+    let lock = format!("1: FLOCK  ADVISORY  WRITE {SOMEBODY} {} 0 EOF", world.file());
+    world.add_process(SOMEBODY, b"node\0", &format!("lock:\t{lock}\n"));
+    world.add_to_table(lock);
+    let path = world.folder.path().join("test.lock");
+    let (mount, _) = mount_and_inode(&path);
+    let (major, minor) = device_of(&path);
+    for device in [format!("{major}:{minor}"), "171:52".into()] {
+        world.write("self/mountinfo", format!("{mount} 1 {device} / / rw - ext4 /dev/x rw\n"));
+        assert_eq!(world.holders(), [holder(SOMEBODY, Exclusive, "node")]);
     }
 }
 
@@ -403,7 +423,7 @@ fn without_a_table_it_is_not_known_who_holds_a_lock_or_waits_for_it() {
 fn a_file_that_is_missing_has_no_locks_and_is_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing.lock");
-    assert!(LockedFile::at(&path).unwrap().is_none());
+    assert!(Proc::of_the_system().file_at(&path).unwrap().is_none());
     assert!(!path.exists());
 }
 

@@ -66,7 +66,7 @@ pub(super) fn answer() {
         if group.iter().all(|inquiry| inquiry.is_answered()) {
             continue;
         }
-        match (LockedFile::at(&path), party) {
+        match (proc.file_at(&path), party) {
             (Ok(Some(file)), Party::Holders) => inquiries().found.push((group, file)),
             (Ok(Some(file)), Party::Waiters) => {
                 let mut waiters = proc.waiters(&file);

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, test_kill_process};
 
@@ -29,39 +29,13 @@ const PIECE: usize = 1 << 16;
 /// How often a table that comes in pieces is read, if nobody is found.
 const LOOKS: u32 = 3;
 
-/// A file whose locks are asked for.
+/// A file whose locks are asked for. See [`Proc::file_at`].
 pub struct LockedFile {
-    /// By stat(2).
+    /// As stat(2) names it.
     stat: TableId,
-    /// By its mount, where that is known: the table names a file by the device of its file system, and on btrfs and
-    /// some overlays stat(2) does not.
-    mounted: Option<Mounted>,
-}
-
-#[derive(Clone, Copy)]
-struct Mounted {
-    mount: u64,
-    inode: u64,
-}
-
-impl LockedFile {
-    /// The file at `path`, if there is one. It is not opened for reading or writing, and may be of any kind.
-    pub fn at(path: &Path) -> io::Result<Option<Self>> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
-            Ok(file) => Ok(Some(Self::of(&file)?)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn of(file: &OwnedFd) -> io::Result<Self> {
-        let stat = rustix::fs::fstat(file)?;
-        let info = read(&Path::new("/proc/self/fdinfo").join(file.as_raw_fd().to_string()));
-        let number = |name| info.as_deref().and_then(|info| field_of_descriptor(info, name));
-        let mounted = number("mnt_id").zip(number("ino")).map(|(mount, inode)| Mounted { mount, inode });
-        Ok(Self { stat: table_id(&stat), mounted })
-    }
+    /// As the table names it if not by that: the table has the device of the mount, and on btrfs and some overlays stat(2)
+    /// has another one.
+    mounted: Option<TableId>,
 }
 
 impl LockedFile {
@@ -134,6 +108,51 @@ impl Proc {
         Self { root: root.into(), mounts: OnceCell::new(), last_mount: Cell::new(None) }
     }
 
+    /// Returns the file at `path`, if there is one. It is not opened for reading or writing, and may be of any kind.
+    pub fn file_at(&self, path: &Path) -> io::Result<Option<LockedFile>> {
+        if let Some(file) = self.plain_file_at(path) {
+            return Ok(Some(file));
+        }
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
+            Ok(file) => Ok(Some(self.file_of(&file)?)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same where the table names the file as stat(2) does. It is not opened at all: to close a file that is locked
+    /// takes milliseconds while another thread reads the table.
+    fn plain_file_at(&self, path: &Path) -> Option<LockedFile> {
+        let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
+        let stat = rustix::fs::statx(CWD, path, AtFlags::STATX_DONT_SYNC, wanted).ok()?;
+        let is_whole = stat.stx_mask & wanted.bits() == wanted.bits();
+        let device = (stat.stx_dev_major, stat.stx_dev_minor);
+        (is_whole && self.device_of(stat.stx_mnt_id)? == device)
+            .then_some(LockedFile { stat: TableId { device, inode: stat.stx_ino }, mounted: None })
+    }
+
+    fn file_of(&self, file: &OwnedFd) -> io::Result<LockedFile> {
+        let stat = rustix::fs::fstat(file)?;
+        let info = read(&Path::new("/proc/self/fdinfo").join(file.as_raw_fd().to_string()));
+        let number = |name| info.as_deref().and_then(|info| field_of_descriptor(info, name));
+        let device = number("mnt_id").and_then(|mount| self.device_of(mount));
+        let mounted = device.zip(number("ino")).map(|(device, inode)| TableId { device, inode });
+        Ok(LockedFile { stat: table_id(&stat), mounted })
+    }
+
+    fn device_of(&self, mount: u64) -> Option<Device> {
+        if let Some((last, device)) = self.last_mount.get()
+            && last == mount
+        {
+            return Some(device);
+        }
+        let mounts = self.mounts.get_or_init(|| read(&self.root.join("self/mountinfo")).unwrap_or_default());
+        let device = device_of_mount(mounts, mount)?;
+        self.last_mount.set(Some((mount, device)));
+        Some(device)
+    }
+
     /// Returns the processes that hold the locks of each of `files`, as far as they can be seen, by their numbers and
     /// without their commands. `None`: the system does not tell.
     ///
@@ -145,7 +164,7 @@ impl Proc {
         for look in 1.. {
             let mut claims = Numbered::new();
             for (file, _) in answers.iter().enumerate().filter(|(_, holders)| holders.is_empty()) {
-                claims.extend(self.locks_of(&files[file], &table).map(|lock| (lock, file)));
+                claims.extend(Self::locks_of(&files[file], &table).map(|lock| (lock, file)));
             }
             self.settle(claims, files, &mut answers);
             if table.in_one_piece || look == LOOKS || answers.iter().all(|holders| !holders.is_empty()) {
@@ -163,7 +182,7 @@ impl Proc {
         let waits_for = |id| waits.iter().filter(move |wait| wait.file == id);
         let id = match waits_for(file.stat).next() {
             Some(_) => Some(file.stat),
-            None => self.id_by_mount(file),
+            None => file.mounted,
         };
         let mut waiters: Vec<Holder> = Vec::new();
         for &Entry { pid, mode, file: id } in id.into_iter().flat_map(waits_for) {
@@ -213,31 +232,16 @@ impl Proc {
     }
 
     /// The locks of `file` that are held.
-    fn locks_of<'a>(&self, file: &LockedFile, table: &'a Table) -> impl Iterator<Item = Entry> + use<'a> {
+    fn locks_of<'a>(file: &LockedFile, table: &'a Table) -> impl Iterator<Item = Entry> + use<'a> {
         let of = |id| {
             let first = table.held_by_file.partition_point(|(lock, _)| lock.file < id);
             table.held_by_file[first..].iter().take_while(move |(lock, _)| lock.file == id)
         };
         let id = match of(file.stat).next() {
             Some(_) => Some(file.stat),
-            None => self.id_by_mount(file),
+            None => file.mounted,
         };
         id.into_iter().flat_map(of).map(|&(_, place)| table.held[place])
-    }
-
-    fn id_by_mount(&self, file: &LockedFile) -> Option<TableId> {
-        let Mounted { mount, inode } = file.mounted?;
-        let device = match self.last_mount.get() {
-            Some((last, device)) if last == mount => device,
-            _ => {
-                let mounts =
-                    self.mounts.get_or_init(|| read(&self.root.join("self/mountinfo")).unwrap_or_default());
-                let device = device_of_mount(mounts, mount)?;
-                self.last_mount.set(Some((mount, device)));
-                device
-            }
-        };
-        Some(TableId { device, inode })
     }
 
     /// Adds the processes that hold the locks of `claims` to `answers`: of each lock the process that took it, if it has

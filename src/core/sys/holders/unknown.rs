@@ -8,13 +8,6 @@ use crate::core::holder::Holder;
 /// A file whose locks are asked for: there is nothing to be known of it.
 pub struct LockedFile(());
 
-impl LockedFile {
-    /// Any file at all: the path is not looked at.
-    pub fn at(_: &Path) -> io::Result<Option<Self>> {
-        Ok(Some(Self(())))
-    }
-}
-
 /// What would tell.
 pub struct Proc(());
 
@@ -22,6 +15,11 @@ impl Proc {
     /// The system's own.
     pub fn of_the_system() -> Self {
         Self(())
+    }
+
+    /// Returns any file at all: the path is not looked at.
+    pub fn file_at(&self, _: &Path) -> io::Result<Option<LockedFile>> {
+        Ok(Some(LockedFile(())))
     }
 
     /// Returns `None`: the system does not tell who holds a lock.
