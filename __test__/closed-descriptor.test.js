@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { lockFile } = require('..')
+const { lockFile, LockError } = require('..')
 const { agent, errorOf, eventually, temporaryFolder } = require('./support.js')
 
 const LINUX = process.platform === 'linux'
@@ -112,4 +112,104 @@ test('a shared lock that is lost is lost for each of those who hold it', OPTIONS
   fs.closeSync(reused)
   const lock = await lockFile(file).acquire({ timeout: 0 })
   lock.release()
+})
+
+/** Makes what `lock` holds a lock that was lost. */
+function lose(file) {
+  for (const descriptor of descriptorsOf(file)) fs.closeSync(descriptor)
+}
+
+test(
+  'lost fires when a release finds that the lock was lost, with the error that release throws',
+  OPTIONS,
+  async (t) => {
+    const [file] = twoPaths(t)
+    const lock = await lockFile(file).acquire()
+    const { lost } = lock
+    assert.equal(lock.lost, lost)
+    assert.equal(lost.aborted, false)
+    lose(file)
+    const error = await errorOf(async () => lock.release())
+    assert.ok(error instanceof LockError)
+    assert.deepEqual([error.code, error.path], ['ERR_LOCK_LOST', file])
+    assert.equal(lost.aborted, true)
+    assert.equal(lost.reason, error)
+
+    // Who asks for the first time afterwards is told, too.
+    const other = await lockFile(file).acquire()
+    lose(file)
+    await errorOf(async () => other.release())
+    assert.equal(other.lost.reason.code, 'ERR_LOCK_LOST')
+  },
+)
+
+test(
+  'each acquisition has a signal of its own, and one that is read before is that of the next',
+  OPTIONS,
+  async (t) => {
+    const [file] = twoPaths(t)
+    const lock = lockFile(file)
+    const before = lock.lost
+    await lock.acquire()
+    assert.equal(lock.lost, before)
+    lock.release()
+    const second = lock.lost
+    assert.notEqual(second, before)
+    lock.acquireSync()
+    assert.equal(lock.lost, second)
+    lose(file)
+    await errorOf(async () => lock.release())
+    assert.equal(second.aborted, true)
+    assert.equal(lock.lost, second)
+    assert.equal(before.aborted, false)
+
+    assert.equal(await lock.tryAcquire(), true)
+    const third = lock.lost
+    assert.equal(third.aborted, false)
+    // By a handle that has never asked: this one does not hear of it, but the next acquisition has a signal of its own.
+    lockFile(file).release()
+    assert.equal(lock.tryAcquireSync(), true)
+    assert.notEqual(lock.lost, third)
+    lose(file)
+    lock[Symbol.dispose]()
+    assert.equal(third.aborted, false)
+  },
+)
+
+test('disposal of a lock that was lost is quiet, and fires lost', OPTIONS, async (t) => {
+  const [file] = twoPaths(t)
+  for (const dispose of [Symbol.dispose, Symbol.asyncDispose]) {
+    const lock = await lockFile(file).acquire()
+    const { lost } = lock
+    lose(file)
+    await lock[dispose]()
+    assert.equal(lost.reason.code, 'ERR_LOCK_LOST')
+    assert.equal(lock.held, false)
+  }
+})
+
+test('run rejects when its lock was lost, after its task has ended, unless the task has failed', OPTIONS, async (t) => {
+  const [file] = twoPaths(t)
+  const lock = lockFile(file)
+  let ended = false
+  const error = await errorOf(() =>
+    lock.run(async () => {
+      lose(file)
+      await new Promise(setImmediate)
+      ended = true
+    }),
+  )
+  assert.equal(error.code, 'ERR_LOCK_LOST')
+  assert.equal(ended, true)
+  assert.equal(lock.lost.reason, error)
+
+  const failure = new Error('of the task')
+  const thrown = await errorOf(() =>
+    lock.run(() => {
+      lose(file)
+      throw failure
+    }),
+  )
+  assert.equal(thrown, failure)
+  assert.equal(lock.lost.reason.code, 'ERR_LOCK_LOST')
 })

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import vm from 'node:vm'
 
 import * as byName from '@locket/native'
 import { FileLock, LockError, LockTimeoutError, lockFile, query } from '@locket/native'
@@ -58,6 +59,38 @@ test('a lock made by either import is of the class of the other', async (t) => {
   t.after(() => lock[Symbol.dispose]())
   assert.ok(lock instanceof require('..').FileLock)
   await assert.rejects(byPath.lockFile(file).acquire({ timeout: 0 }), require('@locket/native').LockTimeoutError)
+})
+
+test('in a context of node:vm, disposal has the symbols that compilers look for there', async (t) => {
+  // As test runners load modules: Node 20 has no Symbol.dispose in such a context.
+  const context = vm.createContext({ AbortController, EventTarget, process, setTimeout, clearTimeout, URL, Buffer })
+  const loaded = new Map()
+  const load = (file) => {
+    if (!loaded.has(file)) {
+      const module = { exports: {} }
+      loaded.set(file, module)
+      const wrapper = `(function (module, exports, require, __dirname) {${fs.readFileSync(file, 'utf8')}\n})`
+      const resolve = createRequire(file)
+      const requireFrom = (name) => {
+        if (name.startsWith('node:') || !/^[./]/.test(name)) return require(name)
+        const found = resolve.resolve(name)
+        return /\.(node|json)$/.test(found) ? require(found) : load(found)
+      }
+      vm.runInContext(wrapper, context)(module, module.exports, requireFrom, path.dirname(file))
+    }
+    return loaded.get(file).exports
+  }
+  const { lockFile } = load(path.join(HOME, 'index.js'))
+  const file = support.temporaryPath(t)
+  // The helper that esbuild writes for using: const lock = await lockFile(file).acquire()
+  const dispose = vm.runInContext('Symbol.dispose || Symbol.for("Symbol.dispose")', context)
+  const asyncDispose = vm.runInContext('Symbol.asyncDispose || Symbol.for("Symbol.asyncDispose")', context)
+  for (const symbol of [dispose, asyncDispose]) {
+    const lock = await lockFile(file).acquire()
+    assert.equal(await support.isFree(file), false)
+    await lock[symbol]()
+    assert.equal(await support.isFree(file), true)
+  }
 })
 
 const withoutSymbols = Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose'

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { lockFile } = require('..')
-const { agent, eventually, isFree, staysPending, temporaryPath } = require('./support.js')
+const { agent, eventually, isFree, staysPending, temporaryPath, Thread } = require('./support.js')
 
 test('a release by any handle of the file unlocks what is held exclusively', async (t) => {
   const file = temporaryPath(t)
@@ -29,6 +29,94 @@ test('a release by another handle leaves a shared lock alone', async (t) => {
   assert.equal(await isFree(file), false)
   holder.release()
   assert.equal(await isFree(file), true)
+})
+
+/** `lock` has nothing to release. */
+const releasesNothing = (lock) => assert.throws(() => lock.release(), { code: 'ERR_LOCK_NOT_HELD' })
+
+test('a second release throws, and leaves the lock to who was next in line', async (t) => {
+  const file = temporaryPath(t)
+  for (const mode of ['exclusive', 'shared']) {
+    const first = await lockFile(file).acquire()
+    const next = lockFile(file)
+    const wait = next.acquire({ mode })
+    first.release()
+    // Also before the next one has heard that it holds the lock.
+    releasesNothing(first)
+    await eventually(wait, 'the next in line')
+    releasesNothing(first)
+    assert.equal(next.held, true)
+    assert.equal(await isFree(file), false)
+    next.release()
+    assert.equal(await isFree(file), true)
+  }
+})
+
+test('a release after a wait or a try in vain throws, and leaves the lock to its holder', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const inVain = {
+    acquire: (lock) => assert.rejects(lock.acquire(0), { code: 'ERR_LOCK_TIMEOUT' }),
+    'acquire, with time': (lock) => assert.rejects(lock.acquire(5), { code: 'ERR_LOCK_TIMEOUT' }),
+    acquireSync: (lock) => assert.throws(() => lock.acquireSync(0), { code: 'ERR_LOCK_TIMEOUT' }),
+    tryAcquire: async (lock) => assert.equal(await lock.tryAcquire(), false),
+    tryAcquireSync: (lock) => assert.equal(lock.tryAcquireSync(), false),
+    run: (lock) =>
+      assert.rejects(
+        lock.run(() => assert.fail('the task ran'), 0),
+        { code: 'ERR_LOCK_TIMEOUT' },
+      ),
+  }
+  for (const [form, ask] of Object.entries(inVain)) {
+    const lock = lockFile(file)
+    await ask(lock)
+    releasesNothing(lock)
+    assert.equal(holder.held, true, form)
+  }
+  assert.equal(await isFree(file), false)
+  holder.release()
+})
+
+test('a release while a wait of the same handle is pending throws, and leaves the lock to its holder', async (t) => {
+  const file = temporaryPath(t)
+  const holder = await lockFile(file).acquire()
+  const lock = lockFile(file)
+  const wait = lock.acquire()
+  releasesNothing(lock)
+  assert.equal(holder.held, true)
+  holder.release()
+  await eventually(wait, 'the lock')
+  lock.release()
+})
+
+test('a handle that has only asked questions may release what another thread holds', async (t) => {
+  const file = temporaryPath(t)
+  const thread = new Thread(t, file)
+  assert.equal(await thread.acquire(), 'acquired')
+  const lock = lockFile(file)
+  assert.equal(lock.held, false)
+  assert.equal(await lock.isLocked(), true)
+  await lock.holders()
+  lock.release()
+  assert.equal(await thread.ask('held'), false)
+  assert.equal(await isFree(file), true)
+  // In the thread it is the second release of its handle.
+  const holder = await lockFile(file).acquire()
+  assert.equal(await thread.ask('release'), 'ERR_LOCK_NOT_HELD')
+  assert.equal(holder.held, true)
+  holder.release()
+})
+
+test('a handle that was just made answers all questions, and holds nothing', async (t) => {
+  const file = temporaryPath(t)
+  const fresh = () => lockFile(file)
+  assert.equal(fresh().held, false)
+  assert.equal(fresh().lost.aborted, false)
+  assert.equal(await fresh().isLocked(), false)
+  assert.deepEqual((await fresh().holders()) ?? [], [])
+  fresh()[Symbol.dispose]()
+  await fresh()[Symbol.asyncDispose]()
+  releasesNothing(fresh())
 })
 
 test('a lock is free for other processes when release has returned', async (t) => {

@@ -199,6 +199,7 @@ class Thread {
 
   constructor(t, file) {
     this.#worker = new Worker(path.join(__dirname, 'fixtures/thread.js'), { workerData: { file } })
+    this.id = this.#worker.threadId
     this.#answers = on(this.#worker, 'message')
     let failure
     this.#worker.on('error', (error) => {
