@@ -119,6 +119,31 @@ test('a handle that was just made answers all questions, and holds nothing', asy
   releasesNothing(fresh())
 })
 
+test('the native part of a handle is made when it is first needed, and only once', async (t) => {
+  // It goes with the garbage collector's help only in the event loop: many handles in synchronous code would pile up.
+  const native = require('../lib/native.js')
+  const { createHandle } = native
+  let made = 0
+  native.createHandle = (...args) => {
+    made++
+    return createHandle(...args)
+  }
+  t.after(() => {
+    native.createHandle = createHandle
+  })
+  const file = temporaryPath(t)
+  const lock = lockFile(file)
+  const read = [lock.path, lock.held, lock.lost.aborted]
+  lock[Symbol.dispose]()
+  await lock[Symbol.asyncDispose]()
+  assert.deepEqual([made, ...read], [0, file, false, false])
+  await lock.acquire()
+  lock.release()
+  await lock.run(() => {})
+  await lock.isLocked()
+  assert.equal(made, 1)
+})
+
 test('a lock is free for other processes when release has returned', async (t) => {
   const file = temporaryPath(t)
   const other = agent(t, file)

@@ -97,7 +97,7 @@ test('threads that share are let in together, and none of them overtakes', async
   assert.equal(await late, 'acquired')
 })
 
-test('what one thread holds exclusively, any thread may release', async (t) => {
+test('what one thread holds exclusively, any thread may release whose handle has never asked for it', async (t) => {
   const file = temporaryPath(t)
   const thread = new Thread(t, file)
   const mine = lockFile(file)
@@ -115,7 +115,9 @@ test('what one thread holds exclusively, any thread may release', async (t) => {
 
   await mine.acquire()
   assert.equal(await thread.ask('acquire'), 'waiting')
-  assert.equal(await thread.ask('release'), 'released')
+  assert.equal(await thread.ask('release'), 'ERR_LOCK_NOT_HELD')
+  assert.equal(mine.held, true)
+  assert.equal(await new Thread(t, file).ask('release'), 'released')
   assert.equal(mine.held, false)
   assert.equal(await thread.answer(), 'acquired')
   assert.equal(await stranger.ask('try'), 'false')
