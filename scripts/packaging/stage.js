@@ -13,7 +13,7 @@ const manifest = require('../../package.json')
 /** The platforms that there are to be binaries for. */
 const PLATFORMS = Object.keys(platforms.PLATFORMS)
 
-/** Binaries that are built here. They are in what `npm pack` makes of a clone, for whoever uses that; nothing published has any. */
+/** Is a file a binary that is built here? `npm pack` takes it along, for those who use a clone; nothing published has one. */
 const isBuiltHere = (file) => file.endsWith('.node')
 
 const nameOf = (platform) => `${manifest.name}-${platform}`

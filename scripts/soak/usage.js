@@ -30,8 +30,8 @@ function usage({ gc = true } = {}) {
 }
 
 /**
- * What the threads of a process do in `ms` in which nobody asks anything of it: processor time in ms, and how often they are
- * woken. `ours`: those of the package alone.
+ * What the threads of a process do in `ms` in which nobody asks anything of it: how many there are in the end, their
+ * processor time in ms, and how often they are woken. `ours`: those of the package alone.
  */
 async function idle(ms, pid = 'self') {
   const before = threads(pid)
@@ -41,6 +41,7 @@ async function idle(ms, pid = 'self') {
     return { name, cpu: (ns - old.ns) / 1e6, wakes: sleeps - old.sleeps }
   })
   const sum = (of) => ({
+    threads: of.length,
     cpu: of.reduce((all, { cpu }) => all + cpu, 0),
     wakes: of.reduce((all, { wakes }) => all + wakes, 0),
   })
