@@ -13,7 +13,7 @@ const manifest = require('../../package.json')
 /** The platforms that there are to be binaries for. */
 const PLATFORMS = Object.keys(platforms.PLATFORMS)
 
-/** Is a file a binary that is built here? `npm pack` takes it along, for those who use a clone; nothing published has one. */
+/** Is a file a binary that is built here? Those who use a clone get it by `npm pack`; nothing published has one. */
 const isBuiltHere = (file) => file.endsWith('.node')
 
 const nameOf = (platform) => `${manifest.name}-${platform}`
