@@ -197,6 +197,19 @@ fn a_healthy_job_behind_two_stuck_ones_is_done() {
 }
 
 #[test]
+fn a_worker_that_got_on_and_is_stuck_in_its_next_job_hides_no_job() {
+    model_with(2, || {
+        let pool = Workers::new(MANY);
+        pool.submit_healthy("a");
+        let gate = pool.submit_stuck("stuck", 1);
+        pool.submit_healthy("b");
+        pool.until_done("b");
+        gate.open();
+        pool.finish(vec!["a", "stuck", "b"]);
+    });
+}
+
+#[test]
 fn a_healthy_job_is_done_once_whenever_the_stuck_one_before_it_comes_back() {
     model_with(2, || {
         let pool = Workers::new(MANY);
