@@ -194,13 +194,16 @@ test('run holds the lock until what the task returns has settled', async (t) => 
   const task = new Promise((resolve) => {
     finish = resolve
   })
-  let given
+  let call
+  const called = new Promise((resolve) => {
+    call = resolve
+  })
   const run = lock.run((it) => {
-    given = it
+    call(it)
     return task
   })
+  assert.equal(await eventually(called, 'the task'), lock)
   assert.ok(await staysPending(run))
-  assert.equal(given, lock)
   assert.equal(await isFree(file), false)
   finish('result')
   assert.equal(await run, 'result')
