@@ -39,17 +39,20 @@ export interface Locks {
   forgetHandle: (handle: number) => void
   /** Does this handle hold the lock? */
   isHeld: (handle: number) => boolean
-  /** Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. */
-  acquire: (handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>
+  /**
+   * Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. The outcome is
+   * returned without a promise if it is there at once.
+   */
+  acquire: (handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined> | Refusal | undefined
   /**
    * The caller hears that the wait with this id has got the lock. Until then nobody can release it. Returns the number of
    * the acquisition, which no other one of this process has.
    */
-  receive: (handle: number, id: number) => number
+  receive: (handle: number, id: number) => number | undefined
   /** The same as `acquire`, blocking the thread, and with nothing to receive: returns the number of the acquisition. */
   acquireSync: (handle: number, shared: boolean, timeout: number) => number | Refusal
   /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
-  isLocked: (handle: number, id: number) => Promise<boolean | Refusal>
+  isLocked: (handle: number, id: number) => Promise<boolean | Refusal> | boolean | Refusal
   /**
    * The processes that hold the lock; `undefined` if the system does not tell. `id` as for `acquire`. `limited`:
    * `undefined`, too, if the answer would take more than 100 ms.

@@ -11,7 +11,7 @@ const { describe, test } = require('node:test')
 const { LockError, LockTimeoutError, lockFile } = require('..')
 const support = require('./support.js')
 
-const { agent, errorOf, isFree, staysPending, temporaryPath } = support
+const { agent, errorOf, isFree, staysPending, temporaryPath, until } = support
 
 /** `file`, locked by a handle that is released when the test ends. */
 function locked(t, file, options) {
@@ -289,6 +289,24 @@ describe('the stack of an asynchronous error leads to the await', () => {
         const frame = stack.split('\n').find((line) => line.includes(name))
         assert.ok(frame?.includes(__filename), `${name} is not in this stack:\n${stack}`)
       }
+    })
+  }
+
+  const callsThatWait = ['a timeout', 'a signal that fires', 'ENOENT', 'ENOENT in tryAcquire', 'a timeout in run']
+  for (const what of callsThatWait) {
+    test(`or to the call, where nobody awaits its promise: of ${what}`, async (t) => {
+      const holder = locked(t, temporaryPath(t))
+      const lock = lockFile(holder.path)
+      const caught = []
+      function theCaller() {
+        // Node sees to it that the error is told, and not by whom it was awaited.
+        calls[what](lock).catch((error) => caught.push(error))
+      }
+      theCaller()
+      await until(() => caught.length > 0, 'the error')
+      const [{ stack }] = caught
+      const frame = stack.split('\n').find((line) => line.includes('theCaller'))
+      assert.ok(frame?.includes(__filename), `the caller is not in this stack:\n${stack}`)
     })
   }
 

@@ -3,6 +3,7 @@
 const { inspect } = require('node:util')
 
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
+const { captureCall, forgetCall, withCall } = require('./call-stack.js')
 const { AbortError, LockError, refusalError } = require('./errors.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
@@ -221,11 +222,15 @@ class FileLock {
   /** Waits for the lock, in the wait `id`. `note` is called with the number of the acquisition. */
   async #obtain(id, wait, note) {
     const run = enclosingRun(wait.path)
-    const refusal = await this.#start(id, wait, run)
+    const started = this.#start(id, wait, run)
+    const call = started && captureCall()
+    const refusal = await started
+    forgetCall(call)
     if (refusal !== undefined) {
-      if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+      if (refusal.reason !== 'timeout') throw withCall(refusalError(refusal, wait), call)
       const nested = run !== undefined && holds(run)
-      throw refusalError(refusal, wait, known(await native.holders(this.#handle, id, true)), nested)
+      const holders = known(await native.holders(this.#handle, id, true))
+      throw withCall(refusalError(refusal, wait, holders, nested), call)
     }
     this.#begin(native.receive(this.#handle, id), note)
     return this
@@ -244,8 +249,11 @@ class FileLock {
   /** Tries to get the lock once. Resolves to whether it did. */
   async #attempt(wait, note) {
     const id = this.#newId()
-    const refusal = await this.#start(id, wait)
-    if (refusal !== undefined) return refused(refusal, wait)
+    const started = this.#start(id, wait)
+    const call = started && captureCall()
+    const refusal = await started
+    forgetCall(call)
+    if (refusal !== undefined) return refused(refusal, wait, call)
     this.#begin(native.receive(this.#handle, id), note)
     return true
   }
@@ -289,7 +297,7 @@ class FileLock {
     return error
   }
 
-  /** Starts a wait. Resolves to undefined when the lock is held, or to why it is not. */
+  /** Starts a wait. Returns undefined if the lock is held at once, or resolves to undefined when the lock is held, or to why it is not. */
   #start(id, wait, run) {
     if (wait.signal !== undefined || run !== undefined) return this.#startWatched(id, wait, run)
     return native.acquire(this.#native(), id, wait.shared, wait.timeout)
@@ -328,8 +336,8 @@ function checkThis(self) {
 }
 
 /** The answer of a try that was refused: false if the lock is held. */
-function refused(refusal, wait) {
-  if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
+function refused(refusal, wait, call) {
+  if (refusal.reason !== 'timeout') throw withCall(refusalError(refusal, wait), call)
   return false
 }
 

@@ -21,7 +21,7 @@ use super::outcome::{to_answer, to_holders, to_refusal};
 use crate::core::engine;
 use crate::core::handle::Handle;
 use crate::core::holder::Party;
-use crate::core::request::{Overview, Owner, Purpose, Reason, Request, Wish};
+use crate::core::request::{Outcome, Overview, Owner, Purpose, Reason, Request, Wish};
 
 /// How many requests may be tried on the environment's own thread before one has to take the way by another thread, and
 /// so by the event loop: or a loop that acquires and releases would keep everything else from its turn.
@@ -122,13 +122,19 @@ impl State {
         Ok(state)
     }
 
-    /// A promise of the outcome of what is wished for.
-    pub fn promise(&self, env: sys::napi_env, wish: Wish) -> Result<sys::napi_value> {
-        self.promise_of(env, wish.token, || {
-            let tried_at_once = self.tried_at_once.get();
-            self.tried_at_once.set(tried_at_once.saturating_add(1));
-            Some(engine::start(wish, tried_at_once < AT_ONCE))
-        })
+    /// Returns the outcome of what is wished for if it is there at once, or a promise of it.
+    pub fn outcome_or_promise(&self, env: sys::napi_env, wish: Wish) -> Result<sys::napi_value> {
+        let tried_at_once = self.tried_at_once.get();
+        self.tried_at_once.set(tried_at_once.saturating_add(1));
+        let token = wish.token;
+        let request = engine::start(wish, tried_at_once < AT_ONCE);
+        match self.mailbox.take(token) {
+            Some(outcome) => {
+                engine::conclude(&request);
+                to_value(env, Some(request.purpose), outcome)
+            }
+            None => self.promise_of(env, token, Some(request)),
+        }
     }
 
     /// A promise of the processes that hold the lock of `handle`, or wait for it; see [`engine::inquire`].
@@ -140,24 +146,21 @@ impl State {
         token: u64,
         limited: bool,
     ) -> Result<sys::napi_value> {
-        self.promise_of(env, token, || {
-            engine::inquire(handle, party, self.mailbox.clone(), token, limited);
-            None
-        })
+        engine::inquire(handle, party, self.mailbox.clone(), token, limited);
+        self.promise_of(env, token, None)
     }
 
-    /// A promise of the outcome that comes for `token`, of what `start` starts.
+    /// A promise of the outcome that comes for `token`, of `request` or of an inquiry.
     fn promise_of(
         &self,
         env: sys::napi_env,
         token: u64,
-        start: impl FnOnce() -> Option<Arc<Request>>,
+        request: Option<Arc<Request>>,
     ) -> Result<sys::napi_value> {
         let mut deferred = ptr::null_mut();
         let mut promise = ptr::null_mut();
         // SAFETY: `env` is the environment that is calling us.
         check_status!(unsafe { sys::napi_create_promise(env, &mut deferred, &mut promise) })?;
-        let request = start();
         let mut pending = self.pending.borrow_mut();
         pending.insert(token, Pending { deferred, request });
         if pending.len() == 1 {
@@ -190,19 +193,10 @@ impl State {
                 engine::conclude(&request);
                 request.purpose
             });
-            // SAFETY: `env` is this thread's environment, and a deferred is settled once: it was just removed.
-            // Where JavaScript cannot run any more this fails, and nobody is left to hear of it.
-            unsafe {
-                let value = match purpose {
-                    None => ToNapiValue::to_napi_value(env, to_holders(outcome)),
-                    Some(Purpose::Probe) => ToNapiValue::to_napi_value(env, to_answer(outcome)),
-                    Some(_) => {
-                        ToNapiValue::to_napi_value(env, to_refusal(outcome).map_or(Either::B(()), Either::A))
-                    }
-                };
-                if let Ok(value) = value {
-                    sys::napi_resolve_deferred(env, pending.deferred, value);
-                }
+            if let Ok(value) = to_value(env, purpose, outcome) {
+                // SAFETY: `env` is this thread's environment, and a deferred is settled once: it was just removed. Where
+                // JavaScript cannot run any more this fails, and nobody is left to hear of it.
+                unsafe { sys::napi_resolve_deferred(env, pending.deferred, value) };
             }
             if self.pending.borrow().is_empty() {
                 // SAFETY: as for `napi_ref_threadsafe_function`.
@@ -220,6 +214,18 @@ impl State {
         unsafe {
             sys::napi_create_string_utf8(env, c"0".as_ptr(), 1, &mut script) == sys::Status::napi_ok
                 && sys::napi_run_script(env, script, &mut value) == sys::Status::napi_ok
+        }
+    }
+}
+
+/// The JavaScript value of an outcome: of a request with this purpose, or of an inquiry.
+fn to_value(env: sys::napi_env, purpose: Option<Purpose>, outcome: Outcome) -> Result<sys::napi_value> {
+    // SAFETY: `env` is the environment of the calling thread.
+    unsafe {
+        match purpose {
+            None => ToNapiValue::to_napi_value(env, to_holders(outcome)),
+            Some(Purpose::Probe) => ToNapiValue::to_napi_value(env, to_answer(outcome)),
+            Some(_) => ToNapiValue::to_napi_value(env, to_refusal(outcome).map_or(Either::B(()), Either::A)),
         }
     }
 }

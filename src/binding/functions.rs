@@ -35,20 +35,21 @@ pub struct Locks {
     /// Does this handle hold the lock?
     #[napi(ts_type = "(handle: number) => boolean")]
     pub is_held: Unknown<'static>,
-    /// Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle.
+    /// Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. The outcome is
+    /// returned without a promise if it is there at once.
     #[napi(
-        ts_type = "(handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined>"
+        ts_type = "(handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined> | Refusal | undefined"
     )]
     pub acquire: Unknown<'static>,
     /// The caller hears that the wait with this id has got the lock. Until then nobody can release it. Returns the number of
     /// the acquisition, which no other one of this process has.
-    #[napi(ts_type = "(handle: number, id: number) => number")]
+    #[napi(ts_type = "(handle: number, id: number) => number | undefined")]
     pub receive: Unknown<'static>,
     /// The same as `acquire`, blocking the thread, and with nothing to receive: returns the number of the acquisition.
     #[napi(ts_type = "(handle: number, shared: boolean, timeout: number) => number | Refusal")]
     pub acquire_sync: Unknown<'static>,
     /// Does anybody, in any process, hold the lock now? `id` as for `acquire`.
-    #[napi(ts_type = "(handle: number, id: number) => Promise<boolean | Refusal>")]
+    #[napi(ts_type = "(handle: number, id: number) => Promise<boolean | Refusal> | boolean | Refusal")]
     pub is_locked: Unknown<'static>,
     /// The processes that hold the lock; `undefined` if the system does not tell. `id` as for `acquire`. `limited`:
     /// `undefined`, too, if the answer would take more than 100 ms.
@@ -235,7 +236,7 @@ fn wish(call: &Call<'_>, shared: bool, timeout: f64, reply: Arc<dyn Reply>) -> R
 }
 
 fn promise(call: &Call<'_>, wish: Wish) -> Result<sys::napi_value> {
-    call.state.promise(call.env, wish)
+    call.state.outcome_or_promise(call.env, wish)
 }
 
 /// Waits until the outcome is there. At the deadline the wait is cancelled, which brings it about; so does the end of the

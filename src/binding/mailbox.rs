@@ -79,6 +79,17 @@ impl Mailbox {
         mem::take(&mut state.letters)
     }
 
+    /// The outcome for `token`, if it has come.
+    pub fn take(&self, token: u64) -> Option<Outcome> {
+        if !self.filled.load(Ordering::Acquire) {
+            return None;
+        }
+        let letters = &mut self.state.lock().letters;
+        // Looked for from the end: it has come just now, if at all.
+        let index = letters.iter().rposition(|&(other, _)| other == token)?;
+        Some(letters.remove(index).1)
+    }
+
     /// The environment ends: nothing is called any more, and what comes is dropped.
     pub fn close(&self) {
         let mut state = self.state.lock();

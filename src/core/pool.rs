@@ -149,6 +149,12 @@ impl<J: Job> Pool<J> {
         state.threads > state.idle.len() + state.coming + state.running.len() + state.blocked
     }
 
+    /// Returns whether all workers are stuck or blocked, and there can be no more of them.
+    pub fn is_exhausted(&self) -> bool {
+        let state = self.state.lock();
+        state.threads >= self.limits.threads && !state.has_worker() && state.idle.is_empty()
+    }
+
     /// Runs `block`, which blocks the calling worker in the kernel, while another worker is there for the jobs. Returns
     /// `None` without running it if too many workers are blocked already, or there is no other worker and none can be
     /// started.

@@ -1,7 +1,7 @@
 //! A request for a lock, from the call that makes it to the one outcome that ends it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex as StdMutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::holder::Holder;
 use super::kernel::{LockMode, SystemError};
 use super::shared_file::SharedFile;
 use super::sync::Mutex;
+use super::sys::{self, ThreadNumber};
 
 /// How often a file that has gone stale is found anew, as on a network mount whose server has forgotten it.
 const FIND_ANEW: u32 = 64;
@@ -142,8 +143,7 @@ pub struct Request {
     since: AtomicU64,
     /// When its path has to have answered, if it does not wait.
     answers_by: OnceLock<Instant>,
-    /// When a worker began to find its file: in ms since [`BEGINNING`], 0 before that.
-    opening_since: AtomicU64,
+    opening: StdMutex<Option<Opener>>,
     /// How often its file had gone stale when it was to be locked.
     found_stale: AtomicU32,
     place: Mutex<Place>,
@@ -164,6 +164,13 @@ pub struct Overview {
     pub held: Vec<Arc<Request>>,
     /// Those that wait for a lock.
     pub pending: Vec<Arc<Request>>,
+}
+
+/// The thread that finds the file of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opener {
+    pub thread: ThreadNumber,
+    pub since: Instant,
 }
 
 /// Where a request is. Locked after the queue's mutex, never before it.
@@ -192,7 +199,7 @@ impl Request {
             wish,
             since: AtomicU64::new(uptime()),
             answers_by: OnceLock::new(),
-            opening_since: AtomicU64::new(0),
+            opening: StdMutex::new(None),
             found_stale: AtomicU32::new(0),
             place: Mutex::new(Place::Opening),
         }
@@ -219,17 +226,18 @@ impl Request {
         self.answers_by.get().copied()
     }
 
-    /// A worker begins to find its file.
+    /// The calling thread begins to find its file.
     pub(super) fn begin_opening(&self) {
-        self.opening_since.store(uptime().max(1), Ordering::Relaxed);
+        *self.opener() = Some(Opener { thread: sys::this_thread_number(), since: Instant::now() });
     }
 
-    /// Returns how long a worker has been finding its file. `None`: no worker has begun.
-    pub(super) fn opening_for(&self) -> Option<Duration> {
-        match self.opening_since.load(Ordering::Relaxed) {
-            0 => None,
-            since => Some(Duration::from_millis(uptime().saturating_sub(since))),
-        }
+    /// Returns who has been finding its file, since when. `None`: nobody has begun.
+    pub(super) fn opening(&self) -> Option<Opener> {
+        *self.opener()
+    }
+
+    fn opener(&self) -> MutexGuard<'_, Option<Opener>> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its file has gone stale. Returns whether it may be found anew: not for ever.
@@ -272,7 +280,7 @@ impl Request {
         let mut place = self.place.lock();
         if let Place::InLine(_) = *place {
             *place = Place::Opening;
-            self.opening_since.store(0, Ordering::Relaxed);
+            *self.opener() = None;
         }
     }
 

@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often in a row it has to look as if the path did not answer.
 const SIGHTS: u32 = 2;
 /// The same, where no worker has begun to find the file.
-const SIGHTS_UNBEGUN: u32 = 4;
+const SIGHTS_UNBEGUN: u32 = 10;
 
 /// What was seen of a path that has not answered.
 #[derive(Clone, Copy, Default)]
@@ -171,8 +171,9 @@ impl Engine {
             return;
         }
         let begun = POOL.begun();
-        let (stuck, needed) = match request.opening_for() {
-            Some(time) => (time >= GIVE_UP, SIGHTS),
+        let (stuck, needed) = match request.opening() {
+            Some(opener) => (opener.since.elapsed() >= GIVE_UP && sys::is_asleep(opener.thread), SIGHTS),
+            None if POOL.is_exhausted() => (true, SIGHTS),
             None => (POOL.has_stuck() || begun == last.begun, SIGHTS_UNBEGUN),
         };
         let times = if stuck { last.times + 1 } else { 0 };

@@ -10,6 +10,7 @@
 //! | [`Interrupts`], [`WaitingThread`], [`blocks_in_kernel`] | how a thread is called back from the kernel's queue |
 //! | [`LockedFile`], [`Proc`] | who holds a lock |
 //! | [`is_first_thread`] | the thread that the process began with |
+//! | [`this_thread_number`], [`is_asleep`] | whether a thread is stuck, or only late |
 //! | [`uv_errno`], [`is_unsupported`], [`is_stale`], [`is_busy`], [`LOCK_CALL`], [`THREAD_CALL`], [`EAGAIN`] | errors, as Node tells them |
 
 mod holders;

@@ -12,4 +12,4 @@ pub use error::{EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_stale, i
 pub use file::{Identity, OpenFile, identity_at, open, pin_library};
 pub use file_system::{is_coherent_at, is_on_local_mount};
 pub use interrupt::{Interrupts, WaitingThread};
-pub use thread::is_first_thread;
+pub use thread::{ThreadNumber, is_asleep, is_first_thread, this_thread_number};

@@ -11,4 +11,4 @@ pub use file::{
     Identity, OpenFile, identity_at, is_coherent_at, is_on_local_mount, open, open_cached, pin_library,
 };
 pub use interrupt::{Interrupts, WaitingThread};
-pub use thread::is_first_thread;
+pub use thread::{ThreadNumber, is_asleep, is_first_thread, this_thread_number};
