@@ -475,3 +475,20 @@ test('a lock whose file was deleted can still be released by another handle of t
   assert.equal(lock.held, false)
   assert.equal(fs.existsSync(file), false)
 })
+
+test('a relative path is one of the working folder, also where the name of that is not UTF-8', {
+  skip: process.platform !== 'linux' && 'names are bytes on Linux',
+}, (t) => {
+  const parent = temporaryFolder(t)
+  const folder = Buffer.concat([Buffer.from(`${parent}/name-`), Buffer.from([0xff])])
+  fs.mkdirSync(folder)
+  const source = `
+    const { lockFile } = require(${JSON.stringify(path.dirname(__dirname))})
+    for (const name of ['text.lock', Buffer.from('bytes.lock'), Buffer.from([0x62, 0xfe])]) lockFile(name).acquireSync()`
+  const command = `cd "$(printf 'name-\\377')" && exec "$0" -e "$1"`
+  const { code, stderr } = outcomeOf('sh', ['-c', command, process.execPath, source], { cwd: parent })
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+  const names = fs.readdirSync(folder, 'buffer').map((name) => name.toString('latin1'))
+  assert.deepEqual(names.sort(), ['bytes.lock', 'b\xfe', 'text.lock'].sort())
+  assert.deepEqual(fs.readdirSync(parent).length, 1, 'another folder was made')
+})

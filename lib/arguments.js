@@ -2,6 +2,7 @@
 
 // Checks of what users pass in, before anything happens. Messages and codes are those of Node's own checks.
 
+const fs = require('node:fs')
 const nodePath = require('node:path')
 const { fileURLToPath } = require('node:url')
 const {
@@ -170,6 +171,8 @@ function checkPath(path) {
   if (typeof name !== 'string') throw wrongType('path', 'of type string or an instance of Buffer or URL', path)
   checkContent(name, '\0', path)
   if (isResolved(name)) return { path: name }
+  const folder = nodePath.isAbsolute(name) ? undefined : folderInBytes()
+  if (folder !== undefined) return checkBytes(Buffer.concat([folder, Buffer.from(`/${name}`)]))
   if (process.platform === 'win32') name = nodePath.resolve(name)
   // A slash at the end says that it is a folder: the kernel is to judge that.
   else if (!climbs(name)) name = nodePath.resolve(name) + (/[^/]\/+$/.test(name) ? '/' : '')
@@ -187,12 +190,23 @@ function isResolved(path) {
   return path[0] === '/' && process.platform !== 'win32' && !/\/(?:[./]|$)/.test(path)
 }
 
+/** The working folder, if its name is not UTF-8 and the system tells it: process.cwd() has U+FFFD in its place. */
+function folderInBytes() {
+  if (!process.cwd().includes('\uFFFD')) return undefined
+  try {
+    return fs.readlinkSync('/proc/self/cwd', 'buffer')
+  } catch {
+    return undefined
+  }
+}
+
 /** A path that need not be UTF-8. */
 function checkBytes(bytes) {
   const name = bytes.toString()
   if (Buffer.from(name).equals(bytes)) return checkPath(name)
   checkContent(bytes, 0, bytes)
-  const absolute = bytes[0] === SLASH ? bytes : Buffer.concat([Buffer.from(`${process.cwd()}/`), bytes])
+  const absolute =
+    bytes[0] === SLASH ? bytes : Buffer.concat([folderInBytes() ?? Buffer.from(process.cwd()), Buffer.from('/'), bytes])
   return { path: absolute.toString(), bytes: absolute }
 }
 
