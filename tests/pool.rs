@@ -185,3 +185,80 @@ fn a_job_whose_lane_comes_free_is_done_though_the_one_before_it_stays_stuck() {
     assert_eq!(done.recv_timeout(PATIENCE), Ok("behind"), "nobody looks for it");
     end.send(()).unwrap();
 }
+
+/// A job whose number is counted as long as it lives.
+struct Visit {
+    number: usize,
+    wanted: bool,
+    done: Sender<usize>,
+}
+
+static VISITS: AtomicU64 = AtomicU64::new(0);
+
+impl Visit {
+    fn new(number: usize, wanted: bool, done: &Sender<usize>) -> Self {
+        VISITS.fetch_add(1, Ordering::SeqCst);
+        Self { number, wanted, done: done.clone() }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        VISITS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Job for Visit {
+    fn run(self) {
+        if self.number == 0 {
+            // It is stuck until all others have been submitted.
+            while !SUBMITTED.load(Ordering::SeqCst) {
+                thread::park_timeout(Duration::from_millis(1));
+            }
+        }
+        self.done.send(self.number).unwrap();
+    }
+
+    fn refuse(self) {
+        panic!("the system has threads");
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    fn lane(&self) -> Option<u64> {
+        Some(1)
+    }
+}
+
+static SUBMITTED: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn jobs_that_nobody_wants_any_more_do_not_pile_up_behind_one_that_is_stuck() {
+    const JOBS: usize = 20_000;
+    static WATCH: AtomicU64 = AtomicU64::new(u64::MAX);
+    static POOL: LazyLock<Pool<Visit>> =
+        LazyLock::new(|| Pool::new(Limits::default(), |_, number| WATCH.store(number, Ordering::SeqCst)));
+    let (sender, done) = channel();
+    for number in 0..JOBS {
+        POOL.submit(Visit::new(number, number % 1000 == 0, &sender));
+        if number % 100 == 0 {
+            // Now and then the pool puts those aside that are behind the stuck one.
+            POOL.watch(WATCH.load(Ordering::SeqCst));
+        }
+    }
+    let left = VISITS.load(Ordering::SeqCst);
+    assert!(left < 500, "{left} are left of {JOBS}, of which {} are wanted", JOBS / 1000);
+    SUBMITTED.store(true, Ordering::SeqCst);
+    for number in (0..JOBS).step_by(1000) {
+        let next = loop {
+            let next = done.recv_timeout(PATIENCE).expect("a job that is wanted");
+            POOL.leave_lane(1);
+            if next % 1000 == 0 {
+                break next;
+            }
+        };
+        assert_eq!(next, number);
+    }
+}

@@ -28,6 +28,8 @@ use super::threads;
 pub const STALL: Duration = Duration::from_millis(2);
 /// How soon the system is asked again for a thread that it has refused.
 pub const RETRY: Duration = Duration::from_millis(100);
+/// How many jobs stay in the list, at the most, that are not wanted any more: at this number and its doubles it is looked.
+const MANY: usize = 64;
 /// How long a worker stays without a job.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -38,6 +40,11 @@ pub trait Job: Send + 'static {
 
     /// Turns it down, on the thread that submits it: there is no worker, and the system has no thread to give.
     fn refuse(self);
+
+    /// Returns false if nothing would be missed if it were never done. Such a job may be dropped instead.
+    fn is_wanted(&self) -> bool {
+        true
+    }
 
     /// Jobs with equal lanes are never done at the same time, until [`Pool::leave_lane`].
     fn lane(&self) -> Option<u64>;
@@ -341,6 +348,9 @@ impl<J: Job> List<J> {
     fn push(&mut self, job: J) {
         self.jobs.push_back((self.ends.1, job));
         self.ends.1 += 1;
+        if self.jobs.len() >= MANY && self.jobs.len().is_power_of_two() {
+            self.jobs.retain(|(_, job)| job.is_wanted());
+        }
     }
 
     fn push_first(&mut self, job: J) {
@@ -358,6 +368,10 @@ impl<J: Job> List<J> {
         while let Some((_, job)) = self.jobs.front() {
             let Some(aside) = job.lane().and_then(|lane| self.lanes.get_mut(&lane)) else { return true };
             aside.extend(self.jobs.pop_front());
+            // Behind a path that does not answer those who have given up would pile up.
+            if aside.len() >= MANY && aside.len().is_power_of_two() {
+                aside.retain(|(_, job)| job.is_wanted());
+            }
         }
         false
     }

@@ -23,7 +23,7 @@ mod timers;
 mod turns;
 
 pub use inquiries::inquire;
-use opening::{Job, OnTheWay, Sight, Way};
+use opening::{Arriving, Job, OnTheWay, Sight, Way};
 use timers::Timer;
 use turns::Seat;
 
@@ -76,8 +76,7 @@ pub fn start(wish: Wish, at_once: bool) -> Arc<Request> {
     } else {
         ENGINE.watch_deadline(&request);
         ENGINE.watch_path(&request);
-        ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-        ENGINE.submit(Job::Open(request.clone()));
+        ENGINE.submit(Job::Open(Arriving::new(request.clone())));
     }
     request
 }
@@ -91,8 +90,7 @@ pub fn start_here(wish: Wish) -> Arc<Request> {
         ENGINE.open(&request, Seat::Caller, Way::Long, OnTheWay::by_itself(&request));
     } else {
         ENGINE.watch_path(&request);
-        ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-        ENGINE.submit(Job::Open(request.clone()));
+        ENGINE.submit(Job::Open(Arriving::new(request.clone())));
     }
     request
 }

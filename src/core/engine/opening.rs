@@ -40,9 +40,9 @@ const BUSY_PACE: Duration = Duration::from_millis(16);
 /// What workers do.
 pub(super) enum Job {
     /// Find the file of a request and put it in line.
-    Open(Arc<Request>),
+    Open(Arriving),
     /// The same, where the path does not name any more what it did a moment ago.
-    OpenAnew(Arc<Request>),
+    OpenAnew(Arriving),
     /// Take the turn, with what the process has of the kernel's lock.
     Turn(Arc<SharedFile>, Option<LockMode>),
     /// See to the inquiries.
@@ -52,12 +52,8 @@ pub(super) enum Job {
 impl pool::Job for Job {
     fn run(self) {
         match self {
-            Self::Open(request) => {
-                ENGINE.open(&request, Seat::Worker, Way::Short, OnTheWay::in_lane(&request));
-            }
-            Self::OpenAnew(request) => {
-                ENGINE.open(&request, Seat::Worker, Way::Long, OnTheWay::in_lane(&request));
-            }
+            Self::Open(arriving) => ENGINE.open_in_lane(arriving, Way::Short),
+            Self::OpenAnew(arriving) => ENGINE.open_in_lane(arriving, Way::Long),
             Self::Turn(shared, had) => ENGINE.take_turn(&shared, had, Seat::Worker),
             Self::Inquire => inquiries::answer(),
         }
@@ -67,10 +63,7 @@ impl pool::Job for Job {
     fn refuse(self) {
         let error = SystemError::no_thread();
         match self {
-            Self::Open(request) | Self::OpenAnew(request) => {
-                ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
-                request.settle(Outcome::Failed(error));
-            }
+            Self::Open(arriving) | Self::OpenAnew(arriving) => arriving.0.settle(Outcome::Failed(error)),
             Self::Turn(shared, _) => {
                 shared.refuse(error);
                 ENGINE.retire(&shared);
@@ -82,9 +75,33 @@ impl pool::Job for Job {
     /// Requests by one path keep their order, also when a worker is stuck.
     fn lane(&self) -> Option<u64> {
         match self {
-            Self::Open(request) | Self::OpenAnew(request) => Some(request.handle.lane),
+            Self::Open(arriving) | Self::OpenAnew(arriving) => Some(arriving.0.handle.lane),
             Self::Turn(..) | Self::Inquire => None,
         }
+    }
+
+    /// A request that was given up needs no file.
+    fn is_wanted(&self) -> bool {
+        match self {
+            Self::Open(arriving) | Self::OpenAnew(arriving) => !arriving.0.is_settled(),
+            Self::Turn(..) | Self::Inquire => true,
+        }
+    }
+}
+
+/// A request that comes to its line by a job. It counts as long as this lives: nobody who comes later overtakes it.
+pub(super) struct Arriving(Arc<Request>);
+
+impl Arriving {
+    pub fn new(request: Arc<Request>) -> Self {
+        ENGINE.opening.fetch_add(1, Ordering::SeqCst);
+        Self(request)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -100,27 +117,21 @@ pub(super) enum Way {
 /// A request on its way to a line. Dropped when it is there, or when a panic has ended it.
 pub(super) struct OnTheWay<'a> {
     request: &'a Request,
-    /// What a job has entered, and leaves then.
-    lane: Option<u64>,
+    /// What a job of the pool has brought.
+    arriving: Option<Arriving>,
 }
 
 impl<'a> OnTheWay<'a> {
-    /// Of a job of the pool.
-    pub fn in_lane(request: &'a Request) -> Self {
-        Self { request, lane: Some(request.handle.lane) }
-    }
-
     /// Of a request that its user's thread sees to itself.
     pub fn by_itself(request: &'a Request) -> Self {
-        Self { request, lane: None }
+        Self { request, arriving: None }
     }
 }
 
 impl Drop for OnTheWay<'_> {
     fn drop(&mut self) {
-        if let Some(lane) = self.lane {
-            ENGINE.opening.fetch_sub(1, Ordering::SeqCst);
-            POOL.leave_lane(lane);
+        if self.arriving.take().is_some() {
+            POOL.leave_lane(self.request.handle.lane);
         }
         if thread::panicking() {
             self.request.settle(Outcome::Panicked);
@@ -129,6 +140,13 @@ impl Drop for OnTheWay<'_> {
 }
 
 impl Engine {
+    /// The same as [`Engine::open`], by a job of the pool, which has entered the lane of the request.
+    fn open_in_lane(&self, arriving: Arriving, way: Way) {
+        let request = arriving.0.clone();
+        let on_the_way = OnTheWay { request: &request, arriving: Some(arriving) };
+        self.open(&request, Seat::Worker, way, on_the_way);
+    }
+
     /// Finds the file of `request`, puts it in line there, and sees to it.
     pub(super) fn open(&self, request: &Arc<Request>, seat: Seat, way: Way, on_the_way: OnTheWay<'_>) {
         // Cancelled before its turn came: no file is created for it any more.

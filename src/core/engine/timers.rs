@@ -1,11 +1,10 @@
 //! What is done at its time.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::inquiries::Inquiry;
-use super::opening::{Job, Sight};
+use super::opening::{Arriving, Job, Sight};
 use super::turns::Seat;
 use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
 use crate::core::request::{Reason, Request};
@@ -63,10 +62,7 @@ impl Timer {
                     ENGINE.follow(&shared, shared.end_drain(), Seat::Leaver);
                 }
             }
-            Self::OpenAgain(request) => {
-                ENGINE.opening.fetch_add(1, Ordering::SeqCst);
-                ENGINE.submit(Job::Open(request));
-            }
+            Self::OpenAgain(request) => ENGINE.submit(Job::Open(Arriving::new(request))),
             Self::TooLate(inquiry) => {
                 if let Some(inquiry) = inquiry.upgrade() {
                     inquiry.give_up();

@@ -2,11 +2,10 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::opening::Job;
+use super::opening::{Arriving, Job};
 use super::timers::Timer;
 use super::{Engine, POOL};
 use crate::core::kernel::LockMode;
@@ -70,8 +69,9 @@ impl Engine {
         loop {
             let rest = shared.work(had, seat.may(shared), &mut turn.moved);
             if !turn.moved.is_empty() {
-                self.opening.fetch_add(turn.moved.len(), Ordering::SeqCst);
-                self.submit_first(std::mem::take(&mut turn.moved).into_iter().map(Job::OpenAnew));
+                // All are counted before the first of them may arrive.
+                let arriving: Vec<_> = turn.moved.drain(..).map(Arriving::new).collect();
+                self.submit_first(arriving.into_iter().map(Job::OpenAnew));
             }
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
