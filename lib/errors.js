@@ -31,7 +31,7 @@ class LockTimeoutError extends LockError {
   }
 }
 
-/** Where a wait in vain was for a lock that a `run` around it holds. */
+/** Added to the message of a timeout inside `run` of the same lock. */
 const NESTED = 'it was waited for inside run() of the same lock'
 
 function timeoutError({ path, timeout }, why, holders) {

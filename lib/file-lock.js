@@ -51,13 +51,13 @@ class FileLock {
   #parts
   /** The number by which the native part knows this handle. It is made when it is first needed. */
   #handle
-  /** What a wait is like that no options are given for. */
+  /** The options of a wait that is given none. */
   #defaults
   /** The number of the last wait. */
   #lastId = 0
-  /** What tells that the lock was lost, if anybody has asked for it. */
+  /** The source of the signal `lost`, once that has been read. */
   #lost
-  /** Has an acquisition begun since then, or been there already? */
+  /** Whether it belongs to an acquisition that has begun. */
   #lostBelongs = false
 
   constructor(path, options) {
@@ -297,7 +297,10 @@ class FileLock {
     return error
   }
 
-  /** Starts a wait. Returns undefined if the lock is held at once, or resolves to undefined when the lock is held, or to why it is not. */
+  /**
+   * Starts a wait. Returns undefined if the lock is held at once. Otherwise returns, or resolves to, undefined when the lock is
+   * held, or why it is not.
+   */
   #start(id, wait, run) {
     if (wait.signal !== undefined || run !== undefined) return this.#startWatched(id, wait, run)
     return native.acquire(this.#native(), id, wait.shared, wait.timeout)

@@ -89,7 +89,7 @@ impl State {
         // `drop_state` gives back when Node has done with the function.
         unsafe {
             check_status!(sys::napi_create_string_utf8(env, c"locket".as_ptr(), 6, &mut name))?;
-            // What lists open handles, as Jest does, asks them whether they keep the process alive.
+            // Tools that list open handles, such as Jest, ask them whether they keep the process alive.
             check_status!(sys::napi_create_object(env, &mut resource))?;
             check_status!(sys::napi_create_function(
                 env,
@@ -122,7 +122,7 @@ impl State {
         Ok(state)
     }
 
-    /// Returns the outcome of what is wished for if it is there at once, or a promise of it.
+    /// Returns the outcome of `wish` if it is there at once, or a promise of it.
     pub fn outcome_or_promise(&self, env: sys::napi_env, wish: Wish) -> Result<sys::napi_value> {
         let tried_at_once = self.tried_at_once.get();
         self.tried_at_once.set(tried_at_once.saturating_add(1));
@@ -205,8 +205,8 @@ impl State {
         }
     }
 
-    /// May JavaScript still run here? Not in a worker thread that has been told to end, nor in a script of `node:vm` whose
-    /// time is up.
+    /// Returns whether JavaScript can still run here. It cannot in a worker thread that has been told to end, nor in a
+    /// `node:vm` script whose time is up.
     pub fn can_run_javascript(&self, env: sys::napi_env) -> bool {
         let mut script = ptr::null_mut();
         let mut value = ptr::null_mut();
@@ -230,7 +230,7 @@ fn to_value(env: sys::napi_env, purpose: Option<Purpose>, outcome: Outcome) -> R
     }
 }
 
-/// Do these two environments of this thread have one global object?
+/// Returns whether these two environments of this thread have the same global object.
 fn have_same_global(env: sys::napi_env, other: sys::napi_env) -> bool {
     let (mut own, mut others, mut same) = (ptr::null_mut(), ptr::null_mut(), false);
     // SAFETY: `env` is calling us, and `other` has not ended: `on_end` forgets those that have.
@@ -242,7 +242,7 @@ fn have_same_global(env: sys::napi_env, other: sys::napi_env) -> bool {
     }
 }
 
-/// Do promises keep the event loop alive?
+/// The `hasRef` of our resource: returns whether promises keep the event loop alive.
 unsafe extern "C" fn has_pending(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     let (mut context, mut result) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: the callback's data is the state, which outlives all JavaScript of its environment; nothing else is asked for.

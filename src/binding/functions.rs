@@ -239,8 +239,8 @@ fn promise(call: &Call<'_>, wish: Wish) -> Result<sys::napi_value> {
     call.state.outcome_or_promise(call.env, wish)
 }
 
-/// Waits until the outcome is there. At the deadline the wait is cancelled, which brings it about; so does the end of the
-/// worker thread, or of the time of a script of `node:vm`. Whoever has waited then keeps nothing: nobody would release it.
+/// Waits until the outcome is there. The wait is cancelled at the deadline, when the worker thread ends, and when the
+/// time of a `node:vm` script is up. In the last two cases the lock is not kept: nobody would release it.
 fn wait(call: &Call<'_>, request: &Arc<Request>) -> Outcome {
     let state = call.state;
     if let Some(outcome) = state.answer.take() {

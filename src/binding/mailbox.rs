@@ -85,7 +85,7 @@ impl Mailbox {
             return None;
         }
         let letters = &mut self.state.lock().letters;
-        // Looked for from the end: it has come just now, if at all.
+        // Searched from the end: if it is there, it has just come.
         let index = letters.iter().rposition(|&(other, _)| other == token)?;
         Some(letters.remove(index).1)
     }

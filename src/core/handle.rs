@@ -30,7 +30,7 @@ pub struct Handle {
     last: Mutex<Option<Last>>,
     /// How many acquisitions it has been granted since the kernel last said no to one.
     calm: AtomicU32,
-    /// Has it ever asked for a lock?
+    /// Whether its user has ever asked for a lock by it.
     asked: AtomicBool,
     grant: Mutex<Option<Grant>>,
 }
@@ -82,7 +82,7 @@ impl Handle {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Its user asks for a lock.
+    /// Notes that its user has asked for a lock.
     pub(super) fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
     }

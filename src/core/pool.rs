@@ -132,7 +132,8 @@ impl<J: Job> Pool<J> {
         self.see_to_jobs(state);
     }
 
-    /// Takes those who run for stuck if no job has been begun since the watch was armed, and has another worker take over.
+    /// Treats the running workers as stuck if no job has begun since the watch was armed, and makes another worker take
+    /// over.
     pub fn watch(&'static self, begun: u64) {
         let mut state = self.state.lock();
         state.watched = false;
@@ -184,7 +185,7 @@ impl<J: Job> Pool<J> {
         Some(result)
     }
 
-    /// Sees to it that a worker comes for the jobs, and that it is noticed if one does not get on.
+    /// Makes sure that a worker comes for the jobs, and that a watch is armed while one runs.
     fn see_to_jobs(&'static self, mut state: MutexGuard<'_, State<J>>) {
         let mut pause = STALL;
         if !state.has_worker() {
@@ -218,8 +219,8 @@ impl<J: Job> Pool<J> {
 
     /// Starts a worker. Returns false if there can be no more.
     ///
-    /// The pool stays locked meanwhile, which is rare and takes no longer than the system takes to make a thread: so
-    /// nobody counts on a worker that the system then refuses.
+    /// The pool stays locked while the system makes the thread, which is rare and short. So nobody counts on a worker
+    /// that the system then refuses.
     fn start_worker(&'static self, state: &mut State<J>) -> bool {
         let started = state.threads < self.limits.threads && threads::start("locket-worker", || self.work());
         if started {
@@ -245,7 +246,8 @@ impl<J: Job> Pool<J> {
         loop {
             let job = if state.running.len() == 1 { state.pop() } else { None };
             if job.is_none() {
-                // If there are jobs, another worker is there, or their lanes are busy: whoever leaves one sees to them.
+                // If there are jobs, another worker is there, or their lanes are busy: the worker that leaves a lane
+                // sees to them.
                 state.leave();
                 state.idle.push(current());
             }
@@ -358,7 +360,7 @@ impl<J: Job> List<J> {
         self.ends.0 -= 1;
     }
 
-    /// Has it none, as far as can be told without looking for busy lanes?
+    /// Returns true if no job is left, except those that were put aside.
     fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }

@@ -25,8 +25,9 @@ use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlement, Settlem
 pub const HANDOFF_TURNS: u32 = 64;
 /// How long it may go on doing so.
 pub const HANDOFF_TIME: Duration = Duration::from_millis(5);
-/// How long those who want to share the lock wait, at most, for those who share it to let go, once so many have joined
-/// them that other processes are due their turn. Not for ever: a holder that stays would lock out its own process.
+/// Longest time for draining: new shared requests wait until the shared holders have let go, once so many have joined
+/// them that other processes are due their turn. It is limited, since a holder that stays would lock out its own
+/// process.
 pub const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// The first pause between two tries, where nobody can wait in the kernel.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -42,9 +43,9 @@ pub struct Queue {
     /// What is left of the budget for passing the lock on.
     turns_left: u32,
     turns_end: Option<Instant>,
-    /// How many may join those who share the lock before they have to be drained; doubled where they do not let go.
+    /// How many requests may join the shared holders before those are drained. Doubled if they do not let go in time.
     joins: u32,
-    /// Are those who share the lock to let go of it before others join them?
+    /// Whether new shared requests wait until the shared holders have let go.
     draining: bool,
     /// How long the next pause between two tries is.
     pause: Duration,
@@ -266,12 +267,12 @@ impl Queue {
         paused
     }
 
-    /// Returns whether the turn has been laid down since the lock was last had.
+    /// Returns whether the turn has been laid down since the lock was last taken.
     pub fn has_paused(&self) -> bool {
         self.pause > FIRST_PAUSE
     }
 
-    /// Those who share the lock have not let go of it in time: others join them again, twice as many.
+    /// Ends draining, since the shared holders have not let go in time. From now on twice as many may join them.
     pub fn end_drain(&mut self) -> Follow {
         if !std::mem::take(&mut self.draining) {
             return Follow::Nothing;
@@ -281,8 +282,8 @@ impl Queue {
         self.follow_release()
     }
 
-    /// The file cannot be locked any more: those in line have to find it anew, or hear `error` if they have done so too
-    /// often.
+    /// Empties the line, since the file cannot be locked any more. Those in line find it anew, or fail with `error` if
+    /// they have done so too often.
     pub fn lose(
         &mut self,
         error: Option<SystemError>,
@@ -353,8 +354,8 @@ impl Queue {
         }
     }
 
-    /// The turn has come to nothing, by a panic or for want of a thread: those in line have this outcome, and whoever
-    /// comes next begins anew. If nobody holds the lock, the kernel's has been let go.
+    /// Ends a turn that has failed, by a panic or for lack of a thread: those in line get this outcome, and the next
+    /// request begins anew. If nobody holds the lock, the caller has let go of the kernel's.
     pub fn collapse(&mut self, outcome: impl Fn() -> Outcome, settled: &mut Settlements) {
         let line = self.line.take_out(|_| true);
         settled.extend(line.into_iter().map(|waiter| (waiter.request, outcome())));
@@ -382,7 +383,7 @@ impl Queue {
             && matches!(self.phase, Phase::Paused)
             && waiter.is_patient()
         {
-            // The lock may have come free since the last try.
+            // The lock may have become free since the last try.
             self.line.mark_leaving(0, reason);
             self.line.ask_anew_for_front();
             self.phase = Phase::Working;
@@ -445,7 +446,8 @@ impl Queue {
         Entered::Granted
     }
 
-    /// Has `request`, which could join the holders, wait until they have let go, so that other processes have their turn.
+    /// Makes `request`, which could join the holders, wait until they have let go, so that other processes have their
+    /// turn.
     fn drain(&mut self, shared: &Arc<SharedFile>, request: &Arc<Request>) -> Entered {
         if !request.enter(shared) {
             return Entered::Gone;
@@ -455,7 +457,7 @@ impl Queue {
         Entered::Drains
     }
 
-    /// Returns whether `request` blocks the thread of somebody who holds the lock, and so cannot let go of it meanwhile.
+    /// Returns whether `request` blocks a thread that holds the lock, and so keeps it from letting go.
     fn is_held_by_blocked(&self, request: &Request) -> bool {
         request.blocks_owner && self.holds.iter().any(|hold| hold.owner.thread == request.owner.thread)
     }

@@ -144,7 +144,7 @@ pub struct Request {
     /// When its path has to have answered, if it does not wait.
     answers_by: OnceLock<Instant>,
     opening: StdMutex<Option<Opener>>,
-    /// How often its file had gone stale when it was to be locked.
+    /// How often its file was stale when it was to be locked.
     found_stale: AtomicU32,
     place: Mutex<Place>,
 }
@@ -215,7 +215,7 @@ impl Request {
         self.since.store(uptime(), Ordering::Relaxed);
     }
 
-    /// Its path has to have answered by then.
+    /// Sets the time by which its path has to answer.
     pub(super) fn answer_by(&self, time: Instant) {
         // Once: the first time counts.
         let _ = self.answers_by.set(time);
@@ -231,7 +231,7 @@ impl Request {
         *self.opener() = Some(Opener { thread: sys::this_thread_number(), since: Instant::now() });
     }
 
-    /// Returns who has been finding its file, since when. `None`: nobody has begun.
+    /// Returns the thread that is finding its file, and since when. `None`: none has begun.
     pub(super) fn opening(&self) -> Option<Opener> {
         *self.opener()
     }
@@ -240,7 +240,7 @@ impl Request {
         self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its file has gone stale. Returns whether it may be found anew: not for ever.
+    /// Counts that its file has gone stale. Returns whether it may be found anew, which is limited.
     pub(super) fn may_find_anew(&self) -> bool {
         self.found_stale.fetch_add(1, Ordering::Relaxed) < FIND_ANEW
     }

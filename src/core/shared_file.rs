@@ -32,8 +32,7 @@ pub struct Traits {
     pub quick: bool,
 }
 
-/// How long a hold by the quick way may last until its release makes sure that the descriptor is still that of the lock
-/// file: one system call more.
+/// Longest hold by the quick way whose release does not check the descriptor, which takes one more system call.
 const QUICK_HOLD: Duration = Duration::from_millis(1);
 
 /// What a thread that has the turn may do, each with all before it. What takes a path or a wait can take any time, on a
@@ -60,7 +59,7 @@ pub enum Rest {
     Turn(Option<LockMode>),
     /// The kernel has said no to this mode, asked for on behalf of this request.
     Wait(LockMode, Ticket),
-    /// Others are to have the lock for a moment, before it is asked for again in this mode.
+    /// The lock is left to other processes for a moment, before it is asked for again in this mode.
     GiveWay(LockMode),
 }
 
@@ -81,7 +80,7 @@ impl SharedFile {
         self.lost.load(Ordering::SeqCst)
     }
 
-    /// Makes sure that the descriptor is still that of the lock file. If it is not, nothing is done to it any more.
+    /// Returns whether the descriptor is still that of the lock file. If it is not, it is never used again.
     fn check(&self) -> bool {
         let intact = !self.is_lost() && self.file.is_intact();
         if !intact {
@@ -259,17 +258,17 @@ impl SharedFile {
         had
     }
 
-    /// Ends the turn, which nobody can take: those in line are refused with `error`.
+    /// Ends a turn that no thread can take: those in line fail with `error`.
     pub fn refuse(&self, error: SystemError) {
         self.collapse(|| Outcome::Failed(error));
     }
 
-    /// Ends the turn that somebody has in vain, with this outcome for those in line.
+    /// Ends a turn that has failed, with this outcome for those in line.
     fn collapse(&self, outcome: impl Fn() -> Outcome) {
         let mut settled = Settlements::new();
         let mut queue = self.queue.lock();
         if !queue.is_held() {
-            // While the turn is still ours: whoever took it could have the lock by then, and lose it here.
+            // While the turn is still ours: the next one could have the lock by then, and would lose it here.
             drop(queue);
             self.file.unlock();
             queue = self.queue.lock();
@@ -293,7 +292,7 @@ impl SharedFile {
         self.queue.lock().resume()
     }
 
-    /// Those who share the lock should have let go of it by now, so that others could have it.
+    /// Ends draining: the shared holders have not let go in time.
     pub fn end_drain(&self) -> Follow {
         self.queue.lock().end_drain()
     }
@@ -404,7 +403,7 @@ impl Drop for Collapse<'_> {
     }
 }
 
-/// What became of an acquisition that was released. The caller has to follow up.
+/// The result of a release. The caller has to follow up.
 pub enum Released {
     /// It has ended.
     Follow(Follow),

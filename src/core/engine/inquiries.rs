@@ -36,8 +36,8 @@ struct Inquiries {
     asked: BTreeMap<(PathBuf, Party), Group>,
     /// Their files have been found: now the tables can be read.
     found: Vec<(Group, LockedFile)>,
-    /// A worker is reading the tables. The next reading is for all that are found meanwhile, however many workers find
-    /// them: or each would read the tables for a few.
+    /// A worker is reading the tables. The next reading is for all that are found in the meantime, by however many
+    /// workers. Otherwise each of those would read the tables for a few.
     reading: bool,
 }
 
@@ -141,7 +141,7 @@ impl Inquiry {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// There is no more time: what the system would say is not known.
+    /// Answers that the holders are not known, since the time is over.
     pub(super) fn give_up(&self) {
         self.answer(Outcome::Holders(None));
     }

@@ -27,10 +27,9 @@ use opening::{Arriving, Job, OnTheWay, Sight, Way};
 use timers::Timer;
 use turns::Seat;
 
-/// How long is waited for what may never answer (a dead network mount) before going on without: a rejection for the thread
-/// in the kernel, who does not want to wait for the thread that has the turn, an inquiry for its path.
+/// Grace period before giving up on something that may never respond, such as a dead network mount.
 const GIVE_UP: Duration = Duration::from_millis(100);
-/// How long a path on a network may take to answer those who do not want to wait: a slow server is not a dead one.
+/// The same for a request that does not wait, where its path may be on a network: a slow server is not a dead one.
 const GIVE_UP_ELSEWHERE: Duration = Duration::from_secs(5);
 
 static POOL: LazyLock<Pool<Job>> = LazyLock::new(|| Pool::new(Limits::default(), arm_watch));
@@ -61,7 +60,7 @@ struct Engine {
     interrupts: Option<Interrupts>,
 }
 
-/// Has the pool look after its workers after this time.
+/// Makes the pool check its workers after this time.
 fn arm_watch(after: Duration, number: u64) {
     ENGINE.after(after, Timer::Watch(number));
 }
@@ -125,7 +124,7 @@ pub fn cancel(request: &Arc<Request>, reason: Reason) {
     }
 }
 
-/// What has become of an acquisition that was to be released.
+/// The result of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It has ended. This is the ticket of its request.
@@ -196,7 +195,7 @@ impl Engine {
         Arc::new(Request::new(self.number(), wish))
     }
 
-    /// Has the wait of `request` end at its deadline.
+    /// Ends the wait of `request` at its deadline.
     fn watch_deadline(&self, request: &Arc<Request>) {
         if let Some(deadline) = request.deadline
             && request.purpose == Purpose::Acquire
@@ -206,7 +205,7 @@ impl Engine {
         }
     }
 
-    /// Has `request`, if it does not wait for the lock, not wait for ever for its path either.
+    /// Limits how long `request` waits for its path, if it does not wait for the lock.
     fn watch_path(&self, request: &Arc<Request>) {
         if request.purpose != Purpose::Acquire {
             let time = Instant::now() + GIVE_UP;
@@ -219,7 +218,7 @@ impl Engine {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Has `timer` fire after `delay`. Returns false if there is no thread to fire it, and none can be started: then
+    /// Fires `timer` after `delay`. Returns false if there is no thread to fire it, and none can be started. Then
     /// nothing waits in the kernel or for a worker either.
     fn after(&self, delay: Duration, timer: Timer) -> bool {
         self.add_timer((Instant::now() + delay, self.number()), timer)
@@ -229,12 +228,12 @@ impl Engine {
         TIMEKEEPER.add(key, timer)
     }
 
-    /// Has a worker do `job`. The timekeeper watches the workers, so it has to be there.
+    /// Submits `job` to the workers. The timekeeper watches them, so it is started first.
     fn submit(&self, job: Job) {
         if TIMEKEEPER.start() { POOL.submit(job) } else { pool::Job::refuse(job) }
     }
 
-    /// Has a worker do `jobs`, in their order, before all others.
+    /// Submits `jobs` to the workers, in their order, before all others.
     fn submit_first(&self, jobs: impl DoubleEndedIterator<Item = Job>) {
         if TIMEKEEPER.start() { POOL.submit_first(jobs) } else { jobs.for_each(pool::Job::refuse) }
     }

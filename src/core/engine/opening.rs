@@ -18,23 +18,23 @@ use crate::core::shared_file::{SharedFile, Traits};
 use crate::core::sys::{self, OpenFile, Opening};
 use crate::core::turn::Entered;
 
-/// How soon it is looked again whether a path answers.
+/// Time between two checks whether a path answers.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How often in a row it has to look as if the path did not answer.
+/// How many checks in a row must find no answer before the request is given up.
 const SIGHTS: u32 = 2;
-/// The same, where no worker has begun to find the file.
+/// The same for a request whose file no worker has begun to find.
 const SIGHTS_UNBEGUN: u32 = 10;
 
-/// What was seen of a path that has not answered.
+/// What the last check of a path has found.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// How often in a row it has looked as if it did not.
+    /// How many checks in a row have found no answer.
     times: u32,
-    /// How many jobs had been begun.
+    /// How many jobs the workers had begun by then.
     begun: u64,
 }
 
-/// How soon a file is opened again that another program has open for itself alone.
+/// Time between two tries to open a file that another program has opened without sharing.
 const BUSY_PACE: Duration = Duration::from_millis(16);
 
 /// What workers do.
@@ -59,7 +59,7 @@ impl pool::Job for Job {
         }
     }
 
-    /// Whoever waits is told: nobody would do the job later.
+    /// Settles what the job was for, since no thread would do it later.
     fn refuse(self) {
         let error = SystemError::no_thread();
         match self {
@@ -178,14 +178,14 @@ impl Engine {
         is_there
     }
 
-    /// Ends the wait of `request`, whose time is over, if its path does not answer. To be called after [`GIVE_UP`]; looks
-    /// again as long as it is not clear.
+    /// Ends the wait of `request`, whose time is over, if its path does not answer. Called [`GIVE_UP`] after that time;
+    /// checks again until it is clear.
     ///
-    /// A busy machine may be as slow as a dead mount. So the time counts from when a worker began to find the file, and it
-    /// has to look so again and again; a job that no worker has begun is only late, unless others are stuck before it.
+    /// A busy machine may be as slow as a dead mount. So the time counts from when a worker began to find the file, and
+    /// several checks in a row must agree. A job that no worker has begun is only late, unless workers are stuck.
     pub(super) fn give_path_up(&self, request: Arc<Request>, last: Sight) {
         if !request.is_opening() {
-            // It hears from its line. If it came there after its time, it has been told to go.
+            // Its line settles it. A request that enters a line after its deadline is told to leave.
             return;
         }
         let begun = POOL.begun();
@@ -196,7 +196,7 @@ impl Engine {
         };
         let times = if stuck { last.times + 1 } else { 0 };
         if times >= needed {
-            // Who waits for the lock has said how long; who does not, gives a server more time than a disk.
+            // A wait for the lock has a limit of its own. A try gives a server more time than a disk.
             let may_be_slow = request.purpose != Purpose::Acquire
                 && request.age() < GIVE_UP_ELSEWHERE
                 && !sys::is_on_local_mount(&request.handle.path);
@@ -248,7 +248,7 @@ impl Engine {
                 Some(place) => place,
                 None => match self.open_file(request) {
                     Ok(file) => {
-                        // With nothing locked: a server may take its time to answer.
+                        // Asked with nothing locked, since a server may take long to answer.
                         let local = file.is_local();
                         request.handle.found(&file, local);
                         self.enter_line_of(file, request, Traits { local, quick: false })
@@ -269,7 +269,8 @@ impl Engine {
         }
     }
 
-    /// Opens the file of `request`. `Err(None)`: another program has it open for itself alone, and it is worth waiting for.
+    /// Opens the file of `request`. Returns `Err(None)` if another program has opened it without sharing, and it is
+    /// worth waiting for.
     fn open_file(&self, request: &Request) -> Result<OpenFile, Option<Outcome>> {
         let handle = &request.handle;
         let probe = request.purpose == Purpose::Probe;

@@ -16,7 +16,7 @@ pub(super) enum Timer {
     Deadline(Arc<Request>),
     /// Its wait is over, whatever it is waiting for.
     TimedOut(Arc<Request>),
-    /// Its wait is over: does its path answer? This was seen the last time.
+    /// Its time is over: check whether its path answers. Carries what the last check has found.
     Unanswered(Arc<Request>, Sight),
     /// The thread that was called back has not answered.
     GiveUp(Arc<Request>),
@@ -26,11 +26,11 @@ pub(super) enum Timer {
     Retry(Weak<SharedFile>),
     /// Has the worker been stuck since?
     Watch(u64),
-    /// Those who share the lock should have let go of it, so that others could have it.
+    /// The time for draining the shared holders is over.
     EndDrain(Weak<SharedFile>),
-    /// Open the file again: another program had it open for itself alone.
+    /// Open the file again: another program had opened it without sharing.
     OpenAgain(Arc<Request>),
-    /// There is no more time for this inquiry.
+    /// The time for this inquiry is over.
     TooLate(Weak<Inquiry>),
 }
 

@@ -32,8 +32,8 @@ pub(super) enum Seat {
 }
 
 impl Seat {
-    /// What it may do to `shared`. A release on a network file system gives the order and returns: the event loop does not
-    /// wait for a server.
+    /// What it may do to `shared`. On a network file system a release leaves the unlocking to a worker, so that the
+    /// event loop does not wait for a server.
     fn may(self, shared: &SharedFile) -> May {
         match self {
             Self::Worker | Self::Caller => May::Ask,

@@ -68,7 +68,7 @@ struct Clock {
     threads: usize,
     /// How many threads more the system has to give. `None`: any number.
     left: Option<usize>,
-    /// Whoever would sleep ends.
+    /// A thread that would sleep ends instead.
     ending: bool,
 }
 

@@ -66,7 +66,7 @@ fn name_if_needed(_: &File, _: u64) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// For what a file is open.
+/// How a file is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     /// Reading, or else writing, alone.
@@ -124,8 +124,8 @@ impl OpenFile {
         self.is_local()
     }
 
-    /// Makes a lock call, and if the system wants the file to be open in another way for it (EBADF, as NFS has it), once
-    /// more.
+    /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF, as on
+    /// NFS).
     fn locking<T>(&self, call: impl Fn(&File) -> io::Result<T>) -> io::Result<T> {
         if self.disowned.load(Ordering::Relaxed) {
             return Err(Errno::BADF.into());
@@ -180,7 +180,8 @@ fn replace_descriptor(number: &File, by: &File) -> io::Result<()> {
     // SAFETY: both are open, and nobody but us uses the number that is replaced.
     #[cfg(not(target_vendor = "apple"))]
     let replaced = unsafe { libc::dup3(by.as_raw_fd(), number.as_raw_fd(), libc::O_CLOEXEC) } != -1;
-    // There is no dup3. Whoever starts a child there says that it inherits nothing else (POSIX_SPAWN_CLOEXEC_DEFAULT).
+    // There is no dup3 here. Programs that start a child here say that it inherits nothing else
+    // (POSIX_SPAWN_CLOEXEC_DEFAULT).
     // SAFETY: as above.
     #[cfg(target_vendor = "apple")]
     let replaced = unsafe {
@@ -232,9 +233,9 @@ fn open_once(path: &Path, opening: &Opening) -> Result<OpenFile, Errno> {
     }
 }
 
-/// For reading, or if that is forbidden for writing. Not for both, unless locking takes it ([`OpenFile::locking`]): who
-/// opens a file for writing copies it up from a lower layer of an overlay, breaks a lease of readers, keeps it from
-/// being run as a program, and has its closing reported to whoever watches for writers.
+/// Opens the file for reading, or for writing if reading is forbidden. Opens it for both only if locking needs that
+/// ([`OpenFile::locking`]): opening for writing copies a file up from a lower layer of an overlay, breaks read leases,
+/// keeps the file from being run as a program, and tells watchers of a writer.
 fn open_existing(path: &Path, opening: &Opening) -> Result<File, Errno> {
     match open_with(path, OFlags::RDONLY, Mode::empty()) {
         Err(error @ (Errno::ACCESS | Errno::PERM)) => {
@@ -371,7 +372,7 @@ impl LockFile for OpenFile {
     }
 }
 
-/// Which file it is, as far as this machine knows: a server that does not answer must not hold up a release.
+/// Returns which file it is, as far as this machine knows: a server that does not answer must not hold up a release.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn identity_without_waiting(file: &File) -> Result<Identity, Errno> {
     use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
@@ -390,8 +391,8 @@ fn identity_without_waiting(file: &File) -> Result<Identity, Errno> {
     Ok(Identity::of_stat(&rustix::fs::fstat(file)?))
 }
 
-/// Does the error of an attempt to lock say that somebody else has the lock? `is_smb`: is the file on an SMB server? Such
-/// a one answers with a word that the kernel takes for a lack of permission.
+/// Returns whether the error of an attempt to lock says that somebody else has the lock. `is_smb` returns whether the
+/// file is on an SMB server: its answer is one that the kernel takes for a lack of permission.
 fn says_held(error: &io::Error, is_smb: impl FnOnce() -> bool) -> bool {
     error.raw_os_error() == Some(libc::EACCES) && is_smb()
 }

@@ -16,16 +16,16 @@ use std::sync::{Mutex, PoisonError};
 pub struct Interrupts(());
 
 impl Interrupts {
-    /// Claims a signal for this process, unless it has one. `None`: all of them are taken, and have been whenever one
-    /// was to be claimed; then nobody may block.
+    /// Claims a signal for this process, unless it has one. Returns `None` if none was ever free: then no thread may
+    /// block.
     pub fn claim() -> Option<Self> {
         (Way::First.signal().is_some() || CLAIMED[0].load(Ordering::Acquire) != 0).then_some(Self(()))
     }
 
     /// The calling thread, which is about to block and may be interrupted.
     pub fn this_thread(self) -> WaitingThread {
-        // Another one than when the thread was made, if somebody has taken that since. Without any, it is called back
-        // by the second way alone.
+        // It differs from the one at the start of the thread if somebody has taken that since. Without one, the thread
+        // is called back by the second way alone.
         let signal = Way::First.signal().unwrap_or(0);
         change_mask(libc::SIG_UNBLOCK, |set| {
             for signal in signals_of(signal) {
@@ -97,7 +97,7 @@ impl WaitingThread {
     pub unsafe fn interrupt(self) {
         // SAFETY: the caller vouches for the thread; the signals are ours, so nobody else's handler is run.
         let sent = |signal| unsafe { libc::pthread_kill(self.thread, signal) } == 0;
-        // EAGAIN: no more signals of this kind can be queued, which the others need not be.
+        // EAGAIN: no more signals of this kind can be queued. Signals of the second way need no queue.
         if !(is_ours(self.signal) && sent(self.signal))
             && let Some(second) = Way::Second.signal()
         {
@@ -177,7 +177,7 @@ fn action_at(signal: libc::c_int) -> Option<libc::sigaction> {
     unsafe { (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0).then(|| action.assume_init()) }
 }
 
-/// Is our handler there, and does it end the waits that it interrupts?
+/// Returns whether our handler is installed, and ends the waits that it interrupts.
 fn is_ours(signal: libc::c_int) -> bool {
     signal != 0
         && action_at(signal)

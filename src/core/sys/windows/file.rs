@@ -232,8 +232,8 @@ fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
         .open(path)
 }
 
-/// For reading, or if that is forbidden for writing. Not for both: who has a file open for writing is in the way of
-/// everybody who opens it without sharing that, of starting it as a program for one. A folder is ERROR_DIRECTORY (EISDIR).
+/// Opens the file for reading, or for writing if reading is forbidden, never for both: a file that is open for writing
+/// cannot be opened by those that do not share writing, nor started as a program. A folder is ERROR_DIRECTORY (EISDIR).
 fn open_existing(path: &Path) -> io::Result<File> {
     match OpenOptions::new().read(true).open(path) {
         Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => {
