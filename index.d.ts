@@ -117,7 +117,7 @@ export function query(): { held: LockInfo[]; pending: LockInfo[] }
  * they share one lock, also by other spellings of the path, symbolic links and hard links.
  *
  * A handle holds at most one acquisition at a time. The lock is not re-entrant: acquiring what is held waits,
- * whoever holds it. A handle belongs to its thread: it cannot be cloned or posted to another.
+ * even if this handle holds it. A handle belongs to its thread: it cannot be cloned or posted to another.
  *
  * Each acquire is told on the tracing channel `locket.acquire` of `node:diagnostics_channel`. Its context has `path`,
  * `mode`, `timeout`, and from the grant on `acquisition`, a number that is unique in the process. The channel
@@ -178,7 +178,7 @@ export class FileLock {
    * Releases the lock that this handle holds. The next in line can then have it.
    *
    * A handle that has never asked for the lock releases the exclusive lock that this process holds on the same file,
-   * by whichever handle or thread. A handle that has asked, even in vain, releases only its own.
+   * whichever handle or thread acquired it. A handle that has asked, with or without success, releases only its own.
    *
    * @throws {LockError} `ERR_LOCK_NOT_HELD`: there is no such lock. `ERR_LOCK_LOST`: the lock was lost before, see
    * {@link FileLock.lost}.

@@ -11,7 +11,7 @@ Runs COMMAND while it holds the lock of FILE, which is created if it is missing.
   -s, --shared                a lock for many at once
   -n, --nonblock, --nb, --nonblocking      fail rather than wait
   -w, --timeout, --wait SECONDS            wait no longer; 0 is -n
-  -E, --conflict-exit-code N  exit code if the lock was not to be had (1)
+  -E, --conflict-exit-code N  exit code if the lock was not acquired (1)
   -c, --command LINE          run LINE in the shell
       --quiet                 print nothing while waiting, or on a conflict
       --verbose               say what is done, and how long the wait was
