@@ -83,7 +83,7 @@ test('who waits in line behind a lock that is lost gets it anew', OPTIONS, async
 })
 
 test(
-  'a wait in the kernel whose descriptor is closed meanwhile gets the lock of the file itself',
+  'a wait in the kernel during which the descriptor is closed gets the lock of the file itself',
   OPTIONS,
   async (t) => {
     const [file, foreign] = twoPaths(t)

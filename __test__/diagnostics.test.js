@@ -91,7 +91,7 @@ test('each release is told with the number of the acquisition that it ends, by w
   assert.deepEqual(told.at(-1).message, { path: file, acquisition })
 })
 
-test('a wait in vain has no number', async (t) => {
+test('a wait that times out has no number', async (t) => {
   const file = temporaryPath(t)
   const holder = await lockFile(file).acquire()
   const told = listen(t, file)

@@ -208,7 +208,7 @@ describe('where the system takes its time to tell', { skip: !LINUX && 'the syste
     assert.ok(readings === 2 || readings === 3, `${readings} readings for 11 files`)
   })
 
-  test('a wait in vain ends all the same: its error does not wait for more than 100 ms, and knows of no holders', async (t) => {
+  test('a wait that times out ends all the same: its error does not wait for more than 100 ms, and knows of no holders', async (t) => {
     if (!needs(t, ...unshare)) return
     const { order, errors } = await slowProc(t, 'limited')
     assert.deepEqual(order, ['not known', 'timeout'], 'the question was given up before 400 ms had passed')

@@ -185,7 +185,7 @@ test('closing fails: the lock is free all the same', only, async (t) => {
 })
 
 test(
-  'no thread can be made: whoever would have to wait is refused, and a free lock is taken all the same',
+  'no thread can be made: a request that has to wait is refused, and a free lock is taken all the same',
   only,
   async (t) => {
     const it = await subject(t)

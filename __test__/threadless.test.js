@@ -82,7 +82,7 @@ test('where the system has no thread to give a wait is refused, and a free lock 
   assert.equal(await made.it.ask('go'), 'threads 0')
 })
 
-test('a wait that is refused for want of a thread leaves nothing, and those who come when there are threads are served', async (t) => {
+test('a wait that is refused for lack of a thread leaves nothing, and later ones are served when there are threads', async (t) => {
   const made = await nobodysProcess(
     t,
     `

@@ -55,7 +55,7 @@ test('every holder of a shared lock is a line, in columns', onLinux, async (t) =
   assert.deepEqual(columns[0], columns[1])
 })
 
-test('whoever waits for the lock is a line after those of the holders, and says so', onLinux, async (t) => {
+test('each process that waits for the lock is a line after the holders, marked as waiting', onLinux, async (t) => {
   const file = temporaryPath(t)
   const holder = await holderOf(t, file, { mode: 'shared' })
   const { waiter } = await waiterFor(t, file)
