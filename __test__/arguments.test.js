@@ -248,7 +248,7 @@ for (const form of TAKE_NUMBERS) {
   })
 }
 
-test('what is no option is told together with what was probably meant, and with all options that there are', async (t) => {
+test('an unknown option is refused with what was probably meant, and with the list of all options', async (t) => {
   const lock = lockFile(temporaryPath(t))
   const all = 'Its options are timeout, mode, signal'
   const cases = [

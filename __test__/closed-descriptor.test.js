@@ -66,7 +66,7 @@ test('a release says that the lock was lost, and closes and unlocks nothing that
   }
 })
 
-test('who waits in line behind a lock that is lost gets it anew', OPTIONS, async (t) => {
+test('a request in line behind a lock that is lost gets it anew', OPTIONS, async (t) => {
   const [file, foreign] = twoPaths(t)
   const lock = await lockFile(file).acquire()
   const wait = lockFile(file).acquire()
@@ -103,7 +103,7 @@ test(
   },
 )
 
-test('a shared lock that is lost is lost for each of those who hold it', OPTIONS, async (t) => {
+test('a shared lock that is lost is lost for each of its holders', OPTIONS, async (t) => {
   const [file, foreign] = twoPaths(t)
   const holds = await Promise.all([1, 2, 3].map(() => lockFile(file).acquire({ mode: 'shared' })))
   const reused = replace(file, foreign)

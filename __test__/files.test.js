@@ -255,7 +255,7 @@ for _ in sys.stdin:
   return watcher
 }
 
-test('who watches a file for writers hears nothing of its locks', async (t) => {
+test('a watcher of the writers of a file hears nothing of its locks', async (t) => {
   const file = temporaryPath(t)
   fs.writeFileSync(file, '')
   const watcher = await watchOn(t, file)

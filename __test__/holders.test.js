@@ -200,7 +200,7 @@ describe('where the system takes its time to tell', { skip: !LINUX && 'the syste
 
   const unshare = ['unshare', ['--mount', 'true']]
 
-  test('those who ask meanwhile are answered together, by one more reading of the table', async (t) => {
+  test('questions during a reading of the table are answered together, by one more reading', async (t) => {
     if (!needs(t, ...unshare)) return
     const { readings, pids } = await slowProc(t, 'together')
     assert.deepEqual(pids, Array(11).fill([true]))

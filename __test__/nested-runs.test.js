@@ -100,7 +100,7 @@ test('a LockTimeoutError of such a wait says it, and that of another wait does n
   holder.release()
 })
 
-test('what is no wait of the task for its own lock is not told', async (t) => {
+test('a wait that is not the task’s own for the lock of its run causes no warning', async (t) => {
   const folder = temporaryFolder(t)
   // In a process of its own, whose warnings are all its own.
   const source = `

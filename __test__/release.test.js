@@ -34,7 +34,7 @@ test('a release by another handle leaves a shared lock alone', async (t) => {
 /** `lock` has nothing to release. */
 const releasesNothing = (lock) => assert.throws(() => lock.release(), { code: 'ERR_LOCK_NOT_HELD' })
 
-test('a second release throws, and leaves the lock to who was next in line', async (t) => {
+test('a second release throws, and leaves the lock to the next in line', async (t) => {
   const file = temporaryPath(t)
   for (const mode of ['exclusive', 'shared']) {
     const first = await lockFile(file).acquire()
@@ -52,7 +52,7 @@ test('a second release throws, and leaves the lock to who was next in line', asy
   }
 })
 
-test('a release after a wait or a try in vain throws, and leaves the lock to its holder', async (t) => {
+test('a release after a wait or a try that failed throws, and leaves the lock to its holder', async (t) => {
   const file = temporaryPath(t)
   const holder = await lockFile(file).acquire()
   const inVain = {

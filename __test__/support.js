@@ -280,7 +280,7 @@ async function errorOf(call) {
 }
 
 /**
- * The error of `call`, a wait in vain, that says who was in the way. On a busy machine the system may not tell in time, and
+ * The error of `call`, a wait that times out, with the holders in it. On a busy machine the system may not tell in time, and
  * the error comes without: then again.
  */
 async function errorNamingHolders(call) {

@@ -1,15 +1,15 @@
 'use strict'
 
-// Where an error comes from whose promise nobody awaits: V8 follows a promise to the caller's `await`, and without one an
-// error that is made after the wait has no frame of the caller.
+// Adds the caller's frames to an error whose promise nobody awaits. V8 follows a promise to the caller's `await`; without one,
+// an error that is made after the wait has no frame of the caller.
 
 const FRAME = '\n    at '
 
-/** How many calls are captured at a time. Of many waits at once it takes longer than all else of the wait. */
+/** How many calls are captured at a time. If many waits begin at once, capturing takes longer than the rest of them. */
 const CAPTURED = 100
 let captured = 0
 
-/** Captures the calls that lead here, unless too many are captured. Call {@link forgetCall} with it after the wait. */
+/** Returns the calls that lead here, unless too many are captured. Give it to {@link forgetCall} after the wait. */
 function captureCall() {
   if (captured >= CAPTURED) return undefined
   captured += 1

@@ -14,7 +14,7 @@ environment variable ${VARIABLE} names a binary that lies elsewhere.`
 
 const INSTALL_AGAIN = 'Delete node_modules, and install again.'
 
-/** The machines that files of ELF are for, by their numbers there. */
+/** The numbers by which ELF files name the machine that they are for. */
 const ELF_MACHINES = { x64: 62, arm64: 183 }
 const ELF_MAGIC = 0x7f454c46
 const ELF_HEADER = 64

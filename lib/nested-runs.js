@@ -1,7 +1,7 @@
 'use strict'
 
 // A task of run() that waits for the very lock that this run() holds waits for itself. It is not refused: a task may
-// start the next run() without awaiting it. But somebody should be told.
+// start the next run() without awaiting it. It causes a warning instead.
 
 /** As it is when this is loaded: a test may replace it by one whose clock stands still. */
 const { setTimeout, clearTimeout } = globalThis

@@ -29,7 +29,7 @@ const SLACK = 8_000_000
 const CALM = 15_000
 /** Nothing changes for so long, in ms. */
 const QUIET = 10_000
-/** How much more processor time than that of a process that does nothing is none, of that, in ms. */
+/** Processor time in ms, beyond that of an idle process, that counts as none. */
 const NO_TIME = 20
 /** How many threads the waits take: one waits in the kernel, one keeps the time, one is there for all else. */
 const THREADS = 3

@@ -41,7 +41,7 @@ async function waitInVain(handles, holder) {
   return { late, named: errors.filter(({ holders }) => names(holders, holder)).length }
 }
 
-/** The error of a wait in vain. */
+/** The error of a wait that timed out. */
 async function failure(handle) {
   const start = now()
   const error = await handle.acquireWithin(TIMEOUT).then(
@@ -53,7 +53,7 @@ async function failure(handle) {
   return error
 }
 
-/** How long it takes until all answers are there, in milliseconds; null where there are none to be had. */
+/** How long it takes until all answers are there, in milliseconds; null where the package has none. */
 async function askForHolders(handles, holder) {
   if (!handles[0].holders) return null
   const start = now()

@@ -26,7 +26,7 @@ function write(descriptor, text) {
 }
 
 /**
- * `, held by 4242 (node deploy.js), 4243`; nothing if nobody is known. An ancestor is pointed out: mostly it is a locket
+ * `, held by 4242 (node deploy.js), 4243`; '' if nobody is known. An ancestor is pointed out: mostly it is a locket
  * whose command has come to the same lock again, and it waits for this process.
  */
 function heldBy(holders = [], line = ancestors()) {

@@ -21,7 +21,7 @@ async function run(request) {
   try {
     outcome = await lockAndRun(request, signals, inheritedDescriptors())
   } finally {
-    // The default actions are what this process may end by.
+    // This process may have to end by a default action.
     signals.stop()
   }
   if (outcome.interruption === undefined) return endAs(outcome)

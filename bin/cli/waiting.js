@@ -5,7 +5,7 @@ const { heldBy, write } = require('./output.js')
 /** How long a wait may go without a word, in milliseconds. */
 const PATIENCE = 1000
 
-/** Says on stderr, once, what the wait is for. Returns what ends it. */
+/** Says on stderr, once, what the wait is for. Returns a function that ends it. */
 function announceWait(lock, file) {
   let over = false
   const timer = setTimeout(async () => {

@@ -28,7 +28,7 @@ use super::threads;
 pub const STALL: Duration = Duration::from_millis(2);
 /// How soon the system is asked again for a thread that it has refused.
 pub const RETRY: Duration = Duration::from_millis(100);
-/// How many jobs stay in the list, at the most, that are not wanted any more: at this number and its doubles it is looked.
+/// From this length on, each time the list has doubled, the jobs that are not wanted any more are dropped.
 const MANY: usize = 64;
 /// How long a worker stays without a job.
 const IDLE: Duration = Duration::from_secs(10);
@@ -370,7 +370,7 @@ impl<J: Job> List<J> {
         while let Some((_, job)) = self.jobs.front() {
             let Some(aside) = job.lane().and_then(|lane| self.lanes.get_mut(&lane)) else { return true };
             aside.extend(self.jobs.pop_front());
-            // Behind a path that does not answer those who have given up would pile up.
+            // Requests that were given up would pile up behind a path that does not answer.
             if aside.len() >= MANY && aside.len().is_power_of_two() {
                 aside.retain(|(_, job)| job.is_wanted());
             }

@@ -89,7 +89,7 @@ impl pool::Job for Job {
     }
 }
 
-/// A request that comes to its line by a job. It counts as long as this lives: nobody who comes later overtakes it.
+/// A request that a job brings to its line. It is counted as long as this lives, so that no later request overtakes it.
 pub(super) struct Arriving(Arc<Request>);
 
 impl Arriving {
@@ -140,7 +140,7 @@ impl Drop for OnTheWay<'_> {
 }
 
 impl Engine {
-    /// The same as [`Engine::open`], by a job of the pool, which has entered the lane of the request.
+    /// The same as [`Engine::open`], for a job of the pool, which has entered the lane of the request.
     fn open_in_lane(&self, arriving: Arriving, way: Way) {
         let request = arriving.0.clone();
         let on_the_way = OnTheWay { request: &request, arriving: Some(arriving) };
