@@ -9,7 +9,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { lockFile, LockError } = require('..')
-const { agent, errorOf, eventually, temporaryFolder } = require('./support.js')
+const { agent, errorOf, eventually, staysPending, temporaryFolder } = require('./support.js')
 
 const LINUX = process.platform === 'linux'
 const OPTIONS = { skip: !LINUX && 'needs /proc' }
@@ -99,6 +99,26 @@ test(
     assert.equal(spawnSync('flock', ['-n', foreign, 'true']).status, 0, 'the foreign file is locked')
     lock.release()
     assert.equal(await holder.ask('try'), 'true')
+    fs.closeSync(reused)
+  },
+)
+
+test(
+  'a handle that holds what was lost waits for its own release, like any that acquires what it holds',
+  OPTIONS,
+  async (t) => {
+    const [file, foreign] = twoPaths(t)
+    const [one, other] = await Promise.all([1, 2].map(() => lockFile(file).acquire({ mode: 'shared' })))
+    const reused = replace(file, foreign)
+    assert.equal((await errorOf(async () => other.release())).code, 'ERR_LOCK_LOST')
+    const before = process.cpuUsage()
+    const again = one.acquire({ mode: 'shared' })
+    assert.ok(await staysPending(again, 200))
+    const { user, system } = process.cpuUsage(before)
+    assert.ok(user + system < 150_000, `it is not looked for again and again: ${user + system} µs in 200 ms`)
+    assert.equal((await errorOf(async () => one.release())).code, 'ERR_LOCK_LOST')
+    await eventually(again, 'the lock')
+    one.release()
     fs.closeSync(reused)
   },
 )

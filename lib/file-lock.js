@@ -224,8 +224,12 @@ class FileLock {
     const run = enclosingRun(wait.path)
     const started = this.#start(id, wait, run)
     const call = started && captureCall()
-    const refusal = await started
-    forgetCall(call)
+    let refusal
+    try {
+      refusal = await started
+    } finally {
+      forgetCall(call)
+    }
     if (refusal !== undefined) {
       if (refusal.reason !== 'timeout') throw withCall(refusalError(refusal, wait), call)
       const nested = run !== undefined && holds(run)
@@ -251,8 +255,12 @@ class FileLock {
     const id = this.#newId()
     const started = this.#start(id, wait)
     const call = started && captureCall()
-    const refusal = await started
-    forgetCall(call)
+    let refusal
+    try {
+      refusal = await started
+    } finally {
+      forgetCall(call)
+    }
     if (refusal !== undefined) return refused(refusal, wait, call)
     this.#begin(native.receive(this.#handle, id), note)
     return true

@@ -25,8 +25,11 @@ function platformHere() {
   if (platform === 'win32') return `${platform}-${arch}-msvc`
   if (platform !== 'linux') return `${platform}-${arch}`
   // Else it may look up the names of all peers of this process's sockets.
+  const { excludeNetwork } = process.report
   process.report.excludeNetwork = true
-  return `${platform}-${arch}-${process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'}`
+  const { glibcVersionRuntime } = process.report.getReport().header
+  process.report.excludeNetwork = excludeNetwork
+  return `${platform}-${arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`
 }
 
 const isMissing = (error) => error?.code === 'MODULE_NOT_FOUND'

@@ -376,7 +376,7 @@ fn so_many_may_join_a_shared_lock_and_then_it_is_drained_and_left_to_others_for_
     let mut stage = Stage::new();
     let holding = readers(&mut stage);
     let (waiting, entered) = entering(&mut stage, Purpose::Acquire);
-    assert!(matches!(entered, Entered::Drains));
+    assert!(matches!(entered, Entered::Drains(_)));
     let (_, entered) = entering(&mut stage, Purpose::Acquire);
     assert!(matches!(entered, Entered::Waits), "the drain begins once");
     stage.books.calls();
@@ -398,15 +398,16 @@ fn a_shared_lock_that_is_not_let_go_of_locks_nobody_out_of_its_own_process() {
     let mut stage = Stage::new();
     let holding = readers(&mut stage);
     let (waiting, entered) = entering(&mut stage, Purpose::Acquire);
-    assert!(matches!(entered, Entered::Drains));
-    let Follow::Turn(had) = stage.file.end_drain() else { panic!("nobody sees to those who wait") };
+    let Entered::Drains(drain) = entered else { panic!("it is let in") };
+    assert_eq!(stage.file.end_drain(drain - 1), Follow::Nothing, "that drain is over");
+    let Follow::Turn(had) = stage.file.end_drain(drain) else { panic!("nobody sees to those who wait") };
     stage.work(had);
     assert!(waiting.handle.granted_file().is_some());
     // Twice as many may join from now on.
     for _ in 1..2 * HANDOFF_TURNS {
         assert!(matches!(entering(&mut stage, Purpose::Acquire).1, Entered::Granted));
     }
-    assert!(matches!(entering(&mut stage, Purpose::Acquire).1, Entered::Drains));
+    assert!(matches!(entering(&mut stage, Purpose::Acquire).1, Entered::Drains(_)));
     drop(holding);
 }
 
@@ -490,6 +491,25 @@ fn a_wait_that_is_paced_tries_once_more_when_its_time_is_over() {
     else {
         panic!("it is rejected for what was true some time ago")
     };
+    // The thread that gives a wait up may not ask.
+    let Rest::Turn(None) = stage.file.work(None, May::Unlock, &mut Vec::new()) else { panic!("no turn") };
     stage.work(None);
     assert!(matches!(*notes.0.lock().unwrap(), Some(Outcome::Granted)));
+}
+
+#[test]
+fn a_handle_that_still_holds_what_was_lost_waits_for_its_own_release() {
+    let mut stage = Stage::new();
+    let (held, _) = stage.enter("/file", Shared, false);
+    let (other, _) = stage.enter("/file", Shared, false);
+    stage.books.closed.store(true, Ordering::Relaxed);
+    let Some(Released::Lost(_)) = stage.file.release(&other) else { panic!("it is not noticed") };
+    let again = stage.request(&held.handle, Shared, &Arc::default());
+    assert!(matches!(stage.file.enter_if_busy(&again), Some(Entered::Waits)));
+    let stranger = entering(&mut stage, Purpose::Acquire).0;
+    assert!(stage.file.enter_if_busy(&stranger).is_none(), "who holds nothing there finds the file anew");
+    let Some(Released::Lost(Follow::Turn(had))) = stage.file.release(&held) else {
+        panic!("it is not noticed")
+    };
+    assert!(stage.work(had).iter().any(|moved| Arc::ptr_eq(moved, &again)));
 }

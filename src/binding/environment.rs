@@ -133,7 +133,12 @@ impl State {
                 engine::conclude(&request);
                 to_value(env, Some(request.purpose), outcome)
             }
-            None => self.promise_of(env, token, Some(request)),
+            None => self.promise_of(env, token, Some(request.clone())).inspect_err(|_| {
+                // JavaScript cannot run any more: nobody would hear of the lock, nor release it.
+                engine::cancel(&request, Reason::Aborted);
+                request.handle.receive(token);
+                engine::release_own(&request.handle, |own| own.token == token);
+            }),
         }
     }
 

@@ -340,18 +340,21 @@ struct List<J> {
     lanes: BTreeMap<u64, Vec<(i64, J)>>,
     /// The places before and behind all others.
     ends: (i64, i64),
+    /// At how many jobs those that are not wanted any more are dropped.
+    many: usize,
 }
 
 impl<J: Job> List<J> {
     fn new() -> Self {
-        Self { jobs: VecDeque::new(), lanes: BTreeMap::new(), ends: (-1, 0) }
+        Self { jobs: VecDeque::new(), lanes: BTreeMap::new(), ends: (-1, 0), many: MANY }
     }
 
     fn push(&mut self, job: J) {
         self.jobs.push_back((self.ends.1, job));
         self.ends.1 += 1;
-        if self.jobs.len() >= MANY && self.jobs.len().is_power_of_two() {
+        if self.jobs.len() >= self.many {
             self.jobs.retain(|(_, job)| job.is_wanted());
+            self.many = (2 * self.jobs.len()).max(MANY);
         }
     }
 

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::handle::Handle;
 use super::kernel::{LockMode, SystemError};
-use super::line::Line;
+use super::line::{Line, Waiter};
 use super::request::{Outcome, Owner, Purpose, Reason, Reply, Request, Ticket};
 use super::shared_file::SharedFile;
 use super::sys::WaitingThread;
@@ -47,6 +48,8 @@ pub struct Queue {
     joins: u32,
     /// Whether new shared requests wait until the shared holders have let go.
     draining: bool,
+    /// The number of the last drain.
+    drains: u64,
     /// How long the next pause between two tries is.
     pause: Duration,
 }
@@ -82,6 +85,7 @@ impl Queue {
             turns_end: None,
             joins: HANDOFF_TURNS,
             draining: false,
+            drains: 0,
             pause: FIRST_PAUSE,
         }
     }
@@ -94,6 +98,11 @@ impl Queue {
     /// Does somebody of this process hold the lock?
     pub fn is_held(&self) -> bool {
         !self.holds.is_empty()
+    }
+
+    /// Returns whether `handle` holds the lock.
+    pub fn is_held_by(&self, handle: &Arc<Handle>) -> bool {
+        self.holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, handle))
     }
 
     /// The acquisitions that hold the lock.
@@ -167,9 +176,7 @@ impl Queue {
                     self.settle_front(reason.into(), settled);
                     continue;
                 }
-                let step = Step::Ask(front.request.mode, front.request.ticket);
-                self.line.ask_for_front();
-                return step;
+                return Step::Ask(front.request.mode, front.request.ticket);
             };
             let request = front.request.clone();
             if request.purpose == Purpose::Probe {
@@ -196,6 +203,11 @@ impl Queue {
                 _ => Step::Look(request),
             };
         }
+    }
+
+    /// The kernel is asked now, on behalf of the first in line.
+    pub fn ask(&mut self) {
+        self.line.ask_for_front();
     }
 
     /// The kernel gave the lock: the budget for passing it on begins.
@@ -273,10 +285,11 @@ impl Queue {
     }
 
     /// Ends draining, since the shared holders have not let go in time. From now on twice as many may join them.
-    pub fn end_drain(&mut self) -> Follow {
-        if !std::mem::take(&mut self.draining) {
+    pub fn end_drain(&mut self, drain: u64) -> Follow {
+        if !self.draining || self.drains != drain {
             return Follow::Nothing;
         }
+        self.draining = false;
         self.joins = self.joins.saturating_mul(2);
         self.turns_left = self.joins;
         self.follow_release()
@@ -290,7 +303,11 @@ impl Queue {
         settled: &mut Settlements,
         moved: &mut Vec<Arc<Request>>,
     ) {
-        for waiter in self.line.take_out(|_| true) {
+        // Who still holds the lock that is gone waits for its own release.
+        let holds = &self.holds;
+        let stays =
+            |waiter: &Waiter| holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, &waiter.request.handle));
+        for waiter in self.line.take_out(|waiter| !stays(waiter)) {
             match (waiter.leaving, error) {
                 (Some(reason), _) => settled.push((waiter.request, reason.into())),
                 (None, Some(error)) if !waiter.request.may_find_anew() => {
@@ -404,8 +421,12 @@ impl Queue {
     /// the lock come all the same, nobody is granted it.
     pub fn abandon(&mut self, ticket: Ticket) -> Option<Settlement> {
         let index = self.line.position(ticket)?;
-        let reason = self.line.get(index).leaving?;
-        Some((self.line.remove(index), reason.into()))
+        let outcome = match self.line.get(index).leaving? {
+            // The kernel has not said no, since it has not answered.
+            Reason::TimedOut if matches!(self.phase, Phase::Working) => Outcome::Unanswered,
+            reason => reason.into(),
+        };
+        Some((self.line.remove(index), outcome))
     }
 
     /// Ends all that `owner` holds and waits for. Returns what it held.
@@ -454,7 +475,8 @@ impl Queue {
         }
         self.line.insert(request.clone());
         self.draining = true;
-        Entered::Drains
+        self.drains += 1;
+        Entered::Drains(self.drains)
     }
 
     /// Returns whether `request` blocks a thread that holds the lock, and so keeps it from letting go.

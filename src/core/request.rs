@@ -58,6 +58,8 @@ pub enum Reason {
     TimedOut,
     /// Its user said so.
     Aborted,
+    /// It does not wait for the lock, and nobody can say whether that is held: a path or a file does not answer.
+    Unanswered,
 }
 
 impl From<Reason> for Outcome {
@@ -65,6 +67,7 @@ impl From<Reason> for Outcome {
         match reason {
             Reason::TimedOut => Self::TimedOut,
             Reason::Aborted => Self::Aborted,
+            Reason::Unanswered => Self::Unanswered,
         }
     }
 }
@@ -260,6 +263,14 @@ impl Request {
         matches!(*self.place.lock(), Place::Settled)
     }
 
+    /// Returns the file in whose line it is.
+    pub(super) fn line(&self) -> Option<Arc<SharedFile>> {
+        match &*self.place.lock() {
+            Place::InLine(shared) => Some(shared.clone()),
+            Place::Opening | Place::Settled => None,
+        }
+    }
+
     /// Enters the line of `shared`, whose queue the caller has locked. `false`: it was cancelled before.
     pub(super) fn enter(&self, shared: &Arc<SharedFile>) -> bool {
         let mut place = self.place.lock();
@@ -300,11 +311,7 @@ impl Request {
             Place::Opening => {
                 *place = Place::Settled;
                 drop(place);
-                let outcome = match reason {
-                    Reason::TimedOut => Outcome::Unanswered,
-                    Reason::Aborted => Outcome::Aborted,
-                };
-                self.reply.deliver(self.token, outcome);
+                self.reply.deliver(self.token, reason.into());
                 Whereabouts::Settled
             }
         }

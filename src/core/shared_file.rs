@@ -1,8 +1,8 @@
 //! A lock file that this process holds or waits for: its queue, and the turns that are taken on it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use super::handle::Handle;
@@ -10,13 +10,15 @@ use super::kernel::{LockFile, LockMode, SystemError};
 use super::queue::Queue;
 use super::request::{Outcome, Overview, Owner, Reason, Request, Ticket, Whereabouts};
 use super::sync::{Mutex, now};
-use super::sys::{self, Identity, Interrupts};
+use super::sys::{self, Identity, Interrupts, ThreadNumber};
 use super::turn::{Cancelled, Entered, Follow, Look, Refused, Settlements, Step};
 
 /// One file, one of these: the table sees to that.
 pub struct SharedFile<F: ?Sized = dyn LockFile> {
     identity: Identity,
     traits: Traits,
+    /// The thread that has the turn, unless it waits in a list or for its time.
+    driver: StdMutex<Option<ThreadNumber>>,
     /// Somebody has closed its descriptor. Nobody enters any more, and the table has forgotten it, or is about to.
     lost: AtomicBool,
     queue: Mutex<Queue>,
@@ -67,7 +69,24 @@ impl SharedFile {
     /// A file that nobody waits for yet.
     pub fn new(file: impl LockFile + 'static, identity: Identity, traits: Traits) -> Arc<Self> {
         let queue = Mutex::new(Queue::new());
-        Arc::new(SharedFile { identity, traits, lost: AtomicBool::new(false), queue, file })
+        Arc::new(SharedFile {
+            identity,
+            traits,
+            driver: StdMutex::new(None),
+            lost: AtomicBool::new(false),
+            queue,
+            file,
+        })
+    }
+
+    /// Says which thread has the turn. `None`: it waits in a list or for its time.
+    pub fn set_driver(&self, thread: Option<ThreadNumber>) {
+        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = thread;
+    }
+
+    /// Returns which thread has the turn, if any; of a turn that is over, which had it.
+    pub fn driver(&self) -> Option<ThreadNumber> {
+        *self.driver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether it is known to be on a file system of this machine.
@@ -104,7 +123,9 @@ impl SharedFile {
     /// file already.
     pub fn enter_if_busy(self: &Arc<Self>, request: &Arc<Request>) -> Option<Entered> {
         let mut queue = self.queue.lock();
-        (!queue.is_idle() && !self.is_lost()).then(|| queue.enter(self, request))
+        // A handle that still holds what was lost waits for its own release.
+        let open = !queue.is_idle() && (!self.is_lost() || queue.is_held_by(&request.handle));
+        open.then(|| queue.enter(self, request))
     }
 
     /// Has everybody gone?
@@ -160,11 +181,16 @@ impl SharedFile {
                     break Rest::Turn(had);
                 }
                 Step::Ask(mode, ticket) => {
+                    queue.ask();
                     let has_paused = queue.has_paused();
                     drop(queue);
-                    let tried = self.file.try_lock(mode);
                     // While a turn is laid down there is time for somebody to close the descriptor.
-                    let lost = (has_paused || tried.is_err()) && !self.check();
+                    if has_paused && !self.check() {
+                        queue = self.queue.lock();
+                        continue;
+                    }
+                    let tried = self.file.try_lock(mode);
+                    let lost = tried.is_err() && !self.check();
                     queue = self.queue.lock();
                     match tried {
                         _ if lost => {}
@@ -220,9 +246,10 @@ impl SharedFile {
     /// then: nothing if the thread was called back.
     pub fn wait(&self, mode: LockMode, ticket: Ticket, interrupts: Interrupts) -> Option<LockMode> {
         let mut settled = Settlements::new();
+        let thread = interrupts.this_thread();
         let next = {
             let mut queue = self.queue.lock();
-            queue.block(mode, interrupts.this_thread(), &mut settled).then(|| queue.next_reply())
+            queue.block(mode, thread, &mut settled).then(|| queue.next_reply())
         };
         deliver(settled);
         let next = next?;
@@ -293,8 +320,8 @@ impl SharedFile {
     }
 
     /// Ends draining: the shared holders have not let go in time.
-    pub fn end_drain(&self) -> Follow {
-        self.queue.lock().end_drain()
+    pub fn end_drain(&self, drain: u64) -> Follow {
+        self.queue.lock().end_drain(drain)
     }
 
     /// Ends the acquisition `hold`. `None`: it is not held any more.

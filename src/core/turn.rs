@@ -20,11 +20,11 @@ pub enum Entered {
     /// It waits; whoever has the turn, or gets it next, sees to it.
     Waits,
     /// It waits until those who share the lock have let go of it, or for [`DRAIN_TIME`], at whose end
-    /// [`Queue::end_drain`] is due.
+    /// [`Queue::end_drain`] is due, with this number.
     ///
     /// [`DRAIN_TIME`]: super::queue::DRAIN_TIME
     /// [`Queue::end_drain`]: super::queue::Queue::end_drain
-    Drains,
+    Drains(u64),
     /// It waits, and the caller has the turn.
     Turn,
     /// It was not let in.

@@ -207,7 +207,7 @@ impl Engine {
 
     /// Limits how long `request` waits for its path, if it does not wait for the lock.
     fn watch_path(&self, request: &Arc<Request>) {
-        if request.purpose != Purpose::Acquire {
+        if request.purpose != Purpose::Acquire && request.answers_by().is_none() {
             let time = Instant::now() + GIVE_UP;
             request.answer_by(time);
             self.add_timer((time, request.ticket), Timer::Unanswered(request.clone(), Sight::default()));
@@ -246,7 +246,7 @@ impl Engine {
                 Some(Ended::Released(request.ticket))
             }
             Released::Lost(follow) => {
-                self.drop_from_table(&shared);
+                self.retire(&shared);
                 self.follow(&shared, follow, Seat::Releaser);
                 Some(Ended::Lost)
             }

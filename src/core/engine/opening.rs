@@ -19,11 +19,13 @@ use crate::core::sys::{self, OpenFile, Opening};
 use crate::core::turn::Entered;
 
 /// Time between two checks whether a path answers.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How many checks in a row must find no answer before the request is given up.
 const SIGHTS: u32 = 2;
 /// The same for a request whose file no worker has begun to find.
-const SIGHTS_UNBEGUN: u32 = 10;
+const SIGHTS_UNBEGUN: u32 = 20;
+/// The same, where it waits for the thread that drives its line, which may be asleep in one short call after another.
+const SIGHTS_IN_LINE: u32 = 10;
 
 /// What the last check of a path has found.
 #[derive(Clone, Copy, Default)]
@@ -178,33 +180,46 @@ impl Engine {
         is_there
     }
 
-    /// Ends the wait of `request`, whose time is over, if its path does not answer. Called [`GIVE_UP`] after that time;
-    /// checks again until it is clear.
+    /// Ends the wait of `request`, whose time is over, if its path or file does not answer. Called [`GIVE_UP`] after that
+    /// time; checks again until it is clear.
     ///
-    /// A busy machine may be as slow as a dead mount. So the time counts from when a worker began to find the file, and
+    /// A busy machine may be as slow as a dead mount. So what counts is that a thread is asleep in a system call, and
     /// several checks in a row must agree. A job that no worker has begun is only late, unless workers are stuck.
     pub(super) fn give_path_up(&self, request: Arc<Request>, last: Sight) {
-        if !request.is_opening() {
-            // Its line settles it. A request that enters a line after its deadline is told to leave.
+        let line = request.line();
+        if request.is_settled() || (line.is_some() && request.purpose == Purpose::Acquire) {
+            // A wait that has come to a line is settled there, at its deadline too.
             return;
         }
         let begun = POOL.begun();
-        let (stuck, needed) = match request.opening() {
-            Some(opener) => (opener.since.elapsed() >= GIVE_UP && sys::is_asleep(opener.thread), SIGHTS),
+        let thread = match &line {
+            Some(shared) => shared.driver(),
+            None => request
+                .opening()
+                .filter(|opener| opener.since.elapsed() >= GIVE_UP)
+                .map(|opener| opener.thread),
+        };
+        let (stuck, needed) = match thread {
+            Some(thread) => (sys::is_asleep(thread), if line.is_some() { SIGHTS_IN_LINE } else { SIGHTS }),
+            None if request.opening().is_some() && line.is_none() => (false, SIGHTS),
             None if POOL.is_exhausted() => (true, SIGHTS),
             None => (POOL.has_stuck() || begun == last.begun, SIGHTS_UNBEGUN),
         };
-        let times = if stuck { last.times + 1 } else { 0 };
+        let mut times = if stuck { last.times + 1 } else { 0 };
+        let mut pause = LOOK_AGAIN;
         if times >= needed {
             // A wait for the lock has a limit of its own. A try gives a server more time than a disk.
+            let age = request.age();
             let may_be_slow = request.purpose != Purpose::Acquire
-                && request.age() < GIVE_UP_ELSEWHERE
+                && age < GIVE_UP_ELSEWHERE
                 && !sys::is_on_local_mount(&request.handle.path);
             if !may_be_slow {
-                return cancel(&request, Reason::TimedOut);
+                return cancel(&request, Reason::Unanswered);
             }
+            times -= 1;
+            pause = GIVE_UP_ELSEWHERE - age;
         }
-        self.after(LOOK_AGAIN, Timer::Unanswered(request, Sight { times, begun }));
+        self.after(pause, Timer::Unanswered(request, Sight { times, begun }));
     }
 
     /// Goes on with a request that has come to the line of `shared`.
@@ -214,19 +229,19 @@ impl Engine {
             Entered::Refused(outcome) => request.settle(outcome),
             Entered::Gone => request.settle(Outcome::Aborted),
             Entered::Elsewhere => {}
-            Entered::Turn | Entered::Waits | Entered::Drains => {
+            Entered::Turn | Entered::Waits | Entered::Drains(_) => {
                 if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                     cancel(request, Reason::TimedOut);
                 }
-                if matches!(entered, Entered::Turn) {
-                    self.take_turn(shared, None, seat);
-                } else if matches!(entered, Entered::Drains) {
-                    if !self.after(DRAIN_TIME, Timer::EndDrain(Arc::downgrade(shared))) {
-                        self.follow(shared, shared.end_drain(), seat);
+                match entered {
+                    Entered::Turn => self.take_turn(shared, None, seat),
+                    Entered::Drains(drain) => {
+                        if !self.after(DRAIN_TIME, Timer::EndDrain(Arc::downgrade(shared), drain)) {
+                            self.follow(shared, shared.end_drain(drain), seat);
+                        }
                     }
-                } else if request.purpose != Purpose::Acquire {
-                    // It hears from the thread that has the turn, at once, unless that one is stuck.
-                    self.after(GIVE_UP, Timer::TimedOut(request.clone()));
+                    // A try hears from the thread that has the turn, at once, unless that one is stuck.
+                    _ => self.watch_path(request),
                 }
             }
         }
@@ -252,6 +267,14 @@ impl Engine {
                         let local = file.is_local();
                         request.handle.found(&file, local);
                         self.enter_line_of(file, request, Traits { local, quick: false })
+                    }
+                    Err(None) if request.owner.ended() => {
+                        request.settle(Outcome::Aborted);
+                        return None;
+                    }
+                    Err(None) if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                        request.settle(Outcome::TimedOut);
+                        return None;
                     }
                     Err(None) if self.after(BUSY_PACE, Timer::OpenAgain(request.clone())) => return None,
                     Err(outcome) => {

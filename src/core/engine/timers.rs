@@ -6,16 +6,14 @@ use std::time::Duration;
 use super::inquiries::Inquiry;
 use super::opening::{Arriving, Job, Sight};
 use super::turns::Seat;
-use super::{ENGINE, GIVE_UP, POOL, cancel, expire};
-use crate::core::request::{Reason, Request};
+use super::{ENGINE, GIVE_UP, POOL, expire};
+use crate::core::request::Request;
 use crate::core::shared_file::{self, SharedFile};
 
 /// What the timekeeper does when it is time.
 pub(super) enum Timer {
     /// The deadline of this request has come.
     Deadline(Arc<Request>),
-    /// Its wait is over, whatever it is waiting for.
-    TimedOut(Arc<Request>),
     /// Its time is over: check whether its path answers. Carries what the last check has found.
     Unanswered(Arc<Request>, Sight),
     /// The thread that was called back has not answered.
@@ -27,7 +25,7 @@ pub(super) enum Timer {
     /// Has the worker been stuck since?
     Watch(u64),
     /// The time for draining the shared holders is over.
-    EndDrain(Weak<SharedFile>),
+    EndDrain(Weak<SharedFile>, u64),
     /// Open the file again: another program had opened it without sharing.
     OpenAgain(Arc<Request>),
     /// The time for this inquiry is over.
@@ -38,7 +36,6 @@ impl Timer {
     pub fn fire(self) {
         match self {
             Self::Deadline(request) => expire(&request),
-            Self::TimedOut(request) => cancel(&request, Reason::TimedOut),
             Self::Unanswered(request, last) => ENGINE.give_path_up(request, last),
             Self::GiveUp(request) => shared_file::abandon(&request),
             Self::Interrupt(shared, delay) => {
@@ -57,9 +54,9 @@ impl Timer {
                 }
             }
             Self::Watch(begun) => POOL.watch(begun),
-            Self::EndDrain(shared) => {
+            Self::EndDrain(shared, drain) => {
                 if let Some(shared) = shared.upgrade() {
-                    ENGINE.follow(&shared, shared.end_drain(), Seat::Leaver);
+                    ENGINE.follow(&shared, shared.end_drain(drain), Seat::Leaver);
                 }
             }
             Self::OpenAgain(request) => ENGINE.submit(Job::Open(Arriving::new(request))),

@@ -66,6 +66,7 @@ impl Engine {
     /// Works on the turn of `shared`, which the caller has, until it is over or somebody else's.
     pub(super) fn take_turn(&self, shared: &Arc<SharedFile>, mut had: Option<LockMode>, seat: Seat) {
         let mut turn = Turn { engine: self, shared, moved: Vec::new() };
+        shared.set_driver(Some(sys::this_thread_number()));
         loop {
             let rest = shared.work(had, seat.may(shared), &mut turn.moved);
             if !turn.moved.is_empty() {
@@ -76,11 +77,11 @@ impl Engine {
             had = match (rest, seat) {
                 (Rest::Held, _) => return,
                 (Rest::Idle, _) => return self.retire(shared),
-                (Rest::Turn(had), _) => return self.submit(Job::Turn(shared.clone(), had)),
+                (Rest::Turn(had), _) => return self.submit_turn(shared, had),
                 (Rest::GiveWay(mode), _) if self.pause(shared, mode) => return,
                 (Rest::GiveWay(_), _) => None,
                 (Rest::Wait(..), Seat::Caller | Seat::Releaser | Seat::Leaver) => {
-                    return self.submit(Job::Turn(shared.clone(), None));
+                    return self.submit_turn(shared, None);
                 }
                 (Rest::Wait(mode, ticket), Seat::Worker) => {
                     let waited = match self.interrupts.filter(|_| sys::blocks_in_kernel(mode)) {
@@ -100,9 +101,19 @@ impl Engine {
         }
     }
 
+    /// Has a worker go on with the turn of `shared`.
+    fn submit_turn(&self, shared: &Arc<SharedFile>, had: Option<LockMode>) {
+        shared.set_driver(None);
+        self.submit(Job::Turn(shared.clone(), had));
+    }
+
     /// Has the kernel asked again in a while, with jitter, lest many processes ask in step.
     fn pause(&self, shared: &Arc<SharedFile>, mode: LockMode) -> bool {
-        let Some(pause) = shared.pause(mode) else { return false };
+        shared.set_driver(None);
+        let Some(pause) = shared.pause(mode) else {
+            shared.set_driver(Some(sys::this_thread_number()));
+            return false;
+        };
         let jitter = self.jitter.hash_one(Instant::now()) % 512;
         let delay = pause * u32::try_from(768 + jitter).expect("below 1280") / 1024;
         self.after(delay, Timer::Retry(Arc::downgrade(shared)));
@@ -127,25 +138,16 @@ impl Engine {
         }
     }
 
-    /// Forgets a file whose descriptor somebody has closed.
-    pub(super) fn drop_from_table(&self, shared: &Arc<SharedFile>) {
-        let mut table = self.table();
-        let identity = shared.identity();
-        if table.get(&identity).is_some_and(|entry| Arc::ptr_eq(entry, shared)) {
-            table.remove(&identity);
-            self.paused().remove(&identity);
-        }
-    }
-
-    /// Lets go of a file that nobody holds or waits for, unless somebody has come meanwhile.
+    /// Lets go of a file that nobody holds or waits for, unless somebody has come meanwhile, or whose descriptor somebody
+    /// has closed.
     pub(super) fn retire(&self, shared: &Arc<SharedFile>) {
         let mut table = self.table();
-        if shared.is_idle() {
-            let identity = shared.identity();
-            if table.get(&identity).is_some_and(|entry| Arc::ptr_eq(entry, shared)) {
-                table.remove(&identity);
-                self.paused().remove(&identity);
-            }
+        let identity = shared.identity();
+        if (shared.is_lost() || shared.is_idle())
+            && table.get(&identity).is_some_and(|entry| Arc::ptr_eq(entry, shared))
+        {
+            table.remove(&identity);
+            self.paused().remove(&identity);
         }
     }
 
