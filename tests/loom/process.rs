@@ -153,7 +153,7 @@ impl Process {
                     self.drive(None);
                 }
             }
-            Entered::Drains => unreachable!("so many do not join here"),
+            Entered::Drains(_) => unreachable!("so many do not join here"),
             Entered::Granted => client.request.settle(Outcome::Granted),
             Entered::Refused(outcome) => client.request.settle(outcome),
             Entered::Gone => client.request.settle(Outcome::Aborted),
