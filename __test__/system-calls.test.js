@@ -87,6 +87,8 @@ for (const call of ['open', 'fstat', 'flock', 'stat']) {
       assert.equal(it.met, 3)
       assert.equal(await isFree(it.file), false)
       assert.equal(await it.ask('release'), 'released')
+      // Who comes while the file is still open does not open it.
+      assert.equal(await it.ask('descriptors'), '0')
     }
     await it.worksAgain()
   })
