@@ -32,11 +32,12 @@ module.exports = {
     lock.release()
     assert.equal(await one, 'acquired')
     assert.ok(await staysPending(Promise.race([mine, two])))
-    // What one thread holds, any thread may release.
-    lock.release()
-    await eventually(mine, 'the lock')
+    // What one thread holds, any thread may release, by a handle that has never asked for a lock; no other handle may.
+    assert.throws(() => lock.release(), { code: 'ERR_LOCK_NOT_HELD' })
+    lockFile(file).release()
+    const own = await eventually(mine, 'the lock')
     assert.ok(await staysPending(two))
-    lock.release()
+    own.release()
     assert.equal(await two, 'acquired')
     assert.equal(await second.ask('release'), 'released')
   },
