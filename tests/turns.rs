@@ -503,7 +503,10 @@ fn a_handle_that_still_holds_what_was_lost_waits_for_its_own_release() {
     let (held, _) = stage.enter("/file", Shared, false);
     let (other, _) = stage.enter("/file", Shared, false);
     stage.books.closed.store(true, Ordering::Relaxed);
-    let Some(Released::Lost(_)) = stage.file.release(&other) else { panic!("it is not noticed") };
+    let Some(Released::Lost(Follow::Turn(had))) = stage.file.release(&other) else {
+        panic!("it is not noticed")
+    };
+    stage.work(had);
     let again = stage.request(&held.handle, Shared, &Arc::default());
     assert!(matches!(stage.file.enter_if_busy(&again), Some(Entered::Waits)));
     let stranger = entering(&mut stage, Purpose::Acquire).0;
