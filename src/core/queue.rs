@@ -134,7 +134,7 @@ impl Queue {
                 return self.drain(shared, request);
             }
             Purpose::Acquire | Purpose::TryAcquire if joins => return self.join(shared, request),
-            Purpose::TryAcquire if others_wait || self.is_held() => {
+            Purpose::TryAcquire if others_wait || self.is_held() || self.is_being_refused(request.mode) => {
                 return Entered::Refused(Outcome::TimedOut);
             }
             Purpose::Acquire if self.waits_for_itself(request) => return Entered::Refused(Outcome::Deadlock),
