@@ -86,3 +86,27 @@ test('of a file with several hard links the name goes by which it was locked', a
   lock.release()
   assert.deepEqual(fs.readdirSync(path.dirname(file)), [`${path.basename(file)}.other`])
 })
+
+test('a timeout that comes while the file is replaced says that the lock is held, not that the path does not answer', async (t) => {
+  const file = temporaryPath(t)
+  const messages = []
+  let acquired = 0
+  async function use() {
+    while (messages.length < 400) {
+      try {
+        const lock = await lockFile(file, { removeOnRelease: true }).acquire(1 + (acquired % 10))
+        acquired += 1
+        // Some stay for a while, so that waits end.
+        if (acquired % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+        lock.release()
+      } catch (error) {
+        messages.push(error.message)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: 20 }, use))
+  assert.deepEqual(
+    messages.filter((message) => message.includes('answer')),
+    [],
+  )
+})

@@ -2,8 +2,8 @@
 
 // Who waits for which AbortSignal. A signal has one listener of ours, however many waits it ends: Node warns of eleven.
 
-/** As they are when this is loaded: somebody may replace those of a signal. */
-const { addEventListener, removeEventListener } = EventTarget.prototype
+/** As they are when this is loaded: somebody may replace those of a signal. A bare context of node:vm has none. */
+const { addEventListener, removeEventListener } = globalThis.EventTarget?.prototype ?? {}
 
 /** For each signal that ends waits: the functions that end them, and the listener that calls those. */
 const waits = new WeakMap()

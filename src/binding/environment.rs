@@ -213,12 +213,20 @@ impl State {
     /// Returns whether JavaScript can still run here. It cannot in a worker thread that has been told to end, nor in a
     /// `node:vm` script whose time is up.
     pub fn can_run_javascript(&self, env: sys::napi_env) -> bool {
+        let mut scope = ptr::null_mut();
         let mut script = ptr::null_mut();
         let mut value = ptr::null_mut();
-        // SAFETY: `env` is this thread's environment. The script does nothing: it is run to see whether it can be.
+        // SAFETY: `env` is this thread's environment. The script does nothing: it is run to see whether it can be. What it
+        // makes goes with the scope: a wait may ask this for days.
         unsafe {
-            sys::napi_create_string_utf8(env, c"0".as_ptr(), 1, &mut script) == sys::Status::napi_ok
-                && sys::napi_run_script(env, script, &mut value) == sys::Status::napi_ok
+            if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
+                return false;
+            }
+            let can = sys::napi_create_string_utf8(env, c"0".as_ptr(), 1, &mut script)
+                == sys::Status::napi_ok
+                && sys::napi_run_script(env, script, &mut value) == sys::Status::napi_ok;
+            sys::napi_close_handle_scope(env, scope);
+            can
         }
     }
 }

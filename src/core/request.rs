@@ -190,6 +190,8 @@ enum Place {
 pub(super) enum Whereabouts {
     /// In the line of this file.
     InLine(Arc<SharedFile>),
+    /// Its file is being found. A deadline does not end that: who is late is refused by the line, if somebody has the lock.
+    Opening,
     /// It has its outcome: from before, or by this look, since it was in no line.
     Settled,
 }
@@ -308,6 +310,7 @@ impl Request {
         match &*place {
             Place::Settled => Whereabouts::Settled,
             Place::InLine(shared) => Whereabouts::InLine(shared.clone()),
+            Place::Opening if reason == Reason::TimedOut => Whereabouts::Opening,
             Place::Opening => {
                 *place = Place::Settled;
                 drop(place);

@@ -449,7 +449,8 @@ pub enum Cancellation {
     Due,
 }
 
-/// Gives up the wait of `request`, in whatever line it is, and says in which. `None`: it has its outcome.
+/// Gives up the wait of `request`, in whatever line it is, and says in which. `None`: it has its outcome, or its deadline
+/// has come while its file is being found.
 pub fn cancel(request: &Request, reason: Reason) -> Option<(Arc<SharedFile>, Cancellation)> {
     while let Whereabouts::InLine(shared) = request.settle_or_locate(reason) {
         // Where it is elsewhere by now, its file was to be opened anew.
@@ -462,7 +463,7 @@ pub fn cancel(request: &Request, reason: Reason) -> Option<(Arc<SharedFile>, Can
 
 /// Settles a request that was cancelled long ago, although the thread in the kernel has not answered.
 pub fn abandon(request: &Request) {
-    if let Whereabouts::InLine(shared) = request.settle_or_locate(Reason::TimedOut) {
+    if let Whereabouts::InLine(shared) = request.settle_or_locate(Reason::Unanswered) {
         let settlement = shared.queue.lock().abandon(request.ticket);
         deliver(settlement.into_iter().collect());
     }

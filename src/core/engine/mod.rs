@@ -102,12 +102,11 @@ pub fn conclude(request: &Arc<Request>) {
 }
 
 /// The deadline of `request` has come. However short it was, the lock is refused only if somebody has it: so a
-/// file that is being opened is tried first, unless opening it takes for ever (on a dead network mount).
+/// file that is being found is tried first, unless finding it takes for ever (on a dead network mount).
 pub fn expire(request: &Arc<Request>) {
+    cancel(request, Reason::TimedOut);
     if request.is_opening() {
         ENGINE.after(GIVE_UP, Timer::Unanswered(request.clone(), Sight::default()));
-    } else {
-        cancel(request, Reason::TimedOut);
     }
 }
 

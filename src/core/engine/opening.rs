@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::timers::Timer;
 use super::turns::Seat;
-use super::{ENGINE, Engine, GIVE_UP, GIVE_UP_ELSEWHERE, POOL, cancel, inquiries, sighting};
+use super::{ENGINE, Engine, GIVE_UP, GIVE_UP_ELSEWHERE, POOL, cancel, expire, inquiries, sighting};
 use crate::core::kernel::{LockMode, SystemError};
 use crate::core::pool;
 use crate::core::queue::DRAIN_TIME;
@@ -231,7 +231,7 @@ impl Engine {
             Entered::Elsewhere => {}
             Entered::Turn | Entered::Waits | Entered::Drains(_) => {
                 if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    cancel(request, Reason::TimedOut);
+                    expire(request);
                 }
                 match entered {
                     Entered::Turn => self.take_turn(shared, None, seat),
