@@ -1,6 +1,6 @@
 'use strict'
 
-// Rule 6: cancelling leaves no trace.
+// Cancelling leaves no trace.
 
 const assert = require('node:assert/strict')
 const path = require('node:path')

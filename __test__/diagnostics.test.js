@@ -1,6 +1,6 @@
 'use strict'
 
-// Rule 21: the diagnostics channels.
+// The diagnostics channels.
 
 const assert = require('node:assert/strict')
 const { AsyncLocalStorage } = require('node:async_hooks')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Rule 20: who holds a lock is known where the system tells, and said to whoever waited in vain.
+// Who holds a lock is known where the system tells, and said to whoever waited in vain.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Rule 1: the file is the lock's name, however its path is spelled.
+// The file is the lock's name, however its path is spelled.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Rule 15: the option removeOnRelease.
+// The option removeOnRelease.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')

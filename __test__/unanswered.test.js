@@ -36,28 +36,24 @@ async function leasedFile(t) {
   return { file, end }
 }
 
-test(
-  'who does not wait for the lock does not wait for ever for its path, and hears that nobody knows',
-  OPTIONS,
-  async (t) => {
-    const { file, end } = await leasedFile(t)
-    const calls = {
-      'tryAcquire()': () => lockFile(file).tryAcquire(),
-      'acquire(0)': () => lockFile(file).acquire(0),
-      'isLocked()': () => lockFile(file).isLocked(),
-    }
-    for (const [name, call] of Object.entries(calls)) {
-      const error = await eventually(errorOf(call), `the end of ${name}`)
-      assert.equal(error.code, 'ERR_LOCK_TIMEOUT', name)
-      assert.match(error.message, /the path does not answer$/, name)
-      assert.equal(error.holders, undefined, name)
-    }
-    assert.deepEqual(query().pending, [])
-    await end()
-    // Those who have been told so hold nothing when the path answers.
-    for (let i = 0; i < 10; i++) assert.equal(await isFree(file), true)
-  },
-)
+test('a try or a question ends though its path does not answer, and says so', OPTIONS, async (t) => {
+  const { file, end } = await leasedFile(t)
+  const calls = {
+    'tryAcquire()': () => lockFile(file).tryAcquire(),
+    'acquire(0)': () => lockFile(file).acquire(0),
+    'isLocked()': () => lockFile(file).isLocked(),
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    const error = await eventually(errorOf(call), `the end of ${name}`)
+    assert.equal(error.code, 'ERR_LOCK_TIMEOUT', name)
+    assert.match(error.message, /the path does not answer$/, name)
+    assert.equal(error.holders, undefined, name)
+  }
+  assert.deepEqual(query().pending, [])
+  await end()
+  // Those who have been told so hold nothing when the path answers.
+  for (let i = 0; i < 10; i++) assert.equal(await isFree(file), true)
+})
 
 test('a wait whose time is over ends although its path does not answer, and says so', OPTIONS, async (t) => {
   const { file } = await leasedFile(t)

@@ -117,7 +117,7 @@ class FileLock {
     } catch (error) {
       return Promise.reject(error)
     }
-    return isTraced() ? traced(wait, (note) => this.#attempt(wait, note)) : this.#attempt(wait)
+    return this.#acquire(this.#newId(), wait, true)
   }
 
   tryAcquireSync(options) {
@@ -215,13 +215,16 @@ class FileLock {
   }
 
   /** Waits for the lock, in the wait `id`, and tells those who trace it. */
-  #acquire(id, wait) {
-    return isTraced() ? traced(wait, (note) => this.#obtain(id, wait, note)) : this.#obtain(id, wait)
+  #acquire(id, wait, tries) {
+    return isTraced() ? traced(wait, (note) => this.#obtain(id, wait, tries, note)) : this.#obtain(id, wait, tries)
   }
 
-  /** Waits for the lock, in the wait `id`. `note` is called with the number of the acquisition. */
-  async #obtain(id, wait, note) {
-    const run = enclosingRun(wait.path)
+  /**
+   * Waits for the lock, in the wait `id`, and resolves to this handle. With `tries`, asks once, and resolves to whether the
+   * lock is held. `note` is called with the number of the acquisition.
+   */
+  async #obtain(id, wait, tries = false, note = undefined) {
+    const run = tries ? undefined : enclosingRun(wait.path)
     const started = this.#start(id, wait, run)
     const call = started && captureCall()
     let refusal
@@ -232,12 +235,13 @@ class FileLock {
     }
     if (refusal !== undefined) {
       if (refusal.reason !== 'timeout') throw withCall(refusalError(refusal, wait), call)
+      if (tries) return false
       const nested = run !== undefined && holds(run)
       const holders = known(await native.holders(this.#handle, id, true))
       throw withCall(refusalError(refusal, wait, holders, nested), call)
     }
     this.#begin(native.receive(this.#handle, id), note)
-    return this
+    return tries || this
   }
 
   #obtainSync(wait, note) {
@@ -248,22 +252,6 @@ class FileLock {
     }
     this.#begin(outcome, note)
     return this
-  }
-
-  /** Tries to get the lock once. Resolves to whether it did. */
-  async #attempt(wait, note) {
-    const id = this.#newId()
-    const started = this.#start(id, wait)
-    const call = started && captureCall()
-    let refusal
-    try {
-      refusal = await started
-    } finally {
-      forgetCall(call)
-    }
-    if (refusal !== undefined) return refused(refusal, wait, call)
-    this.#begin(native.receive(this.#handle, id), note)
-    return true
   }
 
   #attemptSync(wait, note) {
@@ -347,8 +335,8 @@ function checkThis(self) {
 }
 
 /** The answer of a try that was refused: false if the lock is held. */
-function refused(refusal, wait, call) {
-  if (refusal.reason !== 'timeout') throw withCall(refusalError(refusal, wait), call)
+function refused(refusal, wait) {
+  if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
   return false
 }
 

@@ -11,7 +11,7 @@ const { ancestors } = require('../../bin/cli/ancestors.js')
 const { announceWait } = require('../../bin/cli/waiting.js')
 const { agent, eventually, locket, temporaryPath, TOOL, until } = require('../support.js')
 
-const onLinux = { skip: process.platform !== 'linux' && 'here nobody knows who holds a lock' }
+const onLinux = { skip: process.platform !== 'linux' && 'this system does not tell who holds a lock' }
 
 /** A process that holds the lock, and is no ancestor of the tool. */
 async function holderOf(t, file) {

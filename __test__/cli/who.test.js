@@ -11,7 +11,7 @@ const { lockFile } = require('../..')
 const output = require('../../bin/cli/output.js')
 const { agent, locket, runLocket, temporaryPath, until, waiterFor } = require('../support.js')
 
-const onLinux = { skip: process.platform !== 'linux' && 'here nobody knows who holds a lock' }
+const onLinux = { skip: process.platform !== 'linux' && 'this system does not tell who holds a lock' }
 
 const FREE = { code: 1, signal: null, stdout: '', stderr: '' }
 

@@ -266,7 +266,7 @@ for (const [holder, other] of [
 
 test('locket --who tells of two commands that wait for each other, whichever they are', async (t) => {
   if (!available(t)) return
-  if (process.platform !== 'linux') return t.skip('here nobody knows who holds a lock')
+  if (process.platform !== 'linux') return t.skip('this system does not tell who holds a lock')
   const [one, two] = [`${temporaryPath(t)}.one`, `${temporaryPath(t)}.two`]
   const nested = (first, second) => {
     const [program, ...args] = PROGRAMS[first]
@@ -292,7 +292,7 @@ test('locket --who tells of two commands that wait for each other, whichever the
 
 test('locket --who names flock(1)', async (t) => {
   if (!available(t)) return
-  if (process.platform !== 'linux') return t.skip('here nobody knows who holds a lock')
+  if (process.platform !== 'linux') return t.skip('this system does not tell who holds a lock')
   const file = temporaryPath(t)
   const holder = holderOf(t, 'flock', file)
   assert.equal(await holder.line(), 'running')

@@ -35,7 +35,7 @@ pub enum Outcome {
     Granted,
     /// The deadline came first.
     TimedOut,
-    /// The wait is over, and the path has not answered by then: nobody knows whether the lock is held.
+    /// The wait is over, and the path has not answered in time: it is not known whether the lock is held.
     Unanswered,
     /// Given up by its user.
     Aborted,

@@ -70,10 +70,9 @@ fn arm_watch(after: Duration, number: u64) {
 /// `at_once`: may the calling thread try, where that takes no waiting? Then the outcome may be there already.
 pub fn start(wish: Wish, at_once: bool) -> Arc<Request> {
     let request = ENGINE.request(wish);
-    if at_once && request.purpose != Purpose::Probe && ENGINE.open_at_once(&request) {
-        ENGINE.watch_deadline(&request);
-    } else {
-        ENGINE.watch_deadline(&request);
+    let opened = at_once && request.purpose != Purpose::Probe && ENGINE.open_at_once(&request);
+    ENGINE.watch_deadline(&request);
+    if !opened {
         ENGINE.watch_path(&request);
         ENGINE.submit(Job::Open(Arriving::new(request.clone())));
     }
