@@ -1,0 +1,125 @@
+//! What workers and the timer thread do for the engine: each variant is one call of it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::exec::{self, Due};
+use crate::lock::{LockEntry, Permit, Request};
+use crate::queries::Query;
+use crate::resolve::{Arriving, Route};
+use crate::sys::{LockMode, SystemError};
+use crate::watchdog::Sight;
+
+/// A task with the engine it is for.
+pub(crate) struct Job {
+    pub engine: Arc<Engine>,
+    pub task: Task,
+}
+
+/// What a worker does.
+pub(crate) enum Task {
+    /// Find the file of a request and queue it there.
+    Resolve(Arriving, Route),
+    /// Drive a lock, of which the process has this kernel's lock.
+    Drive(Arc<LockEntry>, Option<LockMode>),
+    /// Answer queries for holders.
+    AnswerQueries,
+    /// Answer whether a lock is held.
+    Probe(Arc<Query>),
+}
+
+impl exec::Job for Job {
+    fn run(self) {
+        let Self { engine, task } = self;
+        match task {
+            Task::Resolve(arriving, route) => engine.resolve_in_order(arriving, route),
+            Task::Drive(entry, kernel_mode) => engine.drive(&entry, kernel_mode, Permit::Block),
+            Task::AnswerQueries => engine.answer_queries(),
+            Task::Probe(query) => engine.probe(&query),
+        }
+    }
+
+    fn refuse(self) {
+        let Self { engine, task } = self;
+        let error = SystemError::no_thread();
+        match task {
+            Task::Resolve(arriving, _) => engine.fail(arriving.request(), error),
+            Task::Drive(entry, _) => engine.abort(&entry, error),
+            Task::AnswerQueries => engine.fail_queries(error),
+            Task::Probe(query) => query.fail(error),
+        }
+    }
+
+    /// Requests by one path keep their order, also if a worker is stuck.
+    fn order_key(&self) -> Option<u64> {
+        match &self.task {
+            Task::Resolve(arriving, _) => Some(arriving.request().handle.order_key),
+            Task::Drive(..) | Task::AnswerQueries | Task::Probe(_) => None,
+        }
+    }
+
+    /// A request that was cancelled needs no file.
+    fn is_wanted(&self) -> bool {
+        match &self.task {
+            Task::Resolve(arriving, _) => !arriving.request().is_completed(),
+            Task::Drive(..) | Task::AnswerQueries | Task::Probe(_) => true,
+        }
+    }
+}
+
+/// A timer with the engine it is for. It does not keep the engine alive.
+pub(crate) struct TimedTask {
+    pub engine: Weak<Engine>,
+    pub timer: Timer,
+}
+
+/// What the timer thread does when it is time.
+pub(crate) enum Timer {
+    /// The deadline of this request has come.
+    Deadline(Arc<Request>),
+    /// Check whether the path of this request answers, now that its time is over. Carries what the last check has found.
+    CheckAnswer(Arc<Request>, Sight),
+    /// The driver was interrupted and has not responded.
+    Abandon(Arc<Request>),
+    /// Interrupt the driver again, this long after the last time: that interrupt may have come too early.
+    Interrupt(Weak<LockEntry>, Duration),
+    /// Ask the kernel again.
+    Retry(Weak<LockEntry>),
+    /// Check whether the worker has been stuck since.
+    Watch(u64),
+    /// The time for draining the shared holds is over.
+    EndDrain(Weak<LockEntry>, u64),
+    /// Open the file again: another program had opened it without sharing.
+    OpenAgain(Arc<Request>),
+    /// The time for this query is over.
+    QueryTooLate(Weak<Query>),
+    /// Probe again: a driver was about to find out.
+    ProbeAgain(Arc<Query>),
+}
+
+impl Due for TimedTask {
+    fn fire(self) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        match self.timer {
+            Timer::Deadline(request) => engine.expire(&request),
+            Timer::CheckAnswer(request, last) => engine.check_answer(request, last),
+            Timer::Abandon(request) => engine.abandon(&request),
+            Timer::Interrupt(entry, delay) => {
+                entry.upgrade().into_iter().for_each(|entry| engine.interrupt_again(&entry, delay));
+            }
+            Timer::Retry(entry) => {
+                entry.upgrade().into_iter().for_each(|entry| {
+                    engine.resume(&entry);
+                });
+            }
+            Timer::Watch(begun) => engine.pool.watch(begun),
+            Timer::EndDrain(entry, drain) => {
+                entry.upgrade().into_iter().for_each(|entry| engine.end_drain(&entry, drain));
+            }
+            Timer::OpenAgain(request) => engine.submit_resolve(request, Route::Cached),
+            Timer::QueryTooLate(query) => query.upgrade().into_iter().for_each(|query| query.give_up()),
+            Timer::ProbeAgain(query) => engine.submit(Task::Probe(query)),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Driving a lock: doing what its state says, action by action, on whatever thread became the driver.
+
+use std::cell::RefCell;
+use std::hash::BuildHasher;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::dispatch::{Task, Timer};
+use crate::engine::{CANCEL_GRACE, Engine};
+use crate::exec::{Guard, Interrupts};
+use crate::lock::{
+    Action, Completions, DriveResult, Effect, LockEntry, Outcome, Permit, Replaced, Request, Ticket,
+};
+use crate::resolve::{Arriving, Route};
+use crate::sync::now;
+use crate::sys::{LockMode, SystemError, is_stale};
+use crate::trace;
+
+/// How soon a driver that has to leave the kernel is interrupted again; doubled from then on.
+const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
+
+/// What a driver has brought about and not passed on yet.
+#[derive(Default)]
+struct Pending {
+    completions: Completions,
+    /// Requests whose file has to be found anew.
+    replaced: Replaced,
+}
+
+impl Engine {
+    /// Drives the lock of `entry`, as the caller has become its driver, until the lock is held, nobody is left, or another
+    /// thread goes on. `kernel_mode`: the kernel's lock that this process has.
+    pub(crate) fn drive(
+        self: &Arc<Self>,
+        entry: &Arc<LockEntry>,
+        mut kernel_mode: Option<LockMode>,
+        permit: Permit,
+    ) {
+        // On a network file system a release leaves the unlocking to a worker: the event loop does not wait for a server.
+        let permit = if entry.is_local() || permit >= Permit::TryLock { permit } else { Permit::Queue };
+        let pending = RefCell::new(Pending::default());
+        let panicked = Guard::new(|| {
+            let Pending { completions, replaced } = pending.take();
+            self.complete_all(entry, completions);
+            for request in &replaced {
+                self.complete(request, Outcome::Panicked);
+            }
+            self.abort_with(entry, || Outcome::Panicked);
+        });
+        entry.set_driven(true);
+        loop {
+            let result = self.advance(entry, &mut kernel_mode, permit, &mut pending.borrow_mut());
+            // Delivered only here: a holder that knew of its lock earlier could release it while this thread still drives,
+            // and release() would return before the kernel's lock is free.
+            let Pending { completions, replaced } = pending.take();
+            self.complete_all(entry, completions);
+            self.find_anew(replaced);
+            match result {
+                DriveResult::Held => break,
+                DriveResult::Idle => {
+                    self.retire(entry);
+                    break;
+                }
+                DriveResult::HandOver(mode) => {
+                    self.hand_over(entry, mode);
+                    break;
+                }
+                DriveResult::Wait(..) if permit < Permit::Block => {
+                    self.hand_over(entry, None);
+                    break;
+                }
+                DriveResult::GiveWay(mode) => {
+                    if self.pause(entry, mode) {
+                        break;
+                    }
+                }
+                DriveResult::Wait(mode, ticket) => {
+                    let waited = self.system.interrupts(mode).and_then(|interrupts| {
+                        self.pool.blocking(|| {
+                            kernel_mode = self.wait_in_kernel(entry, mode, ticket, interrupts);
+                        })
+                    });
+                    if waited.is_some() {
+                        self.resume_another();
+                    } else if self.pause(entry, mode) {
+                        break;
+                    }
+                }
+            }
+        }
+        panicked.disarm();
+    }
+
+    /// Drives the lock of `entry` as far as `permit` allows.
+    fn advance(
+        &self,
+        entry: &Arc<LockEntry>,
+        kernel_mode: &mut Option<LockMode>,
+        permit: Permit,
+        Pending { completions, replaced }: &mut Pending,
+    ) -> DriveResult {
+        let mut state = entry.state();
+        loop {
+            if entry.is_lost() {
+                state.on_lost(None, completions, replaced);
+                return if state.is_held() { DriveResult::Held } else { DriveResult::Idle };
+            }
+            let action = state.next_action(*kernel_mode, now, completions);
+            trace::action(entry.id(), &action);
+            // The system is called with the state unlocked.
+            match action {
+                Action::Hold => return DriveResult::Held,
+                Action::Idle => return DriveResult::Idle,
+                Action::TryLock(..) if permit < Permit::TryLock => return DriveResult::HandOver(None),
+                Action::CheckPath(_) if permit < Permit::CheckPath => {
+                    return DriveResult::HandOver(*kernel_mode);
+                }
+                Action::Unlock | Action::GiveWay(_) | Action::Downgrade if permit < Permit::Unlock => {
+                    return DriveResult::HandOver(*kernel_mode);
+                }
+                Action::TryLock(mode, ticket) => {
+                    state.on_try();
+                    let has_paused = state.has_paused();
+                    drop(state);
+                    // While the driver was suspended there was time for other code to close the descriptor.
+                    if has_paused && !entry.check_descriptor() {
+                        state = entry.state();
+                        continue;
+                    }
+                    let tried = entry.file().try_lock(mode);
+                    let is_lost = tried.is_err() && !entry.check_descriptor();
+                    state = entry.state();
+                    match tried {
+                        _ if is_lost => {}
+                        Err(error) if is_stale(&error) => {
+                            state.on_lost(Some(SystemError::locking(&error)), completions, replaced);
+                        }
+                        Ok(true) => {
+                            *kernel_mode = Some(mode);
+                            state.on_locked(now());
+                        }
+                        Ok(false) => {
+                            state.front_key().into_iter().for_each(|key| self.fast_path.on_refused(key));
+                            if state.on_would_block(ticket, completions) {
+                                return DriveResult::Wait(mode, ticket);
+                            }
+                        }
+                        Err(error) => state.on_error(ticket, SystemError::locking(&error), completions),
+                    }
+                }
+                Action::CheckPath(request) => {
+                    drop(state);
+                    let check = entry.check_path(&request.handle);
+                    state = entry.state();
+                    state.on_path_checked(entry, &request, &check, completions, replaced);
+                }
+                Action::Downgrade => {
+                    drop(state);
+                    // Not atomic everywhere. Whoever came between has the lock now, and the kernel is asked again.
+                    let shared = matches!(entry.file().try_lock(LockMode::Shared), Ok(true));
+                    *kernel_mode = shared.then_some(LockMode::Shared);
+                    state = entry.state();
+                }
+                Action::Unlock => {
+                    drop(state);
+                    entry.file().unlock();
+                    *kernel_mode = None;
+                    state = entry.state();
+                }
+                Action::GiveWay(mode) => {
+                    drop(state);
+                    entry.file().unlock();
+                    *kernel_mode = None;
+                    return DriveResult::GiveWay(mode);
+                }
+            }
+        }
+    }
+
+    /// Waits in the kernel, on the calling worker. Returns the kernel's lock that the process has then: none if the thread
+    /// was interrupted.
+    fn wait_in_kernel(
+        self: &Arc<Self>,
+        entry: &Arc<LockEntry>,
+        mode: LockMode,
+        ticket: Ticket,
+        interrupts: Interrupts,
+    ) -> Option<LockMode> {
+        let mut completions = Completions::new();
+        let next_sink = entry.block(mode, interrupts, &mut completions);
+        self.complete_all(entry, completions);
+        let next_sink = next_sink?;
+        let result = entry.file().lock(mode);
+        let is_interrupted = matches!(&result, Err(error) if error.kind() == io::ErrorKind::Interrupted);
+        // While the thread was blocked there was time for other code to close the descriptor.
+        let is_lost = !is_interrupted && !entry.check_descriptor();
+        if result.is_ok() {
+            // A thread that sleeps takes a while to wake up: meanwhile the path is checked.
+            next_sink.wake_early();
+        }
+        let mut completions = Completions::new();
+        let mut state = entry.unblock();
+        let kernel_mode = match result {
+            // The driver goes on, and sees that it is lost, or tries again, and hears that the file is stale.
+            _ if is_lost => None,
+            Ok(()) => {
+                state.on_locked(now());
+                Some(mode)
+            }
+            Err(error) if is_interrupted || is_stale(&error) => None,
+            Err(error) => {
+                state.on_error(ticket, SystemError::locking(&error), &mut completions);
+                None
+            }
+        };
+        drop(state);
+        self.complete_all(entry, completions);
+        kernel_mode
+    }
+
+    /// Has the files of these requests found anew, before all others.
+    fn find_anew(self: &Arc<Self>, requests: Replaced) {
+        if requests.is_empty() {
+            return;
+        }
+        // All are counted before the first of them may arrive.
+        let arriving: Vec<_> =
+            requests.into_iter().map(|request| Arriving::new(self.clone(), request)).collect();
+        self.submit_first(arriving.into_iter().map(|arriving| Task::Resolve(arriving, Route::Uncached)));
+    }
+
+    /// Has a worker drive the lock.
+    fn hand_over(self: &Arc<Self>, entry: &Arc<LockEntry>, kernel_mode: Option<LockMode>) {
+        entry.set_driven(false);
+        self.submit(Task::Drive(entry.clone(), kernel_mode));
+    }
+
+    /// Suspends the driver for a while, with jitter, so that not all processes ask the kernel in step. Returns false if
+    /// the caller goes on driving.
+    fn pause(self: &Arc<Self>, entry: &Arc<LockEntry>, mode: LockMode) -> bool {
+        entry.set_driven(false);
+        let mut completions = Completions::new();
+        let pause = entry.pause(mode, &mut completions);
+        self.complete_all(entry, completions);
+        let Some(pause) = pause else {
+            entry.set_driven(true);
+            return false;
+        };
+        let jitter = u32::try_from(self.jitter.hash_one(Instant::now()) % 512).expect("below 512");
+        self.after(pause * (768 + jitter) / 1024, Timer::Retry(Arc::downgrade(entry)));
+        if self.system.interrupts(mode).is_some() {
+            self.paused().insert(entry.id(), Arc::downgrade(entry));
+        }
+        true
+    }
+
+    /// Resumes a suspended driver. Returns false if it was not suspended any more.
+    pub(crate) fn resume(self: &Arc<Self>, entry: &Arc<LockEntry>) -> bool {
+        let resumed = entry.resume();
+        if resumed {
+            self.submit(Task::Drive(entry.clone(), None));
+        }
+        resumed
+    }
+
+    /// A worker that was blocked is free again: another lock, whose driver was suspended because too many were, need not
+    /// wait for its time.
+    fn resume_another(self: &Arc<Self>) {
+        loop {
+            let Some((_, entry)) = self.paused().pop_first() else { return };
+            if entry.upgrade().is_some_and(|entry| self.resume(&entry)) {
+                return;
+            }
+        }
+    }
+
+    /// Interrupts the driver again in a moment.
+    pub(crate) fn interrupt_later(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+        self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(entry), INTERRUPT_AGAIN));
+    }
+
+    /// Interrupts the driver again, `delay` after the last time, if it is still wanted back.
+    pub(crate) fn interrupt_again(self: &Arc<Self>, entry: &Arc<LockEntry>, delay: Duration) {
+        if entry.interrupt_again() {
+            let delay = (delay * 2).min(CANCEL_GRACE);
+            self.after(delay, Timer::Interrupt(Arc::downgrade(entry), delay));
+        }
+    }
+
+    /// Ends the draining of shared holds that were not released in time.
+    pub(crate) fn end_drain(self: &Arc<Self>, entry: &Arc<LockEntry>, drain: u64) {
+        let effect: Effect = entry.end_drain(drain);
+        self.apply(entry, effect, Permit::Unlock);
+    }
+
+    /// Completes a request that was cancelled long ago, although its driver does not respond.
+    pub(crate) fn abandon(self: &Arc<Self>, request: &Arc<Request>) {
+        if let Some(entry) = request.queued_at() {
+            let mut completions = Completions::new();
+            entry.abandon(request.ticket, &mut completions);
+            self.complete_all(&entry, completions);
+        } else if request.is_resolving() {
+            self.complete(request, Outcome::Unanswered);
+        }
+    }
+
+    /// Ends the driving of `entry`, for which there is no thread: the requests in the queue fail with `error`.
+    pub(crate) fn abort(self: &Arc<Self>, entry: &Arc<LockEntry>, error: SystemError) {
+        self.abort_with(entry, || Outcome::Failed(error));
+    }
+
+    pub(crate) fn abort_with(self: &Arc<Self>, entry: &Arc<LockEntry>, outcome: impl Fn() -> Outcome) {
+        let mut completions = Completions::new();
+        entry.abort(outcome, &mut completions);
+        self.complete_all(entry, completions);
+        self.retire(entry);
+    }
+}

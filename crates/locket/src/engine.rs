@@ -1,0 +1,392 @@
+//! The engine: the table of locks, the threads, and what clients call.
+//!
+//! A worker finds the file of a request and queues the request at its lock. From there the driver of that lock serves it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::dispatch::{Job, Task, TimedTask, Timer};
+use crate::exec::{self, Limits, Pool, TimerThread};
+use crate::fast_path::FastPath;
+use crate::lock::{
+    self, CancelReason, Cancellation, Completions, Effect, Handle, LockEntry, Outcome, Permit, Request,
+    RequestOptions, Ticket,
+};
+use crate::queries::Queries;
+use crate::resolve::{Arriving, Route};
+use crate::sync::{Mutex, MutexGuard, now};
+use crate::sys::{FileId, System, ThisSystem};
+use crate::watchdog::Sight;
+
+/// Grace period before giving up on something that may never respond, such as a dead network mount.
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
+
+/// All locks that its clients hold and wait for, and the threads that serve them.
+///
+/// One process needs one engine. Two engines exclude each other as two processes do. The threads of an engine end when it
+/// is dropped.
+pub struct Engine {
+    pub(crate) system: Box<dyn System>,
+    /// Every lock that this process holds or waits for. Locked before the state of any lock.
+    table: Mutex<BTreeMap<FileId, Arc<LockEntry>>>,
+    /// Those whose driver was suspended because no more threads could block in the kernel. Locked last.
+    paused: Mutex<BTreeMap<FileId, Weak<LockEntry>>>,
+    /// The next ticket, and the numbers of timers.
+    numbers: AtomicU64,
+    /// How many requests are on their way to a queue.
+    resolving: AtomicUsize,
+    pub(crate) fast_path: FastPath,
+    pub(crate) queries: Queries,
+    pub(crate) jitter: RandomState,
+    timer: TimerThread<TimedTask>,
+    pub(crate) pool: Pool<Job>,
+}
+
+/// What a release has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The hold of the request with this ticket.
+    Ended(Ticket),
+    /// A hold that had been lost before: other code has closed the descriptor by which the file was locked.
+    Lost,
+}
+
+/// What the clients of an engine hold and wait for, in the order of arrival.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The requests that hold a lock.
+    pub held: Vec<Arc<Request>>,
+    /// The requests that wait for one.
+    pub pending: Vec<Arc<Request>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Returns an engine without threads, which start when they are needed. Waits are in the kernel's queue where the
+    /// system has one that can be left, and paced elsewhere.
+    pub fn new() -> Arc<Self> {
+        Self::with(Box::new(ThisSystem::new()), Limits::default())
+    }
+
+    /// Returns an engine whose waits are paced, as where no thread can wait in the kernel.
+    pub fn paced() -> Arc<Self> {
+        Self::with(Box::new(ThisSystem::paced()), Limits::default())
+    }
+
+    /// Returns an engine on this system, with at most so many workers.
+    pub(crate) fn with(system: Box<dyn System>, limits: Limits) -> Arc<Self> {
+        Arc::new_cyclic(|engine: &Weak<Self>| {
+            let engine = engine.clone();
+            Self {
+                system,
+                table: Mutex::new(BTreeMap::new()),
+                paused: Mutex::new(BTreeMap::new()),
+                numbers: AtomicU64::new(1),
+                resolving: AtomicUsize::new(0),
+                fast_path: FastPath::new(),
+                queries: Queries::new(),
+                jitter: RandomState::new(),
+                timer: TimerThread::new(),
+                pool: Pool::new(limits, move |after, begun| {
+                    if let Some(engine) = engine.upgrade() {
+                        engine.after(after, Timer::Watch(begun));
+                    }
+                }),
+            }
+        })
+    }
+
+    /// Starts a request. Its outcome goes to its sink, and may be there when this returns.
+    pub fn start(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
+        let request = self.new_request(options);
+        let is_queued = self.try_fast_path(&request);
+        self.watch_deadline(&request);
+        if !is_queued {
+            self.watch_answer(&request);
+            self.submit_resolve(request.clone(), Route::Cached);
+        }
+        request
+    }
+
+    /// Starts a request on the calling thread, as far as that does not block. The caller waits for the outcome, and calls
+    /// [`Engine::expire`] when the deadline has come.
+    pub fn start_sync(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
+        let request = self.new_request(options);
+        // Requests that were there first are queued first.
+        if self.is_resolving() {
+            self.watch_answer(&request);
+            self.submit_resolve(request.clone(), Route::Cached);
+        } else {
+            self.resolve_here(&request);
+        }
+        request
+    }
+
+    /// Times a request out. However short its timeout is, the lock is refused only if it is held: a file that is being
+    /// found is tried first, unless finding it takes for ever (on a dead network mount).
+    pub fn expire(self: &Arc<Self>, request: &Arc<Request>) {
+        self.cancel(request, CancelReason::TimedOut);
+        if request.is_resolving() {
+            self.after(CANCEL_GRACE, Timer::CheckAnswer(request.clone(), Sight::default()));
+        }
+    }
+
+    /// Cancels a request. Its outcome still goes to its sink: [`Outcome::Granted`] if the lock came first.
+    pub fn cancel(self: &Arc<Self>, request: &Arc<Request>, reason: CancelReason) {
+        loop {
+            if let Some(entry) = request.queued_at() {
+                let mut completions = Completions::new();
+                let cancellation = entry.cancel(request, reason, &mut completions);
+                self.complete_all(&entry, completions);
+                match cancellation {
+                    Cancellation::Done(effect) => return self.apply(&entry, effect, Permit::Unlock),
+                    Cancellation::Pending(effect) => {
+                        self.after(CANCEL_GRACE, Timer::Abandon(request.clone()));
+                        return self.apply(&entry, effect, Permit::Unlock);
+                    }
+                    Cancellation::Completing => return,
+                    Cancellation::Moved => {}
+                }
+            } else if reason != CancelReason::TimedOut && request.finish_resolving() {
+                return self.deliver(request, reason.into());
+            } else if request.queued_at().is_none() {
+                // It has its outcome, or is tried before it times out.
+                return;
+            }
+        }
+    }
+
+    /// Releases what `handle` holds. If no lock was ever requested by it, releases the exclusive lock that this process
+    /// holds on its file by any other handle. Returns `None` if there is no such lock.
+    pub fn release(self: &Arc<Self>, handle: &Handle) -> Option<Released> {
+        if handle.has_asked() {
+            return self.release_own(handle, None);
+        }
+        self.find_exclusive_hold(handle).and_then(|hold| self.end_hold(&hold))
+    }
+
+    /// Releases what `handle` itself holds, or with `token` only the hold that was requested with it. Returns `None` if
+    /// there is no such lock.
+    pub fn release_own(self: &Arc<Self>, handle: &Handle, token: Option<u64>) -> Option<Released> {
+        let hold = handle.take_hold(|hold| token.is_none_or(|token| hold.token == token))?;
+        self.end_hold(&hold)
+    }
+
+    /// Ends all that `client` holds and waits for, on every file. Its sinks may be called until this returns.
+    pub fn end(self: &Arc<Self>, client: &Arc<Client>) {
+        client.end();
+        // A request that is queued from now on sees that the client has ended.
+        let entries: Vec<_> = self.table().values().cloned().collect();
+        for entry in entries {
+            let mut completions = Completions::new();
+            let effect = entry.end(client, &mut completions);
+            self.complete_all(&entry, completions);
+            self.apply(&entry, effect, Permit::Unlock);
+        }
+    }
+
+    /// Returns what the clients hold and wait for.
+    ///
+    /// `asked`: requests of the caller. Those whose file is still being found are in no queue yet, but pending all the
+    /// same. (Those of other threads are missed until they are queued: it is as if they came an instant later.)
+    pub fn snapshot(&self, mut asked: Vec<Arc<Request>>) -> Snapshot {
+        asked.retain(|request| !request.is_completed());
+        let Snapshot { mut held, mut pending } = Snapshot::default();
+        for entry in self.table().values() {
+            entry.list(&mut held, &mut pending);
+        }
+        let known: HashSet<_> = held.iter().chain(&pending).map(|request| request.ticket).collect();
+        asked.retain(|request| !known.contains(&request.ticket));
+        pending.append(&mut asked);
+        held.sort_by_key(|request| request.ticket);
+        pending.sort_by_key(|request| request.ticket);
+        Snapshot { held, pending }
+    }
+
+    /// Locks the table.
+    pub(crate) fn table(&self) -> MutexGuard<'_, BTreeMap<FileId, Arc<LockEntry>>> {
+        self.table.lock()
+    }
+
+    /// Locks the list of those whose driver was suspended.
+    pub(crate) fn paused(&self) -> MutexGuard<'_, BTreeMap<FileId, Weak<LockEntry>>> {
+        self.paused.lock()
+    }
+
+    /// Forgets a lock that nobody holds or waits for, unless somebody has come meanwhile, or whose descriptor was closed.
+    pub(crate) fn retire(&self, entry: &Arc<LockEntry>) {
+        let mut table = self.table();
+        let id = entry.id();
+        if (entry.is_lost() || entry.is_idle())
+            && table.get(&id).is_some_and(|current| Arc::ptr_eq(current, entry))
+        {
+            table.remove(&id);
+            self.paused().remove(&id);
+        }
+    }
+
+    /// Returns the ticket of the next request.
+    pub(crate) fn next_ticket(&self) -> Ticket {
+        self.numbers.load(Ordering::SeqCst)
+    }
+
+    /// Returns true if requests are on their way to a queue.
+    pub(crate) fn is_resolving(&self) -> bool {
+        self.resolving.load(Ordering::SeqCst) > 0
+    }
+
+    /// Counts a request that is on its way to a queue, until it is `done`.
+    pub(crate) fn count_resolving(&self, done: bool) {
+        if done {
+            self.resolving.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            self.resolving.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Delivers the outcome of a request, unless it has one.
+    pub(crate) fn complete(self: &Arc<Self>, request: &Arc<Request>, outcome: Outcome) {
+        if request.finish() {
+            self.deliver(request, outcome);
+        }
+    }
+
+    /// Delivers outcomes that came about at `entry`. Those that are refused may be told who holds the lock.
+    pub(crate) fn complete_all(self: &Arc<Self>, entry: &Arc<LockEntry>, completions: Completions) {
+        for (request, outcome) in completions {
+            if !request.finish() {
+                continue;
+            }
+            match outcome {
+                Outcome::Granted if !request.blocks_client => {
+                    self.fast_path.on_granted(request.handle.order_key);
+                    self.deliver(&request, Outcome::Granted);
+                }
+                Outcome::TimedOut(None) if request.names_holders => {
+                    self.remove_timers(&request);
+                    self.find_holders_for(entry, &request);
+                }
+                outcome => self.deliver(&request, outcome),
+            }
+        }
+    }
+
+    /// Delivers the outcome of a request that has been marked as completed.
+    fn deliver(&self, request: &Request, outcome: Outcome) {
+        self.remove_timers(request);
+        request.sink.complete(request.token, outcome);
+    }
+
+    fn remove_timers(&self, request: &Request) {
+        for time in [request.deadline, request.answers_by()].into_iter().flatten() {
+            self.timer.remove((time, request.ticket));
+        }
+    }
+
+    /// Does what a change of the queue or the holds has brought about.
+    pub(crate) fn apply(self: &Arc<Self>, entry: &Arc<LockEntry>, effect: Effect, permit: Permit) {
+        match effect {
+            Effect::None => {}
+            Effect::Drive(kernel_mode) => self.drive(entry, kernel_mode, permit),
+            Effect::Interrupt => self.interrupt_later(entry),
+        }
+    }
+
+    /// Fires `timer` after `delay`. Returns false if there is no thread to fire it, and none can be started. Then no thread
+    /// waits in the kernel or for a worker either.
+    pub(crate) fn after(self: &Arc<Self>, delay: Duration, timer: Timer) -> bool {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        self.add_timer((now() + delay, number), timer)
+    }
+
+    /// Fires `timer` at its time, unless it is removed. Returns what [`Engine::after`] does.
+    pub(crate) fn add_timer(self: &Arc<Self>, key: exec::TimerKey, timer: Timer) -> bool {
+        self.timer.add(key, TimedTask { engine: Arc::downgrade(self), timer })
+    }
+
+    /// Submits `task` to the workers. The timer thread watches them, so it is started first.
+    pub(crate) fn submit(self: &Arc<Self>, task: Task) {
+        let job = Job { engine: self.clone(), task };
+        if self.timer.start() { self.pool.submit(job) } else { exec::Job::refuse(job) }
+    }
+
+    /// Submits `tasks` to the workers, in their order, before all others.
+    pub(crate) fn submit_first(self: &Arc<Self>, tasks: impl DoubleEndedIterator<Item = Task>) {
+        let jobs = tasks.map(|task| Job { engine: self.clone(), task });
+        if self.timer.start() { self.pool.submit_first(jobs) } else { jobs.for_each(exec::Job::refuse) }
+    }
+
+    /// Has a worker find the file of `request`.
+    pub(crate) fn submit_resolve(self: &Arc<Self>, request: Arc<Request>, route: Route) {
+        self.submit(Task::Resolve(Arriving::new(self.clone(), request), route));
+    }
+
+    fn new_request(&self, options: RequestOptions) -> Arc<Request> {
+        options.handle.set_asked();
+        Arc::new(Request::new(self.numbers.fetch_add(1, Ordering::Relaxed), options))
+    }
+
+    /// Times `request` out at its deadline.
+    fn watch_deadline(self: &Arc<Self>, request: &Arc<Request>) {
+        if let Some(deadline) = request.deadline
+            && request.blocking
+            && !request.is_completed()
+        {
+            self.add_timer((deadline, request.ticket), Timer::Deadline(request.clone()));
+            if request.is_completed() {
+                // It may have been completed before there was a timer to remove.
+                self.remove_timers(request);
+            }
+        }
+    }
+
+    /// Limits how long `request` waits for its path, if it does not wait for the lock.
+    pub(crate) fn watch_answer(self: &Arc<Self>, request: &Arc<Request>) {
+        if !request.blocking && request.answers_by().is_none() {
+            let time = Instant::now() + CANCEL_GRACE;
+            request.answer_by(time);
+            self.add_timer((time, request.ticket), Timer::CheckAnswer(request.clone(), Sight::default()));
+            if request.is_completed() {
+                self.remove_timers(request);
+            }
+        }
+    }
+
+    fn end_hold(self: &Arc<Self>, hold: &Arc<Request>) -> Option<Released> {
+        let entry = hold.entry()?;
+        match entry.release(hold)? {
+            lock::Released::Ended(effect) => {
+                self.apply(&entry, effect, Permit::CheckPath);
+                Some(Released::Ended(hold.ticket))
+            }
+            lock::Released::Lost(effect) => {
+                self.retire(&entry);
+                self.apply(&entry, effect, Permit::CheckPath);
+                Some(Released::Lost)
+            }
+        }
+    }
+
+    /// Returns the exclusive hold of this process on the file of `handle`.
+    ///
+    /// If the path names another file by now, or none, the lock that was acquired by this path is meant.
+    fn find_exclusive_hold(&self, handle: &Handle) -> Option<Arc<Request>> {
+        let id = self.system.file_id_at(&handle.path).ok().flatten();
+        let table = self.table();
+        let current = id.and_then(|id| table.get(&id)).and_then(|entry| entry.exclusive_hold());
+        current.or_else(|| {
+            let mut holds = table.values().filter_map(|entry| entry.exclusive_hold());
+            holds.find(|hold| hold.handle.path == handle.path)
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! Threads: workers, one timer thread, and the means to interrupt a thread in the kernel. Nothing here knows of locks.
+
+mod guard;
+mod interrupt;
+mod pool;
+pub(crate) mod thread;
+mod timer;
+
+pub(crate) use guard::Guard;
+pub(crate) use interrupt::{Interrupts, WaitingThread};
+pub(crate) use pool::{Job, Limits, Pool};
+pub(crate) use timer::{Due, TimerKey, TimerThread};

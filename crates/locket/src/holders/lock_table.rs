@@ -1,0 +1,88 @@
+//! What Linux writes about locks and mounts, read without trusting it: a line that makes no sense is passed over.
+//!
+//! The formats are those of proc_locks(5), proc_pid_fdinfo(5) and proc_pid_mountinfo(5).
+
+use crate::sys::LockMode;
+
+/// Major and minor number of a device.
+pub(crate) type Device = (u32, u32);
+
+/// A file as the kernel's table names it: the device of its file system, and its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TableId {
+    /// The device.
+    pub device: Device,
+    /// The number of the inode.
+    pub inode: u64,
+}
+
+/// A lock of the kind that this package takes: one that is held, or one that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    /// The process that asked for it. If it is held, that process may have ended since, and left the lock to a child.
+    pub pid: u32,
+    /// Which file.
+    pub file: TableId,
+    /// How it is locked.
+    pub mode: LockMode,
+}
+
+/// The locks in a text like `/proc/locks` that are held.
+pub(crate) fn entries(text: &str) -> impl Iterator<Item = Entry> {
+    text.lines().filter_map(entry)
+}
+
+/// The locks in a text like `/proc/locks` that are waited for.
+pub(crate) fn waits(text: &str) -> impl Iterator<Item = Entry> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (_number, arrow) = (words.next()?, words.next()?);
+        (arrow == "->").then(|| lock(words))?
+    })
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`. A wait has `->` in the second place, further to the right the more
+/// others it waits for.
+fn entry(line: &str) -> Option<Entry> {
+    let mut words = line.split_ascii_whitespace();
+    let _number = words.next()?;
+    lock(words)
+}
+
+fn lock<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Entry> {
+    let (kind, _advisory) = (words.next()?, words.next()?);
+    if kind != "FLOCK" {
+        return None;
+    }
+    let mode = match words.next()? {
+        "WRITE" => LockMode::Exclusive,
+        "READ" => LockMode::Shared,
+        _ => return None,
+    };
+    let pid = words.next()?.parse().ok().filter(|&pid| pid > 0)?;
+    let (device, inode) = words.next()?.rsplit_once(':')?;
+    let (major, minor) = device.split_once(':')?;
+    let number = |digits| u32::from_str_radix(digits, 16).ok();
+    let file = TableId { device: (number(major)?, number(minor)?), inode: inode.parse().ok()? };
+    Some(Entry { pid, file, mode })
+}
+
+/// The locks in a text like `/proc/PID/fdinfo/FD`: those that were taken by this descriptor.
+pub(crate) fn locks_of_descriptor(text: &str) -> impl Iterator<Item = Entry> {
+    text.lines().filter_map(|line| entry(line.strip_prefix("lock:")?))
+}
+
+/// The number after `name` in a text like `/proc/PID/fdinfo/FD`.
+pub(crate) fn field_of_descriptor(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
+}
+
+/// The device of the mount with number `mount` in a text like `/proc/PID/mountinfo`.
+pub(crate) fn device_of_mount(text: &str, mount: u64) -> Option<Device> {
+    text.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let number: u64 = words.next()?.parse().ok()?;
+        let (major, minor) = words.nth(1)?.split_once(':')?;
+        (number == mount).then_some((major.parse().ok()?, minor.parse().ok()?))
+    })
+}

@@ -1,0 +1,37 @@
+//! Who holds a lock, and who waits for it. Known where the system keeps a table of its locks that everybody may read.
+
+#[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) mod lock_table;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{LockedFile, Proc};
+
+#[cfg(not(target_os = "linux"))]
+mod unknown;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use unknown::{LockedFile, Proc};
+
+use crate::sys::LockMode;
+
+/// A process that holds a lock, or waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number, as this process would see it.
+    pub pid: u32,
+    /// The mode in which it holds the lock or requests it.
+    pub mode: LockMode,
+    /// Its command line, words joined by spaces. `None`: this process may not see it.
+    pub command: Option<String>,
+}
+
+/// The processes that a query is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    /// Those that hold the lock.
+    Holders,
+    /// Those that wait for it in the kernel.
+    Waiters,
+}

@@ -1,0 +1,47 @@
+//! File locks: one lock per file for all threads and processes, waited for in the kernel.
+//!
+//! An [`Engine`] serves [`Client`]s. A client makes a [`Request`] by a [`Handle`], which names a path; the outcome goes to
+//! its [`CompletionSink`]. No word of JavaScript here: the addon makes promises of outcomes.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `engine` | what clients call; the table of locks |
+//! | `resolve`, `path_cache` | finding the file of a request |
+//! | `driver` | driving a lock, action by action |
+//! | `fast_path` | requests that are granted on the client's thread |
+//! | `watchdog`, `queries` | paths that do not answer; who holds a lock |
+//! | `dispatch` | what workers and the timer thread call |
+//! | `lock` | one lock: its entry, its state machine, its queue, its requests |
+//! | `holders` | what the system tells of locks |
+//! | `sys` | files, locks and errors of the operating system |
+//! | `exec`, `sync` | threads, which know nothing of locks; what loom replaces |
+
+mod client;
+mod dispatch;
+mod driver;
+mod engine;
+mod exec;
+mod fast_path;
+mod holders;
+mod lock;
+mod path_cache;
+mod queries;
+mod resolve;
+mod sync;
+mod sys;
+mod trace;
+mod watchdog;
+
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(all(loom, test))]
+mod models;
+
+pub use client::Client;
+pub use engine::{Engine, Released, Snapshot};
+pub use exec::thread::is_first_thread;
+pub use holders::{Holder, Party};
+pub use lock::{
+    CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Request, RequestOptions, Ticket,
+};
+pub use sys::{LockMode, SystemError};

@@ -1,0 +1,276 @@
+//! A lock that this process holds or waits for: its entry in the engine's table.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
+use super::action::{Cancellation, Completions, Effect, Enqueued, PathCheck, Released};
+use super::handle::Handle;
+use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
+use super::state::{Knowledge, LockState};
+use crate::client::Client;
+use crate::exec::Interrupts;
+use crate::exec::thread::{self, ThreadNumber};
+use crate::sync::{Mutex, MutexGuard};
+use crate::sys::{FileId, LockFile, LockMode, SystemError};
+
+/// The longest hold of a file opened by the fast path whose release does not check the descriptor, which takes one more
+/// system call.
+const UNCHECKED_HOLD: Duration = Duration::from_millis(1);
+
+/// One lock file, and the state of its lock. The table has at most one for each file.
+pub(crate) struct LockEntry {
+    id: FileId,
+    file: Box<dyn LockFile>,
+    /// The file is known to be on a file system of this machine: no system call on it waits for a server.
+    is_local: bool,
+    /// The file was opened by the fast path.
+    is_fast: bool,
+    /// The number of the thread that drives, unless the driver waits in a list or for its time; 0 is none. Of a driver that
+    /// has stopped, the last one.
+    driver: AtomicI32,
+    /// The descriptor was closed by other code. Nobody is queued any more, and the table has forgotten the entry, or is
+    /// about to.
+    lost: AtomicBool,
+    state: Mutex<LockState>,
+}
+
+impl LockEntry {
+    /// Returns the entry of an open file that nobody waits for yet.
+    pub(crate) fn new(file: Box<dyn LockFile>, is_local: bool, is_fast: bool) -> Arc<Self> {
+        Arc::new(Self {
+            id: file.id(),
+            file,
+            is_local,
+            is_fast,
+            driver: AtomicI32::new(0),
+            lost: AtomicBool::new(false),
+            state: Mutex::new(LockState::new()),
+        })
+    }
+
+    /// Returns which file it is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Returns the file, for its driver.
+    pub(crate) fn file(&self) -> &dyn LockFile {
+        &*self.file
+    }
+
+    /// Locks the state, for its driver.
+    pub(crate) fn state(&self) -> MutexGuard<'_, LockState> {
+        self.state.lock()
+    }
+
+    /// Returns true if the file is known to be on a file system of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Says that the calling thread drives, or that none does for a while.
+    pub(crate) fn set_driven(&self, driven: bool) {
+        let number = if driven { thread::current_number().get() } else { 0 };
+        self.driver.store(number, Ordering::Relaxed);
+    }
+
+    /// Returns the thread that drives. `None`: the driver waits in a list or for its time.
+    pub(crate) fn driver(&self) -> Option<ThreadNumber> {
+        ThreadNumber::new(self.driver.load(Ordering::Relaxed))
+    }
+
+    /// Returns true if the descriptor was closed by other code, as far as that was noticed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Returns true if the descriptor is still that of the lock file. If it is not, it is never used again.
+    pub(crate) fn check_descriptor(&self) -> bool {
+        let intact = !self.is_lost() && self.file.is_intact();
+        if !intact {
+            self.lost.store(true, Ordering::SeqCst);
+            self.file.disown();
+        }
+        intact
+    }
+
+    /// Checks whether the path of `handle` still names the file.
+    pub(crate) fn check_path(&self, handle: &Handle) -> PathCheck {
+        match self.file.is_at(&handle.path) {
+            Ok(true) => PathCheck::Same,
+            Ok(false) => PathCheck::Replaced,
+            Err(error) => PathCheck::Failed(SystemError::new(&error, "stat")),
+        }
+    }
+
+    /// Queues a request.
+    pub(crate) fn enqueue(self: &Arc<Self>, request: &Arc<Request>) -> Enqueued {
+        self.state.lock().enqueue(self, request)
+    }
+
+    /// Queues a request if the lock is in use. Otherwise returns `None`: the table may have forgotten this entry already.
+    pub(crate) fn enqueue_if_busy(self: &Arc<Self>, request: &Arc<Request>) -> Option<Enqueued> {
+        let mut state = self.state.lock();
+        // A handle that still holds what was lost waits for its own release.
+        let is_open = !state.is_idle() && (!self.is_lost() || state.is_held_by(&request.handle));
+        is_open.then(|| state.enqueue(self, request))
+    }
+
+    /// Returns what is known of the lock.
+    pub(crate) fn knowledge(&self) -> Knowledge {
+        self.state.lock().knowledge()
+    }
+
+    /// Returns what is known of the lock. If that is nothing, the caller drives.
+    pub(crate) fn begin_probe(&self) -> Knowledge {
+        self.state.lock().begin_probe()
+    }
+
+    /// Returns true if nobody holds the lock or waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.lock().is_idle()
+    }
+
+    /// Returns the number of the descriptor by which the file is locked, if a child can inherit the lock by it.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.file.descriptor()
+    }
+
+    /// Adds the requests that hold the lock to `held`, and those that wait for it to `pending`, in their order.
+    pub(crate) fn list(&self, held: &mut Vec<Arc<Request>>, pending: &mut Vec<Arc<Request>>) {
+        let state = self.state.lock();
+        held.extend(state.holds().cloned());
+        pending.extend(state.waiting().cloned());
+    }
+
+    /// Returns the request that holds the lock exclusively, if its user knows of that.
+    pub(crate) fn exclusive_hold(&self) -> Option<Arc<Request>> {
+        self.state.lock().exclusive_hold().filter(|hold| hold.handle.is_held()).cloned()
+    }
+
+    /// Prepares the driver to block in the kernel for `mode`. Returns `None` if it must not, else the sink of the request
+    /// that is granted first if the lock comes now.
+    pub(crate) fn block(
+        &self,
+        mode: LockMode,
+        interrupts: Interrupts,
+        completions: &mut Completions,
+    ) -> Option<Arc<dyn CompletionSink>> {
+        let thread = interrupts.this_thread();
+        self.state.lock().block(mode, thread, completions)
+    }
+
+    /// The driver is back from the kernel. Returns the locked state.
+    pub(crate) fn unblock(&self) -> MutexGuard<'_, LockState> {
+        let mut state = self.state.lock();
+        state.unblock();
+        state
+    }
+
+    /// Ends driving: those in the queue get this outcome.
+    pub(crate) fn abort(&self, outcome: impl Fn() -> Outcome, completions: &mut Completions) {
+        let mut state = self.state.lock();
+        if !state.is_held() {
+            // While the caller still drives: the next driver could have the lock by then, and would lose it here.
+            drop(state);
+            self.file.unlock();
+            state = self.state.lock();
+        }
+        state.abort(outcome, completions);
+    }
+
+    /// Suspends the driver. Returns how long to wait before it is resumed, a little more each time. `None`: the caller goes
+    /// on driving.
+    pub(crate) fn pause(&self, mode: LockMode, completions: &mut Completions) -> Option<Duration> {
+        self.state.lock().pause(mode, completions)
+    }
+
+    /// Makes the caller the driver, if the driver was suspended.
+    pub(crate) fn resume(&self) -> bool {
+        self.state.lock().resume()
+    }
+
+    /// Ends draining: the shared holds were not released in time.
+    pub(crate) fn end_drain(&self, drain: u64) -> Effect {
+        self.state.lock().end_drain(drain)
+    }
+
+    /// Ends `hold`. Returns `None` if it is not held any more.
+    pub(crate) fn release(&self, hold: &Request) -> Option<Released> {
+        let is_intact = (self.is_fast && hold.age() < UNCHECKED_HOLD) || self.check_descriptor();
+        // First, so that the handle's next request may be granted at once.
+        hold.handle.forget_hold(hold.ticket);
+        let effect = self.state.lock().release(hold.ticket)?;
+        if !is_intact {
+            return Some(Released::Lost(effect));
+        }
+        self.remove_if_asked(hold, effect);
+        Some(Released::Ended(effect))
+    }
+
+    /// Cancels `request`, if it is queued here.
+    pub(crate) fn cancel(
+        &self,
+        request: &Request,
+        reason: CancelReason,
+        completions: &mut Completions,
+    ) -> Cancellation {
+        let mut state = self.state.lock();
+        let cancellation = state.cancel(request.ticket, reason, completions);
+        match cancellation {
+            Cancellation::Done(Effect::Interrupt) | Cancellation::Pending(Effect::Interrupt) => {
+                self.interrupt_driver(&state);
+            }
+            // While the state is locked no request enters or leaves the queue.
+            Cancellation::Moved if request.is_queued_at(self) => return Cancellation::Completing,
+            _ => {}
+        }
+        cancellation
+    }
+
+    /// Removes a request that was cancelled long ago, although the driver does not respond.
+    pub(crate) fn abandon(&self, ticket: Ticket, completions: &mut Completions) {
+        self.state.lock().abandon(ticket, completions);
+    }
+
+    /// Interrupts the driver that is blocked once more. Returns false if there is none that has to be.
+    pub(crate) fn interrupt_again(&self) -> bool {
+        self.interrupt_driver(&self.state.lock())
+    }
+
+    /// Ends all that `client` has here.
+    pub(crate) fn end(&self, client: &Arc<Client>, completions: &mut Completions) -> Effect {
+        if self.state.lock().holds().any(|hold| Arc::ptr_eq(&hold.client, client)) {
+            self.check_descriptor();
+        }
+        let (ended, effect) = {
+            let mut state = self.state.lock();
+            let (ended, effect) = state.end(client, completions);
+            if effect == Effect::Interrupt {
+                self.interrupt_driver(&state);
+            }
+            (ended, effect)
+        };
+        for hold in ended.iter().filter(|_| !self.is_lost()) {
+            self.remove_if_asked(hold, effect);
+        }
+        effect
+    }
+
+    fn interrupt_driver(&self, state: &LockState) -> bool {
+        let Some(thread) = state.interrupted() else { return false };
+        // SAFETY: the thread cannot have ended, nor left the kernel for good: it has to lock this entry's state first
+        // (`LockEntry::unblock`), which the caller has locked.
+        unsafe { self.file.interrupt(thread) };
+        true
+    }
+
+    /// Deletes the file under the exclusive lock, which the caller drives, if the handle of the hold says so.
+    fn remove_if_asked(&self, hold: &Request, effect: Effect) {
+        if hold.handle.options.remove_on_release && effect == Effect::Drive(Some(LockMode::Exclusive)) {
+            // A folder that cannot be written keeps the file, which harms nobody.
+            let _ = self.file.unlink(&hold.handle.path);
+        }
+    }
+}

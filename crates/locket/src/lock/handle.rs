@@ -1,0 +1,110 @@
+//! A handle: one user's way to a lock. Many handles may name one file.
+
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::entry::LockEntry;
+use super::request::{Request, Ticket};
+use crate::sync::Mutex;
+
+/// What is done with the lock file of a handle.
+#[derive(Clone, Copy, Debug)]
+pub struct HandleOptions {
+    /// The permission bits of a lock file that has to be created, before the umask.
+    pub file_mode: u32,
+    /// Deletes the file on release, while it is still locked exclusively.
+    pub remove_on_release: bool,
+    /// Locks a folder, if the path names one (on Unix). Otherwise a folder is EISDIR.
+    pub allow_directory: bool,
+}
+
+/// A path, and the hold that was acquired by it, if any.
+pub struct Handle {
+    /// The absolute path of the lock file.
+    pub path: PathBuf,
+    pub(crate) options: HandleOptions,
+    /// Equal for equal paths, and seldom for others.
+    pub(crate) order_key: u64,
+    /// Whether a lock was ever requested by this handle.
+    has_asked: AtomicBool,
+    /// The request that holds the lock.
+    hold: Mutex<Option<Arc<Request>>>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Handle").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// Returns a handle that holds nothing.
+    pub fn new(path: PathBuf, options: HandleOptions) -> Self {
+        let order_key = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
+        Self { path, options, order_key, has_asked: AtomicBool::new(false), hold: Mutex::new(None) }
+    }
+
+    /// Returns true if this handle holds the lock, as far as its user knows.
+    pub fn is_held(&self) -> bool {
+        self.hold.lock().as_ref().is_some_and(|hold| hold.is_received())
+    }
+
+    /// Tells the user of the hold that was requested with `token`: from now on it can be released. Returns the ticket of
+    /// the request.
+    pub fn receive(&self, token: u64) -> Option<Ticket> {
+        let hold = self.hold.lock();
+        let hold = hold.as_ref().filter(|hold| hold.token == token)?;
+        hold.set_received();
+        Some(hold.ticket)
+    }
+
+    /// Returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it.
+    pub fn descriptor(&self) -> Option<i32> {
+        self.held_entry()?.descriptor()
+    }
+
+    /// Returns whether a lock was ever requested by this handle, successfully or not. Such a handle releases its own
+    /// holds alone: a second release, or one after a timeout, must not end somebody else's.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a lock is requested by this handle.
+    pub(crate) fn set_asked(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the hold, to release it, if its user knows of it and it `is_wanted`.
+    pub(crate) fn take_hold(&self, is_wanted: impl FnOnce(&Request) -> bool) -> Option<Arc<Request>> {
+        self.hold.lock().take_if(|hold| hold.is_received() && is_wanted(hold))
+    }
+
+    /// Returns the entry of the lock that this handle holds, whether its user knows of that or not.
+    pub(crate) fn held_entry(&self) -> Option<Arc<LockEntry>> {
+        self.hold.lock().as_ref().and_then(|hold| hold.entry())
+    }
+
+    /// Returns true if this handle holds no lock: it holds one at a time.
+    pub(crate) fn is_free(&self) -> bool {
+        self.hold.lock().is_none()
+    }
+
+    /// Makes `request` hold the lock of `entry`. Returns false if this handle holds a lock already.
+    pub(super) fn grant(&self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> bool {
+        let mut hold = self.hold.lock();
+        let free = hold.is_none();
+        if free {
+            request.grant(entry);
+            *hold = Some(request.clone());
+        }
+        free
+    }
+
+    /// Forgets the hold of the request with this ticket.
+    pub(super) fn forget_hold(&self, ticket: Ticket) {
+        self.hold.lock().take_if(|hold| hold.ticket == ticket);
+    }
+}

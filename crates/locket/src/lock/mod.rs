@@ -1,0 +1,16 @@
+//! One lock: its entry in the table, its state machine, its queue, and the requests and handles that use it.
+
+mod action;
+mod entry;
+mod fairness;
+mod handle;
+mod request;
+mod state;
+mod wait_queue;
+
+pub(crate) use action::{Action, Cancellation, Completions, DriveResult, Effect, Enqueued, Permit, Released};
+pub(crate) use entry::LockEntry;
+pub(crate) use fairness::DRAIN_TIME;
+pub use handle::{Handle, HandleOptions};
+pub use request::{CancelReason, CompletionSink, Outcome, Request, RequestOptions, Ticket};
+pub(crate) use state::{Knowledge, Replaced};

@@ -1,0 +1,358 @@
+//! A request for a lock, from the call that makes it to the one outcome that completes it, and if that is a grant, to the
+//! release.
+
+use std::fmt;
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::entry::LockEntry;
+use super::handle::Handle;
+use crate::client::Client;
+use crate::exec::thread::{self, ThreadNumber};
+use crate::holders::Holder;
+use crate::sync::Mutex;
+use crate::sys::{LockMode, SystemError};
+
+/// How often a stale file is found anew, as on a network mount whose server has forgotten it.
+const FIND_ANEW: u32 = 64;
+
+/// A request's place in the order of arrival, over all threads of the process.
+pub type Ticket = u64;
+
+/// How a request or a query ends.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The lock is held.
+    Granted,
+    /// The lock was not free, or not before the deadline. Names the processes that held it, if the request asks for them
+    /// and they are known.
+    TimedOut(Option<Box<[Holder]>>),
+    /// The wait is over, and the path did not answer in time: it is not known whether the lock is held.
+    Unanswered,
+    /// The client cancelled the request.
+    Aborted,
+    /// The wait would never end: the lock, or a place ahead in the queue, belongs to the thread that would wait.
+    Deadlock,
+    /// The operating system refused.
+    Failed(SystemError),
+    /// A defect of this library. The panic's message has gone to stderr.
+    Panicked,
+    /// Answers [`Engine::find_locked`]: whether any process holds the lock.
+    ///
+    /// [`Engine::find_locked`]: crate::Engine::find_locked
+    Locked(bool),
+    /// Answers [`Engine::find_holders`]: the processes that the system names. `None`: it does not tell.
+    ///
+    /// [`Engine::find_holders`]: crate::Engine::find_holders
+    Holders(Option<Box<[Holder]>>),
+}
+
+/// Why a request is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Its deadline has come.
+    TimedOut,
+    /// Its client does not want it any more.
+    Aborted,
+    /// It does not wait for the lock, and nobody can say whether the lock is held: a path or a file does not answer.
+    Unanswered,
+}
+
+impl From<CancelReason> for Outcome {
+    fn from(reason: CancelReason) -> Self {
+        match reason {
+            CancelReason::TimedOut => Self::TimedOut(None),
+            CancelReason::Aborted => Self::Aborted,
+            CancelReason::Unanswered => Self::Unanswered,
+        }
+    }
+}
+
+/// Takes the outcomes of requests and queries.
+pub trait CompletionSink: Send + Sync {
+    /// Takes an outcome. Called once for each request and query, on any thread, with no lock of the engine held. `token`
+    /// is the one given with the request.
+    fn complete(&self, token: u64, outcome: Outcome);
+
+    /// An outcome is likely to come in a moment. A thread that has to be woken for it may be woken now.
+    fn wake_early(&self) {}
+}
+
+/// What a request is made of.
+#[expect(missing_debug_implementations, reason = "the sink has none; a request has one")]
+pub struct RequestOptions {
+    /// The handle that is to hold the lock.
+    pub handle: Arc<Handle>,
+    /// The client that makes the request.
+    pub client: Arc<Client>,
+    /// The mode of the lock.
+    pub mode: LockMode,
+    /// The request waits for the lock. Otherwise it is refused if the lock is not free.
+    pub blocking: bool,
+    /// When the wait ends. `None`: never.
+    pub deadline: Option<Instant>,
+    /// The client's thread is blocked until the outcome is there.
+    pub blocks_client: bool,
+    /// [`Outcome::TimedOut`] names the holders.
+    pub names_holders: bool,
+    /// Takes the outcome.
+    pub sink: Arc<dyn CompletionSink>,
+    /// The number by which the sink knows the request.
+    pub token: u64,
+}
+
+/// A request with its place in the order of arrival. Once it is granted, it is the record of the hold.
+pub struct Request {
+    /// The place.
+    pub ticket: Ticket,
+    /// The handle that is to hold the lock.
+    pub handle: Arc<Handle>,
+    /// The client that makes the request.
+    pub client: Arc<Client>,
+    /// The mode in which the lock is held or requested.
+    pub mode: LockMode,
+    /// The request waits for the lock. Otherwise it is refused if the lock is not free.
+    pub blocking: bool,
+    /// When the wait ends. `None`: never.
+    pub deadline: Option<Instant>,
+    /// The number by which the sink knows the request.
+    pub token: u64,
+    pub(crate) blocks_client: bool,
+    pub(crate) names_holders: bool,
+    pub(crate) sink: Arc<dyn CompletionSink>,
+    /// When it began to wait, or if it holds the lock, to hold it: in ms since [`BEGINNING`].
+    since: AtomicU64,
+    /// When its path has to have answered, if it does not wait.
+    answers_by: OnceLock<Instant>,
+    /// How often its file was stale when it was to be locked.
+    found_stale: AtomicU32,
+    /// The user of its handle knows of the hold.
+    received: AtomicBool,
+    state: Mutex<RequestState>,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Request");
+        debug.field("ticket", &self.ticket).field("path", &self.handle.path).field("mode", &self.mode);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Where a request is. Locked after the state of its lock and its handle, if at all.
+enum RequestState {
+    /// Its file is being found, by this thread. `None`: no thread has begun.
+    Resolving(Option<Opener>),
+    /// It is in the queue of this lock, or its outcome is about to come from there.
+    Queued(Arc<LockEntry>),
+    /// It holds this lock. `completed`: the outcome has been delivered.
+    Granted { entry: Arc<LockEntry>, completed: bool },
+    /// It has its outcome, and holds nothing.
+    Completed,
+}
+
+/// The thread that finds the file of a request, and since when.
+#[derive(Clone, Copy)]
+pub(crate) struct Opener {
+    pub thread: ThreadNumber,
+    pub since: Instant,
+}
+
+impl Request {
+    /// Returns a request whose file has to be found.
+    pub(crate) fn new(ticket: Ticket, options: RequestOptions) -> Self {
+        let RequestOptions {
+            handle,
+            client,
+            mode,
+            blocking,
+            deadline,
+            blocks_client,
+            names_holders,
+            sink,
+            token,
+        } = options;
+        Self {
+            ticket,
+            handle,
+            client,
+            mode,
+            blocking,
+            deadline,
+            token,
+            blocks_client,
+            names_holders,
+            sink,
+            since: AtomicU64::new(uptime()),
+            answers_by: OnceLock::new(),
+            found_stale: AtomicU32::new(0),
+            received: AtomicBool::new(false),
+            state: Mutex::new(RequestState::Resolving(None)),
+        }
+    }
+
+    /// Returns for how long it has waited, or if it holds the lock, has held it.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(uptime().saturating_sub(self.since.load(Ordering::Relaxed)))
+    }
+
+    /// Sets the time by which its path has to answer, unless it has been set.
+    pub(crate) fn answer_by(&self, time: Instant) {
+        let _ = self.answers_by.set(time);
+    }
+
+    /// Returns when its path has to have answered, if it does not wait.
+    pub(crate) fn answers_by(&self) -> Option<Instant> {
+        self.answers_by.get().copied()
+    }
+
+    /// Returns true if its deadline has come.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= crate::sync::now())
+    }
+
+    /// Counts that its file was stale. Returns whether it may be found anew, which is limited.
+    pub(crate) fn may_find_anew(&self) -> bool {
+        self.found_stale.fetch_add(1, Ordering::Relaxed) < FIND_ANEW
+    }
+
+    /// Returns true if it would block its client's thread for ever, should the lock never be released.
+    pub(super) fn blocks_for_ever(&self) -> bool {
+        self.blocks_client && self.blocking && self.deadline.is_none()
+    }
+
+    /// Returns true if it is by the same path, and its file is found in the same way.
+    pub(crate) fn is_by_path_of(&self, other: &Handle) -> bool {
+        self.handle.order_key == other.order_key && self.handle.path == other.path
+    }
+
+    /// The calling thread begins to find its file.
+    pub(crate) fn begin_resolving(&self) {
+        if let RequestState::Resolving(opener) = &mut *self.state.lock() {
+            *opener = Some(Opener { thread: thread::current_number(), since: Instant::now() });
+        }
+    }
+
+    /// Returns the thread that is finding its file. `None`: no thread has begun, or the file has been found.
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        match &*self.state.lock() {
+            RequestState::Resolving(opener) => *opener,
+            _ => None,
+        }
+    }
+
+    /// Returns true if its file is being found, or it waits for that.
+    pub(crate) fn is_resolving(&self) -> bool {
+        matches!(*self.state.lock(), RequestState::Resolving(_))
+    }
+
+    /// Returns true if it has its outcome.
+    pub(crate) fn is_completed(&self) -> bool {
+        matches!(*self.state.lock(), RequestState::Completed | RequestState::Granted { completed: true, .. })
+    }
+
+    /// Returns the entry of the lock that it waits for or holds.
+    pub(crate) fn entry(&self) -> Option<Arc<LockEntry>> {
+        match &*self.state.lock() {
+            RequestState::Queued(entry) | RequestState::Granted { entry, .. } => Some(entry.clone()),
+            RequestState::Resolving(_) | RequestState::Completed => None,
+        }
+    }
+
+    /// Enters the queue of `entry`, whose state the caller has locked. Returns false if it was cancelled before.
+    pub(super) fn enqueue(&self, entry: &Arc<LockEntry>) -> bool {
+        let mut state = self.state.lock();
+        let waiting = matches!(*state, RequestState::Resolving(_)) && !self.client.has_ended();
+        if waiting {
+            *state = RequestState::Queued(entry.clone());
+        }
+        waiting
+    }
+
+    /// Leaves the queue to have its file found anew. The caller has locked the state of the lock.
+    pub(super) fn dequeue(&self) {
+        let mut state = self.state.lock();
+        if let RequestState::Queued(_) = *state {
+            *state = RequestState::Resolving(None);
+        }
+    }
+
+    /// Holds the lock of `entry` from now on.
+    pub(super) fn grant(&self, entry: &Arc<LockEntry>) {
+        self.since.store(uptime(), Ordering::Relaxed);
+        *self.state.lock() = RequestState::Granted { entry: entry.clone(), completed: false };
+    }
+
+    /// Ends the hold. Returns the entry of its lock.
+    pub(crate) fn end_hold(&self) -> Option<Arc<LockEntry>> {
+        let mut state = self.state.lock();
+        match mem::replace(&mut *state, RequestState::Completed) {
+            RequestState::Granted { entry, .. } => Some(entry),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Returns true if the user of its handle knows of the hold.
+    pub(super) fn is_received(&self) -> bool {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// The user of its handle knows of the hold from now on.
+    pub(super) fn set_received(&self) {
+        self.received.store(true, Ordering::Relaxed);
+    }
+
+    /// Marks it as completed. The caller delivers the outcome if this returns true.
+    pub(crate) fn finish(&self) -> bool {
+        let mut state = self.state.lock();
+        match &mut *state {
+            RequestState::Completed => false,
+            RequestState::Granted { completed, .. } => !mem::replace(completed, true),
+            RequestState::Resolving(_) | RequestState::Queued(_) => {
+                let before = mem::replace(&mut *state, RequestState::Completed);
+                drop(state);
+                // It may be the last that keeps the entry's file open.
+                drop(before);
+                true
+            }
+        }
+    }
+
+    /// Marks it as completed, if its file is being found. Returns whether the caller has to deliver the outcome.
+    pub(crate) fn finish_resolving(&self) -> bool {
+        let mut state = self.state.lock();
+        let resolving = matches!(*state, RequestState::Resolving(_));
+        if resolving {
+            *state = RequestState::Completed;
+        }
+        resolving
+    }
+
+    /// Returns true if it is in the queue of `entry`, or has just left it to be completed.
+    pub(super) fn is_queued_at(&self, entry: &LockEntry) -> bool {
+        matches!(&*self.state.lock(), RequestState::Queued(queued) if ptr::eq(Arc::as_ptr(queued), entry))
+    }
+
+    /// Returns the entry in whose queue it is, or which it has just left to be completed.
+    pub(crate) fn queued_at(&self) -> Option<Arc<LockEntry>> {
+        match &*self.state.lock() {
+            RequestState::Queued(entry) => Some(entry.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// What ages are measured from. A monotonic clock: the wall clock may be set while somebody waits.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Returns the time since [`BEGINNING`], in ms.
+#[expect(clippy::cast_possible_truncation, reason = "half a billion years fit")]
+fn uptime() -> u64 {
+    BEGINNING.elapsed().as_millis() as u64
+}

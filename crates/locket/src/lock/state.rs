@@ -1,0 +1,577 @@
+//! The state of one lock within this process: who holds it, who waits, and whether a thread drives it.
+//!
+//! Plain data behind the mutex of a [`LockEntry`]; no system call, no clock, no thread is known here. Loom models check it
+//! together with the engine that drives it.
+//!
+//! At any time at most one thread *drives* the lock: it alone tries the kernel's lock, checks the path and unlocks. The
+//! others only enter the queue and leave it. [`LockState::enqueue`], [`LockState::release`], [`LockState::cancel`] and
+//! [`LockState::end`] make a thread the driver. It goes from [`Action`] to action by [`LockState::next_action`], and stops
+//! with [`Action::Hold`] or [`Action::Idle`], or is suspended to be resumed later ([`LockState::pause`]).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::action::{Action, Cancellation, Completions, Effect, Enqueued, PathCheck};
+use super::entry::LockEntry;
+use super::fairness::Fairness;
+use super::handle::Handle;
+use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
+use super::wait_queue::{WaitQueue, Waiter};
+use crate::client::Client;
+use crate::exec::WaitingThread;
+use crate::sys::{LockMode, SystemError};
+
+/// The first pause between two tries, where no thread waits in the kernel.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// Requests whose file has to be found anew, in their order.
+pub(crate) type Replaced = Vec<Arc<Request>>;
+
+/// The state of one lock within this process.
+pub(crate) struct LockState {
+    phase: Phase,
+    /// One exclusive hold, or shared ones, one for each handle.
+    holds: SmallVec<[Arc<Request>; 1]>,
+    queue: WaitQueue,
+    fairness: Fairness,
+    /// How long the next pause between two tries is.
+    pause: Duration,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nobody holds and nobody waits.
+    Idle,
+    /// A thread drives.
+    Driven,
+    /// The driver is about to block in the kernel, or blocked there.
+    Blocked { mode: LockMode, thread: WaitingThread, interrupted: bool },
+    /// The timer thread will make a driver, to ask the kernel again.
+    Paused,
+    /// The lock is held in this mode, and no waiter can be granted beside the holds.
+    Held(LockMode),
+}
+
+/// What is known of a lock without asking the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knowledge {
+    /// It is held, here or elsewhere.
+    Locked,
+    /// A driver is about to find out.
+    Unsettled,
+    /// Nothing.
+    Unknown,
+}
+
+impl LockState {
+    /// Returns the state of a lock that nobody uses.
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            holds: SmallVec::new(),
+            queue: WaitQueue::default(),
+            fairness: Fairness::new(),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Returns true if nobody holds the lock or waits for it.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Returns true if this process holds the lock.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// Returns true if `handle` holds the lock.
+    pub(super) fn is_held_by(&self, handle: &Arc<Handle>) -> bool {
+        self.holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, handle))
+    }
+
+    /// Returns the requests that hold the lock.
+    pub(super) fn holds(&self) -> impl Iterator<Item = &Arc<Request>> {
+        self.holds.iter()
+    }
+
+    /// Returns the requests that wait for the lock, the first one first.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Arc<Request>> {
+        self.queue.iter()
+    }
+
+    /// Returns the request that holds the lock exclusively.
+    pub(super) fn exclusive_hold(&self) -> Option<&Arc<Request>> {
+        self.holds.first().filter(|hold| hold.mode == LockMode::Exclusive)
+    }
+
+    /// Queues a request whose path named this file a moment ago.
+    pub(super) fn enqueue(&mut self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> Enqueued {
+        let others_wait = self.queue.ahead_of(request.ticket).next().is_some();
+        let joins =
+            !others_wait && matches!(self.phase, Phase::Held(LockMode::Shared)) && Self::may_join(request);
+        if joins {
+            if request.blocking && self.fairness.has_no_grants() && !self.is_held_by_blocked(request) {
+                return self.drain(entry, request);
+            }
+            return self.join(entry, request);
+        }
+        if !request.blocking && (others_wait || self.is_held() || self.is_being_refused(request.mode)) {
+            return Enqueued::Refused(Outcome::TimedOut(None));
+        }
+        if self.waits_for_itself(request) {
+            return Enqueued::Refused(Outcome::Deadlock);
+        }
+        if !request.enqueue(entry) {
+            return Enqueued::Gone;
+        }
+        self.queue.insert(request.clone());
+        if self.is_idle() {
+            self.phase = Phase::Driven;
+            return Enqueued::Drive;
+        }
+        Enqueued::Waits
+    }
+
+    /// Returns what is known of the lock.
+    pub(super) fn knowledge(&self) -> Knowledge {
+        match self.phase {
+            // The kernel has refused those in the queue.
+            Phase::Blocked { .. } | Phase::Paused | Phase::Held(_) => Knowledge::Locked,
+            Phase::Driven if self.is_held() => Knowledge::Locked,
+            Phase::Driven => Knowledge::Unsettled,
+            Phase::Idle => Knowledge::Unknown,
+        }
+    }
+
+    /// Returns what is known of the lock. If that is nothing, the caller drives.
+    pub(super) fn begin_probe(&mut self) -> Knowledge {
+        let knowledge = self.knowledge();
+        if knowledge == Knowledge::Unknown {
+            self.phase = Phase::Driven;
+        }
+        knowledge
+    }
+
+    /// Returns what the driver does next. `kernel_mode`: the kernel's lock that the process has. `now` is called only
+    /// where it matters: reading the clock takes a while.
+    pub(crate) fn next_action(
+        &mut self,
+        kernel_mode: Option<LockMode>,
+        now: impl Fn() -> Instant,
+        completions: &mut Completions,
+    ) -> Action {
+        loop {
+            let Some(front) = self.queue.front() else {
+                return match kernel_mode {
+                    Some(mode) if self.is_held() => self.hold(mode, completions),
+                    Some(_) => Action::Unlock,
+                    None => {
+                        self.phase = Phase::Idle;
+                        Action::Idle
+                    }
+                };
+            };
+            let Some(mode) = kernel_mode else {
+                // Here the thread that asked for it is known to be out: it may leave, and never has the lock.
+                if let Some(reason) = front.cancel_due() {
+                    self.complete_front(reason.into(), completions);
+                    continue;
+                }
+                return Action::TryLock(front.request.mode, front.request.ticket);
+            };
+            let request = front.request.clone();
+            if self.is_held() {
+                if mode == LockMode::Shared && !self.fairness.is_draining() && Self::may_join(&request) {
+                    return Action::CheckPath(request);
+                }
+                return self.hold(mode, completions);
+            }
+            if self.fairness.finish_drain() {
+                return Action::GiveWay(request.mode);
+            }
+            return match (mode, request.mode) {
+                _ if self.fairness.is_spent(&now) => Action::Unlock,
+                (LockMode::Exclusive, LockMode::Shared) => Action::Downgrade,
+                (LockMode::Shared, LockMode::Exclusive) => Action::Unlock,
+                _ => Action::CheckPath(request),
+            };
+        }
+    }
+
+    /// Returns the key of the path of the first in the queue.
+    pub(crate) fn front_key(&self) -> Option<u64> {
+        self.queue.front().map(|front| front.request.handle.order_key)
+    }
+
+    /// The driver asks the kernel now, on behalf of the first waiter.
+    pub(crate) fn on_try(&mut self) {
+        self.queue.set_front_attempted(true);
+    }
+
+    /// The kernel gave the lock.
+    pub(crate) fn on_locked(&mut self, now: Instant) {
+        self.fairness.begin(now);
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// The kernel refused the lock, tried on behalf of `ticket`. Returns true if the request waits for it.
+    pub(crate) fn on_would_block(&mut self, ticket: Ticket, completions: &mut Completions) -> bool {
+        self.queue.front_is(ticket).is_some() && !self.queue.refuse_front(completions)
+    }
+
+    /// Locking on behalf of `ticket` failed.
+    pub(crate) fn on_error(&mut self, ticket: Ticket, error: SystemError, completions: &mut Completions) {
+        if self.queue.front_is(ticket).is_some() {
+            self.complete_front(Outcome::Failed(error), completions);
+        }
+    }
+
+    /// The path of `request` was checked. Requests whose file has to be found anew are put into `replaced`.
+    pub(crate) fn on_path_checked(
+        &mut self,
+        entry: &Arc<LockEntry>,
+        request: &Arc<Request>,
+        check: &PathCheck,
+        completions: &mut Completions,
+        replaced: &mut Replaced,
+    ) {
+        if self.queue.front_is(request.ticket).is_none() {
+            return;
+        }
+        match check {
+            PathCheck::Same => {
+                self.grant_front(entry, completions, replaced);
+                // One check serves all that came by the same path.
+                while request.mode == LockMode::Shared
+                    && self.queue.front().is_some_and(|front| {
+                        front.request.is_by_path_of(&request.handle) && Self::may_join(&front.request)
+                    })
+                {
+                    self.grant_front(entry, completions, replaced);
+                }
+            }
+            PathCheck::Failed(error) => self.complete_front(Outcome::Failed(*error), completions),
+            PathCheck::Replaced => {
+                let gone = self.queue.extract(|waiter| waiter.request.is_by_path_of(&request.handle));
+                for waiter in gone {
+                    Self::find_anew(waiter, None, completions, replaced);
+                }
+            }
+        }
+    }
+
+    /// The file cannot be locked any more. Those in the queue find it anew, or fail with `error` if they have done so too
+    /// often.
+    pub(crate) fn on_lost(
+        &mut self,
+        error: Option<SystemError>,
+        completions: &mut Completions,
+        replaced: &mut Replaced,
+    ) {
+        // A handle that still holds the lock that is gone waits for its own release.
+        let holds = &self.holds;
+        let stays =
+            |waiter: &Waiter| holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, &waiter.request.handle));
+        let gone = self.queue.extract(|waiter| !stays(waiter));
+        for waiter in gone {
+            Self::find_anew(waiter, error, completions, replaced);
+        }
+        self.stop_driving();
+    }
+
+    /// The driver is about to block for `mode`. Returns the sink of the request that is granted first if the lock comes
+    /// then, or `None` if the driver must not block.
+    pub(super) fn block(
+        &mut self,
+        mode: LockMode,
+        thread: WaitingThread,
+        completions: &mut Completions,
+    ) -> Option<Arc<dyn CompletionSink>> {
+        if !self.wants(mode) {
+            return None;
+        }
+        self.queue.refuse_nonblocking(completions);
+        self.phase = Phase::Blocked { mode, thread, interrupted: false };
+        self.queue.front().map(|front| front.request.sink.clone())
+    }
+
+    /// The driver is back from the kernel.
+    pub(super) fn unblock(&mut self) {
+        self.phase = Phase::Driven;
+    }
+
+    /// Returns the thread that is blocked and has to be interrupted.
+    pub(super) fn interrupted(&self) -> Option<WaitingThread> {
+        match self.phase {
+            Phase::Blocked { thread, interrupted: true, .. } => Some(thread),
+            _ => None,
+        }
+    }
+
+    /// Suspends the driver until the timer thread resumes it. Returns when that has to be, a little later each time.
+    /// `None`: the caller goes on driving.
+    pub(super) fn pause(&mut self, mode: LockMode, completions: &mut Completions) -> Option<Duration> {
+        if !self.wants(mode) {
+            return None;
+        }
+        self.queue.refuse_nonblocking(completions);
+        self.phase = Phase::Paused;
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        Some(pause)
+    }
+
+    /// Makes the caller the driver, if the driver was suspended.
+    pub(super) fn resume(&mut self) -> bool {
+        let paused = matches!(self.phase, Phase::Paused);
+        if paused {
+            self.phase = Phase::Driven;
+        }
+        paused
+    }
+
+    /// Returns true if the driver was suspended since the lock was last acquired.
+    pub(crate) fn has_paused(&self) -> bool {
+        self.pause > FIRST_PAUSE
+    }
+
+    /// Ends draining, since the shared holds were not released in time.
+    pub(super) fn end_drain(&mut self, drain: u64) -> Effect {
+        if self.fairness.give_drain_up(drain) { self.drive_after_release() } else { Effect::None }
+    }
+
+    /// Ends driving, because of a panic or for lack of a thread: those in the queue get this outcome, and the next request
+    /// begins anew. If nobody holds the lock, the caller has unlocked the file.
+    pub(super) fn abort(&mut self, outcome: impl Fn() -> Outcome, completions: &mut Completions) {
+        let gone = self.queue.extract(|_| true);
+        completions.extend(gone.into_iter().map(|waiter| (waiter.request, outcome())));
+        self.stop_driving();
+    }
+
+    /// Ends the hold of `ticket`. Returns `None` if it is not held.
+    pub(super) fn release(&mut self, ticket: Ticket) -> Option<Effect> {
+        let index = self.holds.iter().position(|hold| hold.ticket == ticket)?;
+        self.holds.remove(index).end_hold();
+        Some(self.drive_after_release())
+    }
+
+    /// Cancels the request with this ticket.
+    pub(super) fn cancel(
+        &mut self,
+        ticket: Ticket,
+        reason: CancelReason,
+        completions: &mut Completions,
+    ) -> Cancellation {
+        let Some(index) = self.queue.position(ticket) else { return Cancellation::Moved };
+        let is_driven = matches!(self.phase, Phase::Driven | Phase::Blocked { .. });
+        let waiter = self.queue.get(index);
+        let is_first_to_time_out = index == 0 && reason == CancelReason::TimedOut;
+        if is_first_to_time_out && matches!(self.phase, Phase::Paused) && waiter.is_blocking() {
+            // The lock may have become free since the last try.
+            self.queue.mark_cancelled(0, reason);
+            self.queue.set_front_attempted(false);
+            self.phase = Phase::Driven;
+            return Cancellation::Pending(Effect::Drive(None));
+        }
+        let is_due_a_try =
+            is_first_to_time_out && !waiter.attempted && !self.is_being_refused(waiter.request.mode);
+        let is_alone = self.queue.staying().all(|request| request.ticket == ticket);
+        if is_driven && (is_alone || is_due_a_try) {
+            // The driver tries on behalf of this request alone. It may have the lock already.
+            self.queue.mark_cancelled(index, reason);
+            return Cancellation::Pending(self.effect_of_departure());
+        }
+        completions.push((self.queue.remove(index), reason.into()));
+        Cancellation::Done(self.effect_of_departure())
+    }
+
+    /// Removes `ticket` from the queue, although the driver, which tries on its behalf, does not respond. Should the lock
+    /// come all the same, it is not granted to anybody.
+    pub(super) fn abandon(&mut self, ticket: Ticket, completions: &mut Completions) {
+        let Some(index) = self.queue.position(ticket) else { return };
+        let outcome = match self.queue.get(index).cancelled {
+            None => return,
+            // The kernel has not refused it, since it has not answered.
+            Some(CancelReason::TimedOut) if matches!(self.phase, Phase::Driven) => Outcome::Unanswered,
+            Some(reason) => reason.into(),
+        };
+        completions.push((self.queue.remove(index), outcome));
+    }
+
+    /// Ends all that `client` holds and waits for. Returns the holds that have ended.
+    pub(super) fn end(
+        &mut self,
+        client: &Arc<Client>,
+        completions: &mut Completions,
+    ) -> (Vec<Arc<Request>>, Effect) {
+        let gone = self.queue.extract(|waiter| Arc::ptr_eq(&waiter.request.client, client));
+        let has_left = !gone.is_empty();
+        completions.extend(gone.into_iter().map(|waiter| (waiter.request, Outcome::Aborted)));
+        let (ended, stay): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.holds).into_iter().partition(|hold| Arc::ptr_eq(&hold.client, client));
+        self.holds = stay.into();
+        for hold in &ended {
+            hold.handle.forget_hold(hold.ticket);
+            hold.end_hold();
+        }
+        let effect = match (ended.is_empty(), has_left) {
+            (false, _) => self.drive_after_release(),
+            (true, true) => self.effect_of_departure(),
+            (true, false) => Effect::None,
+        };
+        (ended, effect)
+    }
+
+    /// Returns true if `request` may hold the lock beside shared holds.
+    fn may_join(request: &Request) -> bool {
+        request.mode == LockMode::Shared && request.handle.is_free()
+    }
+
+    /// Grants `request` beside the holds, without it having waited.
+    fn join(&mut self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> Enqueued {
+        if !request.enqueue(entry) {
+            return Enqueued::Gone;
+        }
+        if !request.handle.grant(entry, request) {
+            request.dequeue();
+            return Enqueued::Elsewhere;
+        }
+        self.fairness.count_grant();
+        self.holds.push(request.clone());
+        Enqueued::Granted
+    }
+
+    /// Makes `request`, which could join the holds, wait until they have been released, so that other processes get a
+    /// chance.
+    fn drain(&mut self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> Enqueued {
+        if !request.enqueue(entry) {
+            return Enqueued::Gone;
+        }
+        self.queue.insert(request.clone());
+        Enqueued::Drains(self.fairness.begin_drain())
+    }
+
+    /// Returns true if `request` blocks a thread that holds the lock, and so keeps it from releasing it.
+    fn is_held_by_blocked(&self, request: &Request) -> bool {
+        request.blocks_client && self.holds.iter().any(|hold| hold.client.thread == request.client.thread)
+    }
+
+    /// Returns true if `request` would block, for ever, the very thread whose code has to release the lock first.
+    fn waits_for_itself(&self, request: &Request) -> bool {
+        let before = || self.holds.iter().chain(self.queue.ahead_of(request.ticket));
+        let are_shared_with = |other: &Arc<Request>| {
+            other.mode == LockMode::Shared
+                && request.mode == LockMode::Shared
+                && !Arc::ptr_eq(&other.handle, &request.handle)
+        };
+        request.blocks_for_ever()
+            && before().any(|other| other.client.thread == request.client.thread)
+            && !before().all(are_shared_with)
+    }
+
+    /// Returns true if a thread waits in the kernel, which has refused `mode`.
+    fn is_being_refused(&self, mode: LockMode) -> bool {
+        // What cannot be shared cannot be exclusive either.
+        matches!(self.phase, Phase::Blocked { mode: refused, .. } if refused == mode || refused == LockMode::Shared)
+    }
+
+    /// Returns true if the first in the queue waits for `mode`.
+    fn wants(&self, mode: LockMode) -> bool {
+        self.queue.front().is_some_and(|front| front.is_blocking() && front.request.mode == mode)
+    }
+
+    /// Ends driving: the lock is held in `mode`.
+    fn hold(&mut self, mode: LockMode, completions: &mut Completions) -> Action {
+        self.queue.refuse_nonblocking(completions);
+        self.phase = Phase::Held(mode);
+        Action::Hold
+    }
+
+    /// Ends driving, as the holds say.
+    fn stop_driving(&mut self) {
+        self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
+    }
+
+    /// Grants the first request. If its handle has been granted another file just now, the request goes there, unless it
+    /// was cancelled.
+    fn grant_front(
+        &mut self,
+        entry: &Arc<LockEntry>,
+        completions: &mut Completions,
+        replaced: &mut Replaced,
+    ) {
+        let cancelled = self.queue.front().and_then(|front| front.cancelled);
+        let request = self.queue.remove(0);
+        if request.handle.grant(entry, &request) {
+            self.fairness.count_grant();
+            self.holds.push(request.clone());
+            completions.push((request, Outcome::Granted));
+        } else if let Some(reason) = cancelled {
+            completions.push((request, reason.into()));
+        } else {
+            request.dequeue();
+            replaced.push(request);
+        }
+    }
+
+    /// Lets a waiter, which has left the queue, find its file anew. It fails with `error`, if there is one, after it has
+    /// done so too often.
+    fn find_anew(
+        waiter: Waiter,
+        error: Option<SystemError>,
+        completions: &mut Completions,
+        replaced: &mut Replaced,
+    ) {
+        let Waiter { request, cancelled, .. } = waiter;
+        match (cancelled, error) {
+            (Some(reason), _) => completions.push((request, reason.into())),
+            (None, Some(error)) if !request.may_find_anew() => {
+                completions.push((request, Outcome::Failed(error)));
+            }
+            (None, _) => {
+                request.dequeue();
+                replaced.push(request);
+            }
+        }
+    }
+
+    fn complete_front(&mut self, outcome: Outcome, completions: &mut Completions) {
+        completions.push((self.queue.remove(0), outcome));
+    }
+
+    /// A hold has ended. The caller drives, to grant the lock to the first in the queue, unless a thread does so already.
+    fn drive_after_release(&mut self) -> Effect {
+        match self.phase {
+            Phase::Held(mode) => {
+                self.phase = Phase::Driven;
+                Effect::Drive(Some(mode))
+            }
+            _ => Effect::None,
+        }
+    }
+
+    /// A request has left the queue, or is about to.
+    fn effect_of_departure(&mut self) -> Effect {
+        match self.phase {
+            // The next one may be granted beside the holds.
+            Phase::Held(LockMode::Shared) => self.drive_after_release(),
+            Phase::Paused if self.queue.is_empty() => {
+                self.phase = Phase::Driven;
+                Effect::Drive(None)
+            }
+            // The thread waits for what nobody wants.
+            Phase::Blocked { mode, ref mut interrupted, .. }
+                if self.queue.staying().next().is_none_or(|next| next.mode != mode) =>
+            {
+                *interrupted = true;
+                Effect::Interrupt
+            }
+            _ => Effect::None,
+        }
+    }
+}

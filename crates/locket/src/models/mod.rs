@@ -1,0 +1,1 @@
+//! Loom models: every interleaving of small cases, on the real engine.

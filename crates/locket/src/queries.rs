@@ -1,0 +1,324 @@
+//! Queries: who holds a lock, or waits for it, and whether it is held. Clients make them, and requests that are refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::path::PathBuf;
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::dispatch::{Task, Timer};
+use crate::engine::{CANCEL_GRACE, Engine};
+use crate::exec::Guard;
+use crate::holders::{Holder, LockedFile, Party, Proc};
+use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Permit, Request};
+use crate::sync::{Mutex, MutexGuard};
+use crate::sys::{FileId, LockMode, OpenHow, SystemError, is_busy};
+use crate::watchdog::SERVER_GRACE;
+
+/// Time until a lock is probed again whose driver is about to find out.
+const PROBE_AGAIN: Duration = Duration::from_millis(1);
+
+/// A question, and who is told the answer.
+pub(crate) struct Query {
+    question: Question,
+    sink: Arc<dyn CompletionSink>,
+    token: u64,
+    is_answered: AtomicBool,
+}
+
+enum Question {
+    /// Who holds the lock, or waits for it.
+    Holders,
+    /// Who holds the lock, asked for a request that was refused.
+    HoldersAtRefusal,
+    /// Whether anybody holds the lock of this handle. Asked at this time.
+    Locked(Arc<Handle>, Instant),
+}
+
+/// Queries that ask the same.
+type Group = Vec<Arc<Query>>;
+
+/// Queries for holders that are under way. Many may be made at once, when many waits time out together: each file is looked
+/// at once, and the system's tables are read once for all of them.
+pub(crate) struct Queries(Mutex<Lists>);
+
+#[derive(Default)]
+struct Lists {
+    by_path: BTreeMap<(PathBuf, Party), Group>,
+    by_entry: BTreeMap<FileId, (Arc<LockEntry>, Group)>,
+    /// Their files have been found: now the tables can be read.
+    found: Vec<(Group, LockedFile)>,
+    /// A worker is reading the tables. The next reading is for all that are found in the meantime, by however many
+    /// workers. Otherwise each of those would read the tables for a few.
+    is_reading: bool,
+}
+
+impl Queries {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Lists::default()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock()
+    }
+}
+
+impl Engine {
+    /// Asks the system which processes are the `party` of the lock of the file at the path of `handle`. The answer, an
+    /// [`Outcome::Holders`] or [`Outcome::Failed`], goes to `sink`.
+    pub fn find_holders(
+        self: &Arc<Self>,
+        handle: &Handle,
+        party: Party,
+        sink: Arc<dyn CompletionSink>,
+        token: u64,
+    ) {
+        let query = Query::new(Question::Holders, sink, token);
+        self.queries.lock().by_path.entry((handle.path.clone(), party)).or_default().push(query);
+        self.submit(Task::AnswerQueries);
+    }
+
+    /// Asks whether any process holds the lock of the file at the path of `handle`. The answer, an [`Outcome::Locked`],
+    /// [`Outcome::Failed`] or [`Outcome::Unanswered`], goes to `sink`.
+    pub fn find_locked(self: &Arc<Self>, handle: Arc<Handle>, sink: Arc<dyn CompletionSink>, token: u64) {
+        let query = Query::new(Question::Locked(handle, Instant::now()), sink, token);
+        self.after(SERVER_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
+        self.submit(Task::Probe(query));
+    }
+
+    /// Completes `request`, which was refused at `entry`, together with who holds the lock: within [`CANCEL_GRACE`], or
+    /// without that.
+    pub(crate) fn find_holders_for(self: &Arc<Self>, entry: &Arc<LockEntry>, request: &Request) {
+        let query = Query::new(Question::HoldersAtRefusal, request.sink.clone(), request.token);
+        self.after(CANCEL_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
+        let mut queries = self.queries.lock();
+        queries.by_entry.entry(entry.id()).or_insert_with(|| (entry.clone(), Group::new())).1.push(query);
+        drop(queries);
+        // A job for each: should a worker be stuck with one of them, there is another job for the rest.
+        self.submit(Task::AnswerQueries);
+    }
+
+    /// Answers all queries for holders that are under way.
+    pub(crate) fn answer_queries(self: &Arc<Self>) {
+        let proc = Proc::of_the_system();
+        let by_entry = mem::take(&mut self.queries.lock().by_entry);
+        for (entry, group) in by_entry.into_values() {
+            match entry.descriptor().and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
+                Some(file) => self.queries.lock().found.push((group, file)),
+                None => tell(&group, None),
+            }
+        }
+        while let Some(((path, party), group)) = self.next_query_by_path() {
+            match (proc.file_at(&path), party) {
+                (Ok(Some(file)), Party::Holders) => self.queries.lock().found.push((group, file)),
+                (Ok(Some(file)), Party::Waiters) => {
+                    let mut waiters = proc.waiters(&file);
+                    if let Some(waiters) = &mut waiters {
+                        proc.add_commands(slice::from_mut(waiters));
+                    }
+                    tell(&group, waiters.as_deref());
+                }
+                (Ok(None), _) => tell(&group, Some(&[])),
+                (Err(error), _) => {
+                    let error = SystemError::new(&error, "open");
+                    for query in group {
+                        query.fail(error);
+                    }
+                }
+            }
+        }
+        self.read_tables(&proc);
+    }
+
+    fn next_query_by_path(&self) -> Option<((PathBuf, Party), Group)> {
+        self.queries.lock().by_path.pop_first()
+    }
+
+    /// Reads the tables for all files that were found, unless another worker does.
+    fn read_tables(self: &Arc<Self>, proc: &Proc) {
+        let mut queries = self.queries.lock();
+        queries.found.retain(|(group, _)| !group.iter().all(|query| query.is_answered()));
+        if queries.is_reading || queries.found.is_empty() {
+            return;
+        }
+        queries.is_reading = true;
+        let (groups, files): (Vec<_>, Vec<_>) = mem::take(&mut queries.found).into_iter().unzip();
+        drop(queries);
+        let reading = Guard::new(|| {
+            let mut queries = self.queries.lock();
+            queries.is_reading = false;
+            let goes_on = !queries.found.is_empty();
+            drop(queries);
+            if goes_on {
+                self.submit(Task::AnswerQueries);
+            }
+        });
+        let mut answers = proc.holders(&files);
+        // Not after the commands: it can take for ever to read that of a process that is stuck.
+        drop(reading);
+        if let Some(answers) = &mut answers {
+            proc.add_commands(answers);
+        }
+        let mut answers = answers.into_iter().flatten();
+        for group in groups {
+            tell(&group, answers.next().as_deref());
+        }
+    }
+
+    /// Fails the queries for holders that are under way: there is no thread to answer them.
+    pub(crate) fn fail_queries(&self, error: SystemError) {
+        let (by_path, by_entry) = {
+            let mut queries = self.queries.lock();
+            (mem::take(&mut queries.by_path), mem::take(&mut queries.by_entry))
+        };
+        let by_entry = by_entry.into_values().flat_map(|(_, group)| group);
+        for query in by_path.into_values().flatten().chain(by_entry) {
+            query.fail(error);
+        }
+    }
+
+    /// Answers whether a lock is held, or asks again in a moment.
+    pub(crate) fn probe(self: &Arc<Self>, query: &Arc<Query>) {
+        let Question::Locked(handle, since) = &query.question else { return };
+        match self.is_locked(handle) {
+            Ok(Some(locked)) => query.answer(Outcome::Locked(locked)),
+            Err(error) => query.fail(error),
+            // A driver that takes so long is stuck in the kernel, for somebody who wants the lock.
+            Ok(None) if since.elapsed() > CANCEL_GRACE => query.answer(Outcome::Locked(true)),
+            Ok(None) => {
+                if !self.after(PROBE_AGAIN, Timer::ProbeAgain(query.clone())) {
+                    query.fail(SystemError::no_thread());
+                }
+            }
+        }
+    }
+
+    /// Returns whether any process holds the lock: from what this process knows, then from the system's table where that
+    /// has every lock, then by a probe. Returns `None` if a driver is about to find out.
+    fn is_locked(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
+        if !handle.is_free() {
+            return Ok(Some(true));
+        }
+        let id = match self.system.file_id_at(&handle.path) {
+            Ok(None) => return Ok(Some(false)),
+            Ok(id) => id,
+            // Opening the file fails, too, and tells more.
+            Err(_) => None,
+        };
+        let known = id.and_then(|id| self.table().get(&id).map(|entry| entry.knowledge()));
+        match known {
+            Some(Knowledge::Locked) => return Ok(Some(true)),
+            Some(Knowledge::Unsettled) => return Ok(None),
+            Some(Knowledge::Unknown) | None => {}
+        }
+        match Proc::of_the_system().is_locked(&handle.path) {
+            Some(locked) => Ok(Some(locked)),
+            None => self.probe_file(handle),
+        }
+    }
+
+    /// Tries the lock, and unlocks it at once. Requests that come meanwhile are queued, and driven afterwards.
+    fn probe_file(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
+        let how = OpenHow { create: None, allow_directory: handle.options.allow_directory };
+        let file = match self.system.open(&handle.path, &how) {
+            Ok(file) => file,
+            Err(error) if is_busy(&error) => return Ok(Some(true)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(false)),
+            Err(error) => return Err(SystemError::new(&error, "open")),
+        };
+        let is_local = file.is_local();
+        let (entry, knowledge) = {
+            let mut table = self.table();
+            let id = file.id();
+            if table.get(&id).is_some_and(|entry| entry.is_lost()) {
+                table.remove(&id);
+            }
+            let entry = table.entry(id).or_insert_with(|| LockEntry::new(file, is_local, false)).clone();
+            let knowledge = entry.begin_probe();
+            (entry, knowledge)
+        };
+        match knowledge {
+            Knowledge::Locked => return Ok(Some(true)),
+            Knowledge::Unsettled => return Ok(None),
+            Knowledge::Unknown => {}
+        }
+        let panicked = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
+        entry.set_driven(true);
+        let tried = entry.file().try_lock(LockMode::Exclusive);
+        if matches!(tried, Ok(true)) {
+            entry.file().unlock();
+        }
+        panicked.disarm();
+        self.drive(&entry, None, Permit::Block);
+        match tried {
+            Ok(free) => Ok(Some(!free)),
+            Err(error) => Err(SystemError::locking(&error)),
+        }
+    }
+}
+
+fn tell(group: &Group, holders: Option<&[Holder]>) {
+    for query in group {
+        query.answer_holders(holders.map(Into::into));
+    }
+}
+
+impl Query {
+    fn new(question: Question, sink: Arc<dyn CompletionSink>, token: u64) -> Arc<Self> {
+        Arc::new(Self { question, sink, token, is_answered: AtomicBool::new(false) })
+    }
+
+    fn is_answered(&self) -> bool {
+        self.is_answered.load(Ordering::Relaxed)
+    }
+
+    /// Answers that nothing is known, since the time is over.
+    pub(crate) fn give_up(&self) {
+        match self.question {
+            Question::Locked(..) => self.answer(Outcome::Unanswered),
+            Question::Holders | Question::HoldersAtRefusal => self.answer_holders(None),
+        }
+    }
+
+    /// Answers that the system refused. A request that was refused does not fail for that.
+    pub(crate) fn fail(&self, error: SystemError) {
+        match self.question {
+            Question::HoldersAtRefusal => self.answer_holders(None),
+            Question::Holders | Question::Locked(..) => self.answer(Outcome::Failed(error)),
+        }
+    }
+
+    fn answer_holders(&self, holders: Option<Box<[Holder]>>) {
+        self.answer(match self.question {
+            Question::HoldersAtRefusal => Outcome::TimedOut(holders),
+            Question::Holders | Question::Locked(..) => Outcome::Holders(holders),
+        });
+    }
+
+    /// Gives the answer, unless there is one.
+    fn answer(&self, outcome: Outcome) {
+        if !self.is_answered.swap(true, Ordering::Relaxed) {
+            self.sink.complete(self.token, outcome);
+        }
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Query").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// Lost in a panic: nobody waits for ever for an answer that does not come.
+impl Drop for Query {
+    fn drop(&mut self) {
+        match self.question {
+            Question::HoldersAtRefusal => self.answer(Outcome::TimedOut(None)),
+            Question::Holders | Question::Locked(..) => self.answer(Outcome::Panicked),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The mutex, the clock and the threads of the parts that are modelled with loom: std's, or under `cfg(loom)` such as
+//! loom can run every interleaving of.
+//!
+//! | name | what it is |
+//! |---|---|
+//! | [`Mutex`], [`MutexGuard`] | a mutex that is never poisoned |
+//! | [`now`] | the time |
+//! | [`current`], [`Thread`], [`ThreadId`], [`park_until`] | how a thread sleeps, and is woken |
+//!
+//! A panic while a mutex is locked does not poison it. Every critical section of the core leaves the data whole at each
+//! point where it could panic, and a lock that refuses for ever after would be the greater harm.
+
+#[cfg(not(loom))]
+mod real;
+#[cfg(not(loom))]
+pub(crate) use real::*;
+
+#[cfg(loom)]
+pub(crate) mod modelled;
+#[cfg(loom)]
+pub(crate) use modelled::{Mutex, MutexGuard, Thread, ThreadId, current, now, park_until, spawn};

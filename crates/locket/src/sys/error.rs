@@ -1,0 +1,39 @@
+//! A failed system call, as Node tells of it.
+
+use std::io;
+
+use super::platform;
+
+/// A system call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemError {
+    /// The error's number as libuv has it: negative, and on Windows libuv's own.
+    pub errno: i32,
+    /// The name of the call, as Node names it: `open`, `flock`, `stat`.
+    pub syscall: &'static str,
+    /// The file system has no such locks.
+    pub unsupported: bool,
+}
+
+impl SystemError {
+    /// Returns the error with which `syscall` failed.
+    pub(crate) fn new(error: &io::Error, syscall: &'static str) -> Self {
+        Self { errno: platform::uv_errno(error), syscall, unsupported: false }
+    }
+
+    /// Returns the error with which locking failed.
+    pub(crate) fn locking(error: &io::Error) -> Self {
+        Self { unsupported: platform::is_unsupported(error), ..Self::new(error, platform::LOCK_CALL) }
+    }
+
+    /// Returns the error of a system that has no thread left.
+    pub(crate) fn no_thread() -> Self {
+        Self { errno: platform::EAGAIN, syscall: platform::THREAD_CALL, unsupported: false }
+    }
+
+    /// Returns the error that refuses to remove a lock file on release, since others might not see that it is gone. Its
+    /// call, `unlink`, tells it from other errors.
+    pub(crate) fn incoherent() -> Self {
+        Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true }
+    }
+}

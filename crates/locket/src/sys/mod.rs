@@ -1,0 +1,32 @@
+//! The operating system: files, locks and errors. Each system has its own module with the same names.
+//!
+//! | name | what it is |
+//! |---|---|
+//! | [`System`] | what the engine asks of the system; models put their own in its place |
+//! | [`LockFile`] | an open lock file; an existence lock is another implementation |
+//! | [`ThisSystem`] | the system that this library is built for |
+//! | [`FileId`] | which file it is, however its path is spelled |
+//! | [`SystemError`], [`is_stale`], [`is_busy`] | errors, numbered and named as Node does |
+
+mod system;
+pub use system::LockMode;
+pub(crate) use system::{LockFile, OpenHow, System};
+
+mod error;
+pub use error::SystemError;
+
+mod quirks;
+mod this_system;
+pub(crate) use this_system::ThisSystem;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as platform;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as platform;
+
+pub(crate) use platform::{FileId, is_busy, is_stale};

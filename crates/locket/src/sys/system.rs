@@ -1,0 +1,108 @@
+//! What the engine asks of the operating system.
+
+use std::io;
+use std::path::Path;
+
+use super::FileId;
+use crate::exec::{Interrupts, WaitingThread};
+
+/// The mode of a lock. The words are those of the Web Locks API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LockMode {
+    /// Nobody else holds the lock in any mode.
+    Exclusive,
+    /// Others may hold it too, in this mode.
+    Shared,
+}
+
+/// How a lock file is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenHow {
+    /// The permission bits, before the umask, of a file that has to be created. `None`: a missing file is an error.
+    pub create: Option<u32>,
+    /// Opens a folder too (on Unix). Otherwise a folder is EISDIR.
+    pub allow_directory: bool,
+}
+
+/// The operating system, as far as the engine needs it.
+pub(crate) trait System: Send + Sync {
+    /// Opens the lock file at `path`.
+    fn open(&self, path: &Path, how: &OpenHow) -> io::Result<Box<dyn LockFile>>;
+
+    /// Opens the lock file at `path`, which was on a local file system when it was last opened, if that takes neither a
+    /// disk nor a server. Creates nothing.
+    fn open_cached(&self, path: &Path, how: &OpenHow) -> Option<Box<dyn LockFile>>;
+
+    /// Returns which file `path` names now, if any.
+    fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>>;
+
+    /// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if
+    /// there is no way to the folder: then opening a file in it says why.
+    fn is_coherent_at(&self, folder: &Path) -> bool;
+
+    /// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never
+    /// blocks.
+    fn is_on_local_mount(&self, path: &Path) -> bool;
+
+    /// Returns the means to interrupt a thread that waits in the kernel for a lock in this mode. `None`: no thread may
+    /// wait there, and waits are paced.
+    fn interrupts(&self, mode: LockMode) -> Option<Interrupts>;
+}
+
+/// An open lock file: what the kernel locks.
+pub(crate) trait LockFile: Send + Sync {
+    /// Returns which file it is.
+    fn id(&self) -> FileId;
+
+    /// Returns true if the file is known to be on a file system of this machine: no system call on it waits for a
+    /// server. The answer may be a second old.
+    fn is_local(&self) -> bool;
+
+    /// Returns true if all processes that use the file, on whatever machine, are known to see at once when its path
+    /// names another file. Otherwise a file that is removed while it is locked may be held by two.
+    fn is_coherent(&self) -> bool {
+        self.is_local()
+    }
+
+    /// Tries once. Returns false if somebody else holds the lock. A file that is locked already changes its mode; where
+    /// that fails, the lock it had is gone.
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool>;
+
+    /// Waits in the kernel's queue. Fails with [`io::ErrorKind::Interrupted`] when the thread is interrupted. Called only
+    /// where [`System::interrupts`] are available.
+    fn lock(&self, mode: LockMode) -> io::Result<()>;
+
+    /// Makes [`LockFile::lock`] fail on `thread`, which is in it or about to call it. An interrupt that comes too early is
+    /// lost, so it is repeated until the thread says that it is out.
+    ///
+    /// # Safety
+    /// The thread must not have ended.
+    unsafe fn interrupt(&self, thread: WaitingThread) {
+        // SAFETY: the caller vouches for the thread.
+        unsafe { thread.interrupt() };
+    }
+
+    /// Unlocks the file.
+    fn unlock(&self);
+
+    /// Returns true if `path` names this very file now.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+
+    /// Deletes the directory entry `path`, if it is a name of this very file: neither another file nor a symbolic link,
+    /// which would leave its target behind as another lock.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+
+    /// Returns the number of its descriptor, if a child can inherit the lock by it.
+    fn descriptor(&self) -> Option<i32> {
+        None
+    }
+
+    /// Returns false if the descriptor is not this file's any more: other code in this process has closed it, and its
+    /// number may belong to another file by now.
+    fn is_intact(&self) -> bool {
+        true
+    }
+
+    /// Gives up a descriptor that is not this file's any more: it is neither used nor closed from now on.
+    fn disown(&self) {}
+}

@@ -1,0 +1,56 @@
+//! Errors as libuv numbers them: on Unix, errno negated.
+
+use std::io;
+
+/// The system call that locks.
+pub(crate) const LOCK_CALL: &str = "flock";
+
+/// The system call that makes a thread.
+pub(crate) const THREAD_CALL: &str = "pthread_create";
+
+/// What it fails with where there can be no more threads, as libuv has it.
+pub(crate) const EAGAIN: i32 = -libc::EAGAIN;
+
+/// ENOTSUP, as libuv has it.
+pub(crate) const UV_ENOTSUP: i32 = -libc::ENOTSUP;
+
+/// The error's number as libuv has it.
+pub(crate) fn uv_errno(error: &io::Error) -> i32 {
+    -error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// Does the error of a lock call say that this file system cannot lock?
+///
+/// The numbers overlap on some systems (EOPNOTSUPP is ENOTSUP on Linux), so they are compared, not matched.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    /// ENOTSUPP, which Linux means for itself: some file systems let it out.
+    const INTERNAL: i32 = 524;
+    let number = error.raw_os_error();
+    [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP].iter().any(|&n| number == Some(n))
+        || cfg!(any(target_os = "linux", target_os = "android")) && number == Some(INTERNAL)
+}
+
+/// Returns true if the error says that the file is gone, and that its path has to be looked up again: a server has
+/// deleted it.
+pub(crate) fn is_stale(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESTALE)
+}
+
+/// Returns true if the error of opening a file says that somebody else has it open in a way that does not admit others,
+/// and that it is worth waiting for. Unix has no such thing.
+pub(crate) fn is_busy(_: &io::Error) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_is_gone_from_its_server_is_stale_and_nothing_is_busy() {
+        let error = io::Error::from_raw_os_error;
+        assert!(is_stale(&error(libc::ESTALE)));
+        assert!(!is_stale(&error(libc::ENOENT)) && !is_stale(&io::ErrorKind::NotFound.into()));
+        assert!(!is_busy(&error(libc::ETXTBSY)) && !is_busy(&error(libc::EBUSY)));
+    }
+}

@@ -1,0 +1,129 @@
+//! Which file it is: device and inode.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::Stat;
+use rustix::io::Errno;
+
+use super::open::ROUNDS;
+
+/// A file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    // The inode first: it differs where the device mostly does not.
+    inode: u64,
+    device: u64,
+    /// A hash of the file's final path, where several files may have this inode; otherwise 0.
+    name: u64,
+}
+
+impl FileId {
+    /// Returns the id of this inode on this device.
+    pub(crate) const fn new(device: u64, inode: u64) -> Self {
+        Self { inode, device, name: 0 }
+    }
+
+    /// Returns true if both may be on one file system.
+    pub(crate) fn is_on_same_device(&self, other: &Self) -> bool {
+        self.device == other.device
+    }
+
+    /// Returns the number of the device.
+    pub(super) fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Returns the id as stat(2) alone gives it.
+    pub(super) fn without_name(self) -> Self {
+        Self { name: 0, ..self }
+    }
+
+    /// Returns true if an open file whose id is `now` may be the one whose id was `self`. A number that does not identify
+    /// a file may change when the file is written.
+    pub(super) fn may_be(&self, now: &Self) -> bool {
+        now.is_on_same_device(self) && (now.inode == self.inode || self.name != 0)
+    }
+
+    #[allow(clippy::unnecessary_cast, reason = "a device number has 32 bits and a sign on macOS")]
+    pub(super) fn of_stat(stat: &Stat) -> Self {
+        Self::new(stat.st_dev as u64, stat.st_ino)
+    }
+
+    /// Returns the id of an open file, of which the system says this.
+    pub(super) fn of(file: &File, stat: &Stat) -> Result<Self, Errno> {
+        let id = Self::of_stat(stat);
+        Ok(Self { name: name_if_needed(file, id.inode)?, ..id })
+    }
+}
+
+/// A hash of the path that the system has for `file`, if the number does not identify it.
+#[cfg(target_vendor = "apple")]
+fn name_if_needed(file: &File, inode: u64) -> Result<u64, Errno> {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+    if crate::sys::quirks::Platform::THIS.trusts_file_number(inode.into(), false) {
+        return Ok(0);
+    }
+    let path = rustix::fs::getpath(file)?;
+    Ok(BuildHasherDefault::<DefaultHasher>::default().hash_one(path) | 1)
+}
+
+/// The number identifies every file here.
+#[cfg(not(target_vendor = "apple"))]
+#[expect(clippy::unnecessary_wraps, reason = "it may fail on Apple's systems")]
+fn name_if_needed(_: &File, _: u64) -> Result<u64, Errno> {
+    Ok(0)
+}
+
+/// Returns which file `path` names now, if any.
+pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
+    let mut rounds = ROUNDS;
+    loop {
+        rounds -= 1;
+        match stat_at(path) {
+            // Deleted on its server: the next look goes there.
+            Err(Errno::STALE) if rounds > 0 => {}
+            // ENOTDIR, ELOOP: somebody put another thing where a folder of the path was.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            id => return Ok(Some(id?)),
+        }
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn stat_at(path: &Path) -> Result<FileId, Errno> {
+    Ok(FileId::of_stat(&rustix::fs::stat(path)?))
+}
+
+/// Opens the file where its number alone does not identify it.
+#[cfg(target_vendor = "apple")]
+fn stat_at(path: &Path) -> Result<FileId, Errno> {
+    let id = FileId::of_stat(&rustix::fs::stat(path)?);
+    if crate::sys::quirks::Platform::THIS.trusts_file_number(id.inode.into(), false) {
+        return Ok(id);
+    }
+    let file = super::open::open_with(path, OFlags::from_bits_retain(libc::O_EVTONLY as _), Mode::empty())?;
+    let stat = rustix::fs::fstat(&file)?;
+    FileId::of(&file, &stat)
+}
+
+/// Returns which file it is, as far as this machine knows: a server that does not answer must not hold up a release.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
+    use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
+
+    match statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::INO) {
+        Ok(stat) => Ok(FileId::new(makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino)),
+        // Before Linux 4.11, or where a sandbox does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(FileId::of_stat(&rustix::fs::fstat(file)?)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which file it is.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
+    Ok(FileId::of_stat(&rustix::fs::fstat(file)?))
+}

@@ -1,0 +1,269 @@
+//! What kind of file system a file is on.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as system;
+
+/// How long an answer about a device is remembered: its number may mean another file system after an unmount.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// The device that was asked about last, when, and the answer.
+    static LAST: Cell<Option<(u64, Instant, bool)>> = const { Cell::new(None) };
+}
+
+/// Returns true if `file`, on this device, is on a file system that is known to be of this machine. Such a one answers
+/// from memory, and every process sees every change at once.
+pub(crate) fn is_local(file: &File, device: u64) -> bool {
+    let now = Instant::now();
+    if let Some((known, asked, local)) = LAST.get()
+        && known == device
+        && now.duration_since(asked) < REMEMBERED
+    {
+        return local;
+    }
+    let local = system::is_local(file);
+    LAST.set(Some((device, now, local)));
+    local
+}
+
+/// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if there is
+/// no way to the folder: then opening a file in it says why.
+pub(crate) fn is_coherent_at(folder: &Path) -> bool {
+    match system::is_local_at(folder) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG) => true,
+        local => local == Ok(true),
+    }
+}
+
+/// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never blocks,
+/// and follows no symbolic links.
+pub(crate) fn is_on_local_mount(path: &Path) -> bool {
+    system::is_on_local_mount(path)
+}
+
+/// Returns true if the file is one of an SMB server.
+pub(crate) fn is_smb(file: &File) -> bool {
+    system::is_smb(file)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux {
+    use std::ffi::OsStr;
+    use std::fs::{self, File};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use rustix::fs::StatFs;
+    use rustix::io::Errno;
+
+    /// The file systems of this machine: their magic numbers, as statfs(2) has them, and their names in the mount table.
+    ///
+    /// Not those that ask a server or another program (NFS, SMB, 9p, FUSE), and none that is not known. overlayfs is one
+    /// of them: opening a file for reading copies nothing, and the layer in which a lock file is made cannot be on NFS.
+    const LOCAL: [(u32, &[&str]); 19] = [
+        (0xef53, &["ext2", "ext3", "ext4"]),
+        (0x5846_5342, &["xfs"]),
+        (0x9123_683e, &["btrfs"]),
+        (0xf2f5_2010, &["f2fs"]),
+        (0x0102_1994, &["tmpfs", "devtmpfs"]),
+        (0x8584_58f6, &["ramfs", "rootfs"]),
+        (0x794c_7630, &["overlay"]),
+        (0x2fc1_2fc1, &["zfs"]),
+        (0xca45_1a4e, &["bcachefs"]),
+        (0x4d44, &["vfat", "msdos"]),
+        (0x2011_bab0, &["exfat"]),
+        (0x7366_746e, &["ntfs3"]),
+        (0x9584_58f6, &["hugetlbfs"]),
+        (0x7371_7368, &["squashfs"]),
+        (0xe0f5_e1e2, &["erofs"]),
+        (0x9660, &["iso9660"]),
+        (0x1501_3346, &["udf"]),
+        (0x3153_464a, &["jfs"]),
+        (0x5265_4973, &["reiserfs"]),
+    ];
+
+    /// SMB in its three versions, by their magic numbers.
+    const SMB: [u32; 3] = [0x517b, 0xff53_4d42, 0xfe53_4d42];
+
+    pub(crate) fn is_local(file: &File) -> bool {
+        magic(rustix::fs::fstatfs(file)).is_ok_and(is_local_magic)
+    }
+
+    pub(crate) fn is_local_at(folder: &Path) -> Result<bool, Errno> {
+        magic(rustix::fs::statfs(folder)).map(is_local_magic)
+    }
+
+    pub(crate) fn is_smb(file: &File) -> bool {
+        magic(rustix::fs::fstatfs(file)).is_ok_and(|magic| SMB.contains(&magic))
+    }
+
+    pub(crate) fn is_on_local_mount(path: &Path) -> bool {
+        fs::read("/proc/self/mountinfo").is_ok_and(|table| is_on_local_mount_of(&table, path))
+    }
+
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the field has 64 bits or 32, with a sign or without"
+    )]
+    fn magic(answer: Result<StatFs, Errno>) -> Result<u32, Errno> {
+        Ok(answer?.f_type as u32)
+    }
+
+    fn is_local_magic(magic: u32) -> bool {
+        LOCAL.iter().any(|&(known, _)| known == magic)
+    }
+
+    /// The same, by a mount table as `/proc/self/mountinfo` has it.
+    fn is_on_local_mount_of(table: &[u8], path: &Path) -> bool {
+        let mounts = table.split(|&byte| byte == b'\n').filter_map(mount_of_line);
+        // Of two at one place the later one hides the earlier.
+        let nearest =
+            mounts.filter(|(at, _)| path.starts_with(OsStr::from_bytes(at))).max_by_key(|(at, _)| at.len());
+        nearest.is_some_and(|(_, name)| {
+            LOCAL.iter().any(|(_, names)| names.iter().any(|known| known.as_bytes() == name))
+        })
+    }
+
+    /// Where a line of the table says that something is mounted, and the name of its file system.
+    fn mount_of_line(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+        let mut words = line.split(|&byte| byte == b' ');
+        let at = unescaped(words.nth(4)?);
+        words.find(|&word| word == b"-")?;
+        Some((at, words.next()?))
+    }
+
+    /// Decodes what the table writes as a backslash and three octal digits: blanks, line ends and backslashes.
+    fn unescaped(mut word: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(word.len());
+        while let Some((&first, rest)) = word.split_first() {
+            let code = (first == b'\\').then(|| rest.get(..3)).flatten();
+            let code = code.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+            plain.push(code.unwrap_or(first));
+            word = if code.is_some() { &rest[3..] } else { rest };
+        }
+        plain
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        const TABLE: &[u8] = br"21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw
+22 21 0:20 / /home rw - nfs4 server:/home rw
+23 22 0:21 / /home/me/local rw shared:2 master:1 - tmpfs none rw
+24 21 0:22 / /mnt/with\040blank\134slash rw - fuse.sshfs host: rw
+25 21 0:23 / /mnt/twice rw - nfs server:/ rw
+26 25 0:24 / /mnt/twice rw - xfs /dev/sdb rw
+27 21 0:25 / /mnt/thrice rw - xfs /dev/sdb rw
+28 27 0:26 / /mnt/thrice rw - cifs //server/share rw
+";
+
+        #[test]
+        fn the_longest_mount_point_above_a_path_says_whether_it_is_of_this_machine() {
+            for (path, local) in [
+                ("/x.lock", true),
+                ("/home", false),
+                ("/home/me/x.lock", false),
+                ("/homely/x.lock", true),
+                ("/home/me/local/x.lock", true),
+                (r"/mnt/with blank\slash/x.lock", false),
+                (r"/mnt/with blank/x.lock", true),
+                ("/mnt/twice/x.lock", true),
+                ("/mnt/thrice/x.lock", false),
+                ("relative", false),
+            ] {
+                assert_eq!(is_on_local_mount_of(TABLE, Path::new(path)), local, "{path}");
+            }
+            assert!(!is_on_local_mount_of(b"", Path::new("/x.lock")));
+            assert!(!is_on_local_mount_of(b"21 1 8:1 / /\n\n\\", Path::new("/x.lock")));
+        }
+
+        #[test]
+        fn what_asks_a_server_or_another_program_is_not_of_this_machine_nor_is_what_is_unknown() {
+            const NFS: u32 = 0x6969;
+            const FUSE: u32 = 0x6573_5546;
+            const V9FS: u32 = 0x0102_1997;
+            const CEPH: u32 = 0x00c3_6400;
+            for magic in [NFS, FUSE, V9FS, CEPH, 0, 1].into_iter().chain(SMB) {
+                assert!(!is_local_magic(magic), "{magic:#x}");
+            }
+            assert!(is_local_magic(0xef53) && is_local_magic(0x794c_7630));
+        }
+
+        #[test]
+        fn the_mount_table_and_the_file_system_agree_about_a_file_of_this_machine() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x.lock");
+            let file = File::create(&path).unwrap();
+            assert_eq!(is_on_local_mount(&path), is_local(&file));
+            assert_eq!(is_local_at(folder.path()).unwrap(), is_local(&file));
+            assert!(!is_smb(&file));
+            assert!(!is_local(&File::open("/proc/self/status").unwrap()));
+        }
+    }
+}
+
+/// The kernel says of each mount whether it is of this machine.
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+mod system {
+    use std::fs::File;
+    use std::path::Path;
+
+    use rustix::fs::StatFs;
+    use rustix::io::Errno;
+
+    #[allow(clippy::unnecessary_cast, reason = "the flags have 32 bits or 64")]
+    fn is_local_mount(mount: &StatFs) -> bool {
+        mount.f_flags as u64 & libc::MNT_LOCAL as u64 != 0
+    }
+
+    pub(crate) fn is_local(file: &File) -> bool {
+        rustix::fs::fstatfs(file).is_ok_and(|mount| is_local_mount(&mount))
+    }
+
+    pub(crate) fn is_local_at(folder: &Path) -> Result<bool, Errno> {
+        Ok(is_local_mount(&rustix::fs::statfs(folder)?))
+    }
+
+    pub(crate) fn is_on_local_mount(_: &Path) -> bool {
+        false
+    }
+
+    pub(crate) fn is_smb(_: &File) -> bool {
+        false
+    }
+}
+
+/// Nobody asks the system here.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd")))]
+mod system {
+    use std::fs::File;
+    use std::path::Path;
+
+    use rustix::io::Errno;
+
+    pub(crate) fn is_local(_: &File) -> bool {
+        false
+    }
+
+    pub(crate) fn is_local_at(_: &Path) -> Result<bool, Errno> {
+        Ok(false)
+    }
+
+    pub(crate) fn is_on_local_mount(_: &Path) -> bool {
+        false
+    }
+
+    pub(crate) fn is_smb(_: &File) -> bool {
+        false
+    }
+}

@@ -1,0 +1,306 @@
+//! Open lock files, locked with flock(2).
+
+use std::fs::{self, File};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fs4::{FileExt, TryLockError};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::file_id::{FileId, file_id_at, id_without_waiting};
+use super::file_system::{is_local, is_smb};
+use super::open::open_with;
+use crate::sys::{LockFile, LockMode, OpenHow};
+
+/// How a file is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reading, or else writing, alone.
+    Partial,
+    /// Both.
+    Full,
+}
+
+/// A lock file that is open.
+pub(crate) struct OpenFile {
+    file: ManuallyDrop<File>,
+    id: FileId,
+    is_directory: bool,
+    has_full_access: AtomicBool,
+    /// The descriptor is not this file's any more.
+    disowned: AtomicBool,
+    /// By which it is opened anew. Linux needs none.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    path: Box<Path>,
+}
+
+impl OpenFile {
+    /// A file that has just been opened. A folder is none, unless that is allowed.
+    #[cfg_attr(any(target_os = "linux", target_os = "android"), allow(unused, reason = "the path"))]
+    pub(crate) fn new(file: File, access: Access, path: &Path, how: &OpenHow) -> Result<Self, Errno> {
+        let stat = rustix::fs::fstat(&file)?;
+        let is_directory = FileType::from_raw_mode(stat.st_mode).is_dir();
+        if is_directory && !how.allow_directory {
+            return Err(Errno::ISDIR);
+        }
+        Ok(Self {
+            id: FileId::of(&file, &stat)?,
+            file: ManuallyDrop::new(file),
+            is_directory,
+            has_full_access: AtomicBool::new(access == Access::Full),
+            disowned: AtomicBool::new(false),
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            path: path.into(),
+        })
+    }
+
+    /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF, as on
+    /// NFS).
+    fn locking<T>(&self, call: impl Fn(&File) -> io::Result<T>) -> io::Result<T> {
+        if self.disowned.load(Ordering::Relaxed) {
+            return Err(Errno::BADF.into());
+        }
+        match call(&self.file) {
+            Err(error)
+                if error.raw_os_error() == Some(libc::EBADF)
+                    && !self.has_full_access.load(Ordering::Relaxed)
+                    && self.is_intact() =>
+            {
+                if self.is_directory {
+                    // It cannot be opened in any other way.
+                    return Err(Errno::OPNOTSUPP.into());
+                }
+                self.gain_full_access()?;
+                call(&self.file)
+            }
+            result => result,
+        }
+    }
+
+    /// Opens the file anew for reading and writing, in place of its descriptor. Nothing is locked then.
+    fn gain_full_access(&self) -> io::Result<()> {
+        let file = self.open_anew()?;
+        let stat = rustix::fs::fstat(&file)?;
+        if FileId::of(&file, &stat)? != self.id {
+            // As if the system had told us: the path names another file by now.
+            return Err(Errno::STALE.into());
+        }
+        replace_descriptor(&self.file, &file)?;
+        self.has_full_access.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn open_anew(&self) -> Result<File, Errno> {
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        // Without /proc there is no way; then the first answer holds.
+        open_with(Path::new(&path), OFlags::RDWR, Mode::empty())
+            .map_err(|error| if error == Errno::NOENT { Errno::BADF } else { error })
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn open_anew(&self) -> Result<File, Errno> {
+        open_with(&self.path, OFlags::RDWR, Mode::empty())
+    }
+}
+
+/// Makes the number of the one descriptor a copy of the other.
+fn replace_descriptor(number: &File, by: &File) -> io::Result<()> {
+    // Inherited by no child, which could keep a lock alive.
+    // SAFETY: both are open, and nobody but us uses the number that is replaced.
+    #[cfg(not(target_vendor = "apple"))]
+    let replaced = unsafe { libc::dup3(by.as_raw_fd(), number.as_raw_fd(), libc::O_CLOEXEC) } != -1;
+    // There is no dup3 here. Programs that start a child here say that it inherits nothing else
+    // (POSIX_SPAWN_CLOEXEC_DEFAULT).
+    // SAFETY: as above.
+    #[cfg(target_vendor = "apple")]
+    let replaced = unsafe {
+        libc::dup2(by.as_raw_fd(), number.as_raw_fd()) != -1
+            && libc::fcntl(number.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) != -1
+    };
+    if replaced { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if !*self.disowned.get_mut() {
+            // SAFETY: the file is not used after this.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
+    }
+}
+
+impl LockFile for OpenFile {
+    fn id(&self) -> FileId {
+        self.id
+    }
+
+    fn is_local(&self) -> bool {
+        is_local(&self.file, self.id.device())
+    }
+
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        self.locking(|file| {
+            loop {
+                let result = match mode {
+                    LockMode::Exclusive => FileExt::try_lock(file),
+                    LockMode::Shared => FileExt::try_lock_shared(file),
+                };
+                match result {
+                    Ok(()) => return Ok(true),
+                    Err(TryLockError::WouldBlock) => return Ok(false),
+                    Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(TryLockError::Error(error)) if says_held(&error, || is_smb(file)) => {
+                        return Ok(false);
+                    }
+                    Err(TryLockError::Error(error)) => return Err(error),
+                }
+            }
+        })
+    }
+
+    fn lock(&self, mode: LockMode) -> io::Result<()> {
+        self.locking(|file| match mode {
+            LockMode::Exclusive => FileExt::lock(file),
+            LockMode::Shared => FileExt::lock_shared(file),
+        })
+    }
+
+    fn unlock(&self) {
+        if !self.disowned.load(Ordering::Relaxed) {
+            // It can fail on a network mount that has gone; then closing, or the server, ends the lock.
+            let _ = FileExt::unlock(&*self.file);
+        }
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(file_id_at(path)? == Some(self.id))
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        if self.is_directory {
+            return Ok(());
+        }
+        let there = FileId::of_stat(&rustix::fs::lstat(path)?);
+        let named = self.id.without_name();
+        let same = there == named && (self.id == named || self.is_at(path)?);
+        if same { fs::remove_file(path) } else { Ok(()) }
+    }
+
+    fn descriptor(&self) -> Option<i32> {
+        (!self.disowned.load(Ordering::Relaxed)).then(|| self.file.as_raw_fd())
+    }
+
+    fn is_intact(&self) -> bool {
+        if self.disowned.load(Ordering::Relaxed) {
+            return false;
+        }
+        match id_without_waiting(&self.file) {
+            Ok(now) => self.id.may_be(&now),
+            // Another failure is one of the file, which is ours.
+            Err(error) => error != Errno::BADF,
+        }
+    }
+
+    fn disown(&self) {
+        self.disowned.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether the error of an attempt to lock says that somebody else has the lock. `is_smb` returns whether the
+/// file is on an SMB server: its answer is one that the kernel takes for a lack of permission.
+fn says_held(error: &io::Error, is_smb: impl FnOnce() -> bool) -> bool {
+    error.raw_os_error() == Some(libc::EACCES) && is_smb()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    const READ: OpenHow = OpenHow { create: Some(0o666), allow_directory: false };
+
+    /// A lock file that is there, and open as such ones are.
+    fn opened(folder: &Path) -> OpenFile {
+        let path = folder.join("test.lock");
+        fs::write(&path, "").unwrap();
+        open(&path, &READ).unwrap()
+    }
+
+    fn flags_of(file: &OpenFile) -> (OFlags, rustix::io::FdFlags) {
+        let flags = rustix::fs::fcntl_getfl(&*file.file).unwrap();
+        (flags & OFlags::ACCMODE, rustix::io::fcntl_getfd(&*file.file).unwrap())
+    }
+
+    #[test]
+    fn on_smb_a_lock_that_is_refused_for_lack_of_permission_is_held_and_nowhere_else() {
+        let error = io::Error::from_raw_os_error;
+        assert!(says_held(&error(libc::EACCES), || true));
+        assert!(!says_held(&error(libc::EACCES), || false));
+        assert!(!says_held(&error(libc::EIO), || true));
+    }
+
+    #[test]
+    fn a_file_that_is_opened_anew_keeps_its_descriptor_and_is_inherited_by_no_child() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        let number = file.descriptor();
+        assert_eq!(flags_of(&file), (OFlags::RDONLY, rustix::io::FdFlags::CLOEXEC));
+        file.gain_full_access().unwrap();
+        assert_eq!(file.descriptor(), number);
+        assert_eq!(flags_of(&file), (OFlags::RDWR, rustix::io::FdFlags::CLOEXEC));
+        assert!(file.is_intact() && file.try_lock(LockMode::Exclusive).unwrap());
+    }
+
+    #[test]
+    fn a_file_whose_path_names_another_by_now_is_not_taken_for_that_one_when_it_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        let path = folder.path().join("test.lock");
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        fs::write(&path, "").unwrap();
+        // Linux finds the old one; elsewhere the path is all there is.
+        if let Err(error) = file.gain_full_access() {
+            assert_eq!(error.raw_os_error(), Some(libc::ESTALE));
+        }
+        assert!(file.is_intact());
+        assert!(!file.is_at(&path).unwrap());
+    }
+
+    #[test]
+    fn a_descriptor_that_belongs_to_another_file_by_now_is_told_and_not_closed_once_it_is_disowned() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        let other = File::create(folder.path().join("other")).unwrap();
+        assert!(file.is_intact());
+        // As if somebody had closed it, and opened another file.
+        replace_descriptor(&file.file, &other).unwrap();
+        assert!(!file.is_intact());
+        let number = file.descriptor().unwrap();
+        file.disown();
+        assert!(!file.is_intact());
+        assert_eq!(file.descriptor(), None);
+        assert_eq!(file.try_lock(LockMode::Shared).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        file.unlock();
+        drop(file);
+        // The number is as good as it was.
+        let theirs = fs::metadata(format!("/dev/fd/{number}")).unwrap();
+        assert_eq!(theirs.ino(), other.metadata().unwrap().ino());
+    }
+
+    #[test]
+    fn a_folder_is_opened_only_where_that_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = open(folder.path(), &READ).err().unwrap();
+        assert_eq!(error.raw_os_error(), Some(libc::EISDIR));
+        let file = open(folder.path(), &OpenHow { allow_directory: true, ..READ }).unwrap();
+        assert!(file.try_lock(LockMode::Exclusive).unwrap());
+        file.unlink(folder.path()).unwrap();
+        assert!(file.is_at(folder.path()).unwrap());
+    }
+}

@@ -1,0 +1,79 @@
+//! Opening lock files: nothing is followed, truncated or waited for.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, RawMode};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::lock_file::{Access, OpenFile};
+use crate::sys::OpenHow;
+
+/// How often opening and creating take turns when others create and delete the file all the while, and how often a path
+/// is looked up that a server calls stale. Each round is lost only if the file comes and goes within two system calls.
+pub(super) const ROUNDS: u32 = 128;
+
+/// Opens the lock file, and creates it with the permission bits `how.create`, less the umask, if it is missing.
+///
+/// What exists is opened without O_CREAT first: with `fs.protected_regular` the kernel refuses O_CREAT on
+/// another user's file in a sticky folder. What is missing is created with O_EXCL, which never follows a
+/// dangling symbolic link; for that one the answer stays ENOENT.
+pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
+    let mut rounds = ROUNDS;
+    loop {
+        rounds -= 1;
+        match open_once(path, how) {
+            // Somebody has just created it, or deleted it on its server.
+            Err(Errno::EXIST | Errno::STALE) if rounds > 0 => {}
+            Err(Errno::EXIST) => return Err(Errno::NOENT.into()),
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
+    match (open_existing(path, how), how.create) {
+        (Err(Errno::NOENT), Some(mode)) => {
+            let mode = Mode::from_raw_mode(mode as RawMode);
+            let file = open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
+            OpenFile::new(file, Access::Full, path, how)
+        }
+        (opened, _) => OpenFile::new(opened?, Access::Partial, path, how),
+    }
+}
+
+/// Opens the file for reading, or for writing if reading is forbidden. Opens it for both only if locking needs that
+/// ([`OpenFile::locking`]): opening for writing copies a file up from a lower layer of an overlay, breaks read leases,
+/// keeps the file from being run as a program, and tells watchers of a writer.
+fn open_existing(path: &Path, how: &OpenHow) -> Result<File, Errno> {
+    match open_with(path, OFlags::RDONLY, Mode::empty()) {
+        Err(error @ (Errno::ACCESS | Errno::PERM)) => {
+            open_with(path, OFlags::WRONLY, Mode::empty()).map_err(|second| match second {
+                // These tell more.
+                Errno::ROFS => second,
+                Errno::ISDIR if !how.allow_directory => second,
+                _ => error,
+            })
+        }
+        opened => opened,
+    }
+}
+
+/// O_NONBLOCK: a FIFO must not hang us. O_NOCTTY: a terminal must not become ours. O_CLOEXEC: a child inherits no lock.
+pub(super) const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+pub(super) fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, Errno> {
+    let open = |flags| retry_on_intr(|| rustix::fs::open(path, flags, mode)).map(File::from);
+    match open(flags | OPEN_FLAGS) {
+        // Another program has a lease on the file, as Samba takes them, and has been asked to give it up. Who opens it
+        // without O_NONBLOCK waits for that; the kernel takes the lease away in the end (`fs.lease-break-time`, 45 s).
+        Err(Errno::AGAIN) if is_regular(path) => open(flags | OPEN_FLAGS.difference(OFlags::NONBLOCK)),
+        opened => opened,
+    }
+}
+
+/// Does `path` name a file proper, such as can be opened without O_NONBLOCK?
+fn is_regular(path: &Path) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())
+}

@@ -1,0 +1,10 @@
+//! Windows: LockFileEx over the whole file, tried again and again: a thread that waits in it cannot be interrupted
+//! without closing the file under it.
+
+mod error;
+mod file;
+
+pub(crate) use error::{
+    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_stale, is_unsupported, uv_errno,
+};
+pub(crate) use file::{FileId, file_id_at, is_coherent_at, is_on_local_mount, open, open_cached};

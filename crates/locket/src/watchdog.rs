@@ -1,0 +1,73 @@
+//! The watchdog: requests whose path or file does not answer, as on a dead network mount, end all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dispatch::Timer;
+use crate::engine::{CANCEL_GRACE, Engine};
+use crate::exec::thread;
+use crate::lock::{CancelReason, Request};
+
+/// Grace period of a request that does not wait, where its path may be on a network: a slow server is not a dead one.
+pub(crate) const SERVER_GRACE: Duration = Duration::from_secs(5);
+/// Time between two checks whether a path answers.
+const CHECK_AGAIN: Duration = Duration::from_millis(10);
+/// How many checks in a row must find no answer before the request is cancelled.
+const CHECKS: u32 = 2;
+/// The same for a request whose file no worker has begun to find.
+const CHECKS_UNBEGUN: u32 = 20;
+/// The same where it waits for the driver, which may be asleep in one short call after another.
+const CHECKS_QUEUED: u32 = 10;
+
+/// What the last check of a path has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sight {
+    /// How many checks in a row have found no answer.
+    times: u32,
+    /// How many jobs the workers had begun by then.
+    begun: u64,
+}
+
+impl Engine {
+    /// Cancels `request`, whose time is over, if its path or file does not answer. Called [`CANCEL_GRACE`] after that time;
+    /// checks again until it is clear.
+    ///
+    /// A busy machine may be as slow as a dead mount. So what counts is that a thread is asleep in a system call, and
+    /// several checks in a row must agree. A job that no worker has begun is only late, unless workers are stuck.
+    pub(crate) fn check_answer(self: &Arc<Self>, request: Arc<Request>, last: Sight) {
+        let entry = request.queued_at();
+        if request.is_completed() || (entry.is_some() && request.blocking) {
+            // A wait that has come to a queue is completed there, at its deadline too.
+            return;
+        }
+        let begun = self.pool.begun();
+        let opener = request.opener();
+        let thread = match &entry {
+            Some(entry) => entry.driver(),
+            None => {
+                opener.filter(|opener| opener.since.elapsed() >= CANCEL_GRACE).map(|opener| opener.thread)
+            }
+        };
+        let (is_stuck, needed) = match thread {
+            Some(thread) => (thread::is_asleep(thread), if entry.is_some() { CHECKS_QUEUED } else { CHECKS }),
+            None if opener.is_some() && entry.is_none() => (false, CHECKS),
+            None if self.pool.is_exhausted() => (true, CHECKS),
+            None => (self.pool.has_stuck() || begun == last.begun, CHECKS_UNBEGUN),
+        };
+        let mut times = if is_stuck { last.times + 1 } else { 0 };
+        let mut pause = CHECK_AGAIN;
+        if times >= needed {
+            // A wait for the lock has a limit of its own. A try gives a server more time than a disk.
+            let age = request.age();
+            let may_be_slow = !request.blocking
+                && age < SERVER_GRACE
+                && !self.system.is_on_local_mount(&request.handle.path);
+            if !may_be_slow {
+                return self.cancel(&request, CancelReason::Unanswered);
+            }
+            times -= 1;
+            pause = SERVER_GRACE.saturating_sub(age);
+        }
+        self.after(pause, Timer::CheckAnswer(request, Sight { times, begun }));
+    }
+}
