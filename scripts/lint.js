@@ -2,7 +2,9 @@
 
 // `npm run lint`: formatters and linters of both languages.
 
-const { prepare, run } = require('./prepare.js')
+const path = require('node:path')
+
+const { prepare, root, run } = require('./prepare.js')
 
 /** The crate of the benchmark, which is none of the package's. */
 const FLOOR = ['--manifest-path', 'benchmark/floor/Cargo.toml']
@@ -14,7 +16,11 @@ prepare()
 run('cargo', ['fmt', '--check'])
 run('cargo', ['fmt', '--check', ...FUZZ])
 run('cargo', ['fmt', '--check', ...FLOOR])
-run('cargo', ['clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'])
-run('cargo', ['clippy', '--quiet', '--all-targets', '--no-default-features', '--', '-D', 'warnings'])
+run('cargo', ['clippy', '--quiet', '--workspace', '--all-targets', '--', '-D', 'warnings'])
+run('cargo', ['clippy', '--quiet', '--workspace', '--all-features', '--', '-D', 'warnings'])
+run('cargo', ['clippy', '--quiet', '-p', 'locket', '--lib', '--tests', '--', '-D', 'warnings'], {
+  RUSTFLAGS: '--cfg loom',
+  CARGO_TARGET_DIR: path.join(root, 'target/loom'),
+})
 run('cargo', ['clippy', '--quiet', '--locked', ...FLOOR, '--', '-D', 'warnings'])
 run('npx', ['biome', 'ci', '.'])

@@ -248,7 +248,10 @@ impl Engine {
             return false;
         };
         let jitter = u32::try_from(self.jitter.hash_one(Instant::now()) % 512).expect("below 512");
-        self.after(pause * (768 + jitter) / 1024, Timer::Retry(Arc::downgrade(entry)));
+        if !self.after(pause * (768 + jitter) / 1024, Timer::Retry(Arc::downgrade(entry))) && entry.resume() {
+            entry.set_driven(true);
+            return false;
+        }
         if self.system.interrupts(mode).is_some() {
             self.paused().insert(entry.id(), Arc::downgrade(entry));
         }
