@@ -136,7 +136,9 @@ impl Engine {
                 let file = self.open_file(request)?;
                 // Asked with nothing locked, since a server may take long to answer.
                 let is_local = file.is_local();
-                self.fast_path.on_found(request, file.id(), is_local);
+                if !request.blocks_client {
+                    self.fast_path.on_found(request, file.id(), is_local);
+                }
                 self.enqueue_at(file, request, is_local, false)
             };
             match place.1 {
