@@ -8,7 +8,15 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const root = path.resolve(__dirname, '..')
-const BUILD_INPUTS = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'package.json', 'src', 'crates/locket/src', 'crates/locket/Cargo.toml']
+const BUILD_INPUTS = [
+  'Cargo.toml',
+  'Cargo.lock',
+  'build.rs',
+  'package.json',
+  'src',
+  'crates/locket/src',
+  'crates/locket/Cargo.toml',
+]
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */
 function run(command, args, env) {
