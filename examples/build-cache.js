@@ -1,11 +1,11 @@
 'use strict'
 
-// A cache in a folder, which any number of processes use at once. What is missing is built once, by one of them.
+// A cache in a folder that any number of processes use at once. One process builds a missing entry.
 //
 //   node examples/build-cache.js KEY         uses an entry, and builds it if it is missing
-//   node examples/build-cache.js --clean     deletes all entries, when nobody uses one
+//   node examples/build-cache.js --clean     deletes all entries, once no process uses one
 //
-// Run it in several terminals at once, with the same KEY: one builds it, all of them use it together.
+// Run it in several terminals at once, with the same KEY: one process builds the entry, and all use it together.
 
 const { existsSync } = require('node:fs')
 const fs = require('node:fs/promises')
@@ -18,9 +18,9 @@ const { lockFile, LockTimeoutError } = require('@locket/native')
 
 const FOLDER = path.join(os.tmpdir(), 'build-cache')
 const ENTRIES = path.join(FOLDER, 'entries')
-// Beside the entries, since it has to stay when they go.
+// Beside the entries, since it stays when they are deleted.
 const LOCK = path.join(FOLDER, 'lock')
-/** In milliseconds. */
+/** How long to wait for the right to build, in milliseconds. */
 const BUILD_WAIT = 1000
 
 const { values, positionals } = parseArgs({
@@ -29,9 +29,9 @@ const { values, positionals } = parseArgs({
   options: { clean: { type: 'boolean' }, takes: { type: 'string', default: '5' } },
 })
 
-/** Resolves to what `use` makes of the entry `key`, which nobody deletes in the meantime. `build` makes it if need be. */
+/** Calls `use` with the entry `key`, which is not deleted meanwhile. Calls `build` first if the entry is missing. */
 async function withEntry(key, build, use) {
-  // A handle for each call: one holds the lock at most once, and calls may overlap in this process too.
+  // Each call has its own handle: a handle holds its lock at most once, and calls may overlap in this process too.
   const lock = lockFile(LOCK)
   const entry = path.join(ENTRIES, key)
   for (;;) {
@@ -43,9 +43,9 @@ async function withEntry(key, build, use) {
 }
 
 async function buildIfMissing(lock, entry, build) {
-  // A shared lock is never turned into the exclusive one: two who tried would wait for each other for ever. It has been
-  // released. So somebody else may build the entry first, and its users may then keep the lock for long: a process that
-  // went on waiting for the exclusive one would wait for them, and not be one of them.
+  // A shared lock cannot become an exclusive one: two processes that tried would wait for each other for ever. So the
+  // shared lock has been released, and another process may build the entry first. Its users may then hold the shared
+  // lock for long. Therefore the wait is limited: after it, this process uses the entry too.
   if (!(await acquired(lock, BUILD_WAIT))) return
   try {
     if (!existsSync(entry)) await buildWhole(entry, build)
@@ -64,9 +64,9 @@ async function acquired(lock, timeout) {
   }
 }
 
-/** Builds an entry out of sight, so that a build that fails or is killed leaves none. The lock must be held. */
+/** Builds an entry under another name, so that a build that fails or is killed leaves none. The lock must be held. */
 async function buildWhole(entry, build) {
-  // The holder of the lock is the only one to build. What is there already was left by one that was killed.
+  // Only the holder of the lock builds. A file that exists already was left by a build that was killed.
   const unfinished = `${entry}.unfinished`
   await fs.rm(unfinished, { recursive: true, force: true })
   await fs.mkdir(ENTRIES, { recursive: true })
@@ -74,7 +74,7 @@ async function buildWhole(entry, build) {
   await fs.rename(unfinished, entry)
 }
 
-/** A slow build of one file. It might as well be a folder. */
+/** A slow build of one file. It could be a folder as well. */
 async function build(target) {
   console.log(`Building: ${path.basename(target)}`)
   await fs.writeFile(target, `built by ${process.pid}, `)
@@ -82,14 +82,14 @@ async function build(target) {
   await fs.appendFile(target, 'to the end')
 }
 
-/** Uses an entry until somebody presses Enter. */
+/** Uses an entry until the user presses Enter. */
 async function use(entry) {
   console.log(`Using (Enter to end): ${await fs.readFile(entry, 'utf8')}`)
   for await (const _ of process.stdin) break
 }
 
 async function main() {
-  // The lock's folder is not created for it.
+  // Acquiring creates the lock file, but not its folder.
   await fs.mkdir(FOLDER, { recursive: true })
   if (values.clean) {
     console.log('Waiting until nobody uses an entry')

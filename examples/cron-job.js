@@ -1,9 +1,9 @@
 'use strict'
 
-// A job for cron that skips its turn if the last one has not finished.
+// A job for cron that is skipped if the last run has not finished.
 //
 //   node examples/cron-job.js                in two terminals: the second run is skipped
-//   node examples/cron-job.js --wait 60      waits up to a minute for the other run to finish, and is skipped then
+//   node examples/cron-job.js --wait 60      waits up to a minute for the other run, and is skipped after that
 //
 // In a crontab:  */5 * * * *  node /srv/app/cron-job.js >> /var/log/cron-job.log 2>&1
 
@@ -14,7 +14,7 @@ const { parseArgs } = require('node:util')
 
 const { lockFile, LockTimeoutError } = require('@locket/native')
 
-// Take a folder of your program's own, which nobody tidies up.
+// Use a folder of your own program, where nothing deletes old files.
 const LOCK = path.join(os.tmpdir(), 'cron-job.lock')
 
 const { values } = parseArgs({
@@ -36,11 +36,11 @@ async function main() {
     await lock.acquire({ timeout: Math.round(Number(values.wait) * 1000) })
   } catch (error) {
     if (!(error instanceof LockTimeoutError)) throw error
-    // The message names the holder. And to be skipped is no failure, so the exit code stays 0.
+    // The message names the holder. A skipped run is not a failure, so the exit code stays 0.
     log(`Skipped: ${error.message}`)
     return
   }
-  // Not lock.run(work, …): a LockTimeoutError of the job's own is none of ours.
+  // Not lock.run(work, …): the job may throw a LockTimeoutError of its own.
   try {
     log('Started')
     await work()

@@ -1,13 +1,13 @@
 'use strict'
 
-// A program of which only one runs, and which a second one tells what it was started for: what Electron has in
-// app.requestSingleInstanceLock() and the event 'second-instance', for any Node program. There the folder of the app's
-// data is what two instances have in common; here it is the lock file.
+// A program that runs only once at a time. A second instance passes its arguments to the first one and exits, as with
+// Electron's app.requestSingleInstanceLock() and its event 'second-instance', but in any Node program. Instances belong
+// together if they use the same lock file.
 //
 //   node examples/second-instance.js [ARGUMENT…]
 //
-// Run it in two terminals: the second one hands its arguments and folder over to the first one, and ends. End the first
-// one with Ctrl+D or kill -9, and the next one is the first.
+// Run it in two terminals: the second instance passes its arguments and its folder to the first one, and exits. End the
+// first instance with Ctrl+D or kill -9, and the next one becomes the first.
 
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
@@ -18,8 +18,8 @@ const { text } = require('node:stream/consumers')
 
 const { lockFile, LockTimeoutError } = require('@locket/native')
 
-// Take a folder of your program's own, which nobody tidies up, and which only its user may write to. The path should be
-// short: that of a socket, which is longer, is cut off after some 100 bytes.
+// Use a folder of your own program, where nothing deletes old files, and which only its user may write to. Keep the
+// path short: the path of the socket is longer, and is cut off after some 100 bytes.
 const LOCK = path.join(os.tmpdir(), 'second-instance.lock')
 
 // All times are in milliseconds.
@@ -28,19 +28,19 @@ const LIMIT = 10_000
 
 const OK = 'ok'
 
-/** Where the first instance listens. The name follows from the lock file, so all instances come to the same one. */
+/** Returns the address where the first instance listens. It depends only on the lock file, so all instances agree. */
 function addressOf(lock) {
   const file = fs.realpathSync(lock.path)
   if (process.platform !== 'win32') return `${file}.sock`
   return `\\\\.\\pipe\\${createHash('sha256').update(file).digest('hex')}`
 }
 
-/** The first instance's part: calls `onSecondInstance` with what each further one sends, and says so to it. */
+/** The part of the first instance: calls `onSecondInstance` with each message, and confirms it to the sender. */
 function listen(address, onSecondInstance) {
-  // The socket of an instance that was killed is still there, and nobody can listen while it is. Whoever holds the lock
-  // knows that it is stale: that is what the lock is needed for. (Pipes of Windows go with their process.)
+  // An instance that was killed leaves its socket behind, and no process can listen on that. The holder of the lock
+  // knows that the socket is stale: this is what the lock is for. (On Windows, a pipe ends with its process.)
   if (process.platform !== 'win32') fs.rmSync(address, { force: true })
-  // Half open: whoever has sent its message and ends its side still reads the answer.
+  // Half open: the sender ends its side after the message, and still reads the answer.
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     let received = ''
     socket.setEncoding('utf8')
@@ -56,7 +56,7 @@ function listen(address, onSecondInstance) {
         socket.end(OK)
       }
     })
-    // It may have been killed before the answer.
+    // The sender may have been killed before the answer.
     socket.on('error', () => {})
   })
   return new Promise((resolve, reject) => {
@@ -64,7 +64,7 @@ function listen(address, onSecondInstance) {
   })
 }
 
-/** A message; undefined if it is none, or only a part, since its sender was killed. */
+/** Returns the message. `undefined`: it is invalid, or incomplete, since its sender was killed. */
 function parse(json) {
   try {
     const { argv, cwd } = JSON.parse(json)
@@ -74,10 +74,10 @@ function parse(json) {
   }
 }
 
-/** A further instance's part. Resolves to whether the first one has taken the message. */
+/** The part of a further instance. Resolves to true if the first instance has taken the message. */
 async function handOver(address, message) {
   const socket = net.connect(address)
-  // The reading below fails with it.
+  // The read below reports it.
   socket.on('error', () => {})
   socket.setTimeout(LIMIT, () => socket.destroy())
   socket.end(JSON.stringify(message))
@@ -98,14 +98,14 @@ async function acquired(lock, timeout) {
   }
 }
 
-/** Becomes the first instance, and resolves to its server; or hands the message over, and resolves to undefined. */
+/** Becomes the first instance and resolves to its server, or passes the message on and resolves to undefined. */
 async function requestSingleInstance(message, onSecondInstance) {
   const lock = lockFile(LOCK)
   const end = Date.now() + LIMIT
   for (let timeout = 0; ; timeout = RETRY) {
     if (await acquired(lock, timeout)) return listen(addressOf(lock), onSecondInstance)
     if (await handOver(addressOf(lock), message)) return
-    // There is a first one that does not listen: not yet, or no longer. Wait for its lock, then try both again.
+    // The first instance does not listen yet, or no longer. Wait for its lock, then try both again.
     if (Date.now() >= end) throw new Error(`${LOCK} is locked, but its holder does not answer`)
   }
 }
@@ -120,8 +120,8 @@ async function main() {
     return
   }
   console.log(`First instance: process ${process.pid}`)
-  // The program itself: this one waits for the end of its input. The lock is not released here but by the end of the
-  // process, when the socket has gone.
+  // The program itself waits for the end of its input. The end of the process releases the lock, after the socket is
+  // gone.
   process.stdin.resume().on('end', () => server.close())
 }
 

@@ -1,11 +1,11 @@
 'use strict'
 
-// Logs each wait for a lock that takes long, with the lock's path and who held it: in any program that uses the package,
-// without a change to it. Here in one of the other examples, to be run in two terminals:
+// Logs each long wait for a lock, with the path of the lock and its holders, in any program that uses the package. The
+// program needs no change. To try it, run another example with it in two terminals:
 //
 //   node --require ./examples/slow-waits.js examples/cron-job.js --wait 60
 //
-// SLOW_WAIT_MS sets what counts as long, in milliseconds. Defaults to 1000.
+// SLOW_WAIT_MS is the shortest wait that is logged, in milliseconds. Defaults to 1000.
 
 const { tracingChannel } = require('node:diagnostics_channel')
 
@@ -17,19 +17,19 @@ const log = ({ path, mode }, what) => console.warn(`Slow wait: ${path} (${mode})
 
 const describe = ({ pid, command }) => `${pid === process.pid ? 'this process' : pid}${command ? ` (${command})` : ''}`
 
-/** Reports a wait while it lasts: only now can the holders be known, and some waits never end. */
+/** Reports a wait while it lasts: only now are the holders known, and some waits never end. */
 async function report(context) {
-  // Outside Linux it is not known. And what only watches must not fail.
+  // Unknown outside Linux. A log must not make the program fail.
   const holders = await lockFile(context.path)
     .holders()
     .catch(() => undefined)
-  // Those are the next ones already.
+  // The wait has ended meanwhile, so these are the next holders.
   if (!waits.has(context)) return
   const by = holders?.length > 0 ? `, held by ${holders.map(describe).join(', ')}` : ''
   log(context, `not acquired within ${LONG} ms${by}`)
 }
 
-/** What is known of each wait. The context is the same object in all events of one wait. */
+/** The start and the timer of each wait. The context is the same object in all events of one wait. */
 const waits = new WeakMap()
 
 const channel = tracingChannel('locket.acquire')
@@ -52,7 +52,7 @@ channel.subscribe({
     waits.set(context, { start: performance.now(), timer })
   },
   end(context) {
-    // The sync forms are done by now, well or not; what comes with a promise has only begun.
+    // A synchronous wait has ended here. A wait with a promise has only begun.
     if ('result' in context || 'error' in context) finish(context)
   },
   asyncEnd: finish,

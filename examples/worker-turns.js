@@ -4,7 +4,7 @@
 //
 //   node examples/worker-turns.js
 //
-// Run it in several terminals at once: processes take turns no less than threads do, and the file stays exact.
+// Run it in several terminals at once: processes take turns as threads do, and the count stays exact.
 
 const { once } = require('node:events')
 const fs = require('node:fs/promises')
@@ -27,19 +27,19 @@ async function readCounts() {
   }
 }
 
-/** Reads, changes and writes the file: three steps, between which nobody else may come. */
+/** Reads, changes and writes the file: three steps that no other thread may interrupt. */
 async function count() {
   const counts = await readCounts()
   counts.total++
   counts.threads[threadId] = (counts.threads[threadId] ?? 0) + 1
-  // Renamed when it is whole: a process that is killed at any point leaves the old file or the new one.
+  // Renamed when it is complete: a process that is killed at any point leaves either the old file or the new one.
   await fs.writeFile(`${FILE}.new`, JSON.stringify(counts))
   await fs.rename(`${FILE}.new`, FILE)
 }
 
 async function takeTurns() {
-  // The lock is a file of its own, since FILE is replaced at every turn, and the lock would go with the old one. Threads
-  // are given no handle: a handle for the same file is the same lock.
+  // The lock is a separate file, since FILE is replaced at every turn, and a lock on it would stay with the old file.
+  // Each thread creates its own handle: a handle for the same file is the same lock.
   const lock = lockFile(`${FILE}.lock`)
   for (let turn = 0; turn < TURNS_EACH; turn++) await lock.run(count)
 }
