@@ -1,7 +1,8 @@
 'use strict'
 
-// Checks of what users pass in, before anything happens. Messages and codes are those of Node's own checks.
+// Checks of the arguments, before anything happens. Messages and codes are those of Node's own checks.
 
+const { isUtf8 } = require('node:buffer')
 const fs = require('node:fs')
 const nodePath = require('node:path')
 const { fileURLToPath } = require('node:url')
@@ -13,12 +14,13 @@ const {
 const MODES = ['exclusive', 'shared']
 const DEFAULT_FILE_MODE = 0o666
 const SLASH = 0x2f
+const WINDOWS = process.platform === 'win32'
 
 function invalid(Type, code, message) {
   return Object.assign(new Type(message), { code })
 }
 
-/** A value as messages show it. To print an object may run code that does not know it. */
+/** Returns the value as messages show it. Printing an object may run code of its own, which may throw. */
 function show(value) {
   try {
     return inspect(value)
@@ -68,9 +70,7 @@ const CHECKS = {
   },
 }
 
-/**
- * Returns true for an AbortSignal of any realm or polyfill. Its class says nothing there, so its shape does.
- */
+/** Returns true for an AbortSignal of any realm or polyfill: its class differs there, its shape does not. */
 function isSignal(value) {
   if (value === null || typeof value !== 'object') return false
   try {
@@ -80,19 +80,19 @@ function isSignal(value) {
       typeof value.removeEventListener === 'function'
     )
   } catch {
-    // A getter that does not know its object, such as that of the prototype, or of a proxy.
+    // A getter was called on the wrong object, such as the prototype or a proxy.
     return false
   }
 }
 
-/** What is set where no options are given. */
+/** The options of a call without any. */
 const NONE = Object.freeze({})
 
-/** Returns the options of `known` that are set, checked. An option that is undefined is not set. */
+/** Checks `options`, and returns those that are set. An option that is undefined is not set. */
 function checkOptions(options, known) {
   if (options === undefined) return NONE
   if (options === null || typeof options !== 'object' || Array.isArray(options)) {
-    // Where a wait has a timeout, a number is the timeout.
+    // The waits that have a timeout take a number for it.
     const hint = typeof options === 'number' && known.includes('timeout') ? '{ timeout }' : undefined
     throw wrongType('options', `of type object${advice(hint, known)}`, options)
   }
@@ -102,7 +102,7 @@ function checkOptions(options, known) {
   }
   for (const name in options) {
     if (known.includes(name) || options[name] === undefined) continue
-    // What somebody has added to all objects is no option.
+    // A property that a program has added to all objects is no option.
     if (name in Object.prototype && !Object.hasOwn(options, name)) continue
     throw wrongValue(
       `options.${name}`,
@@ -111,7 +111,7 @@ function checkOptions(options, known) {
     )
   }
   const checked = {}
-  // By their names, also where they are a class's: a getter is none of the object's own keys.
+  // By name: the options may be getters of a class, which are no own properties.
   for (const name of known) {
     const value = options[name]
     if (value === undefined) continue
@@ -121,7 +121,7 @@ function checkOptions(options, known) {
   return checked
 }
 
-/** Returns the options of a wait. A number alone is its timeout. */
+/** Same as checkOptions(), for a wait with a timeout: a number alone is the timeout. */
 function checkWait(options, known) {
   if (typeof options !== 'number') return checkOptions(options, known)
   CHECKS.timeout(options, 'timeout')
@@ -131,7 +131,7 @@ function checkWait(options, known) {
 /** `: did you mean { signal }? Its options are timeout, mode, signal` */
 const advice = (hint, known) => `${hint ? `: did you mean ${hint}?` : '.'} Its options are ${known.join(', ')}`
 
-/** Returns what was probably meant by an object with the property `name`, which is none of the `known` options. */
+/** Returns what was probably meant by `name`, a property of `options` that is none of the `known` ones, or undefined. */
 function meant(options, name, known) {
   if (name === 'abort' && known.includes('signal') && isSignal(options.signal)) return '{ signal: controller.signal }'
   const [nearest] = known
@@ -141,9 +141,9 @@ function meant(options, name, known) {
   return nearest && `'${nearest}'`
 }
 
-/** Returns how many letters have to be changed, added or left out to make one word of the other. */
+/** Returns how many letters have to be changed, added or removed to turn one word into the other. */
 function distance(one, other) {
-  // A long name is like none of ours, and would take long to compare.
+  // A long name resembles no option, and would take long to compare.
   if (one.length > 2 * other.length) return Infinity
   let row = Array.from({ length: other.length + 1 }, (_, i) => i)
   for (const [i, letter] of [...one].entries()) {
@@ -161,66 +161,56 @@ function checkTask(task) {
 }
 
 /**
- * The absolute path, for people; with `bytes` where it is not UTF-8, and so only bytes tell the system what is meant.
- *
- * On Unix `a/../b` is left as it is: where `a` is a symbolic link, only the kernel knows what it names.
+ * Returns `{ path }`, the absolute path. If that is not UTF-8, only its `bytes` tell the system which file is meant.
  */
 function checkPath(path) {
-  if (isUint8Array(path)) return checkBytes(Buffer.from(path))
-  let name = isUrl(path) ? fileURLToPath(path.href) : path
-  if (typeof name !== 'string') throw wrongType('path', 'of type string or an instance of Buffer or URL', path)
-  checkContent(name, '\0', path)
-  if (isResolved(name)) return { path: name }
-  const folder = nodePath.isAbsolute(name) ? undefined : folderInBytes()
-  if (folder !== undefined) return checkBytes(Buffer.concat([folder, Buffer.from(`/${name}`)]))
-  if (process.platform === 'win32') name = nodePath.resolve(name)
-  // A slash at the end says that it is a folder: the kernel is to judge that.
-  else if (!climbs(name)) name = nodePath.resolve(name) + (/[^/]\/+$/.test(name) ? '/' : '')
-  else if (!nodePath.isAbsolute(name)) name = `${process.cwd()}/${name}`
-  return { path: name }
+  const name = typeof path === 'string' ? path : nameOf(path)
+  if (name === undefined) throw wrongType('path', 'of type string or an instance of Buffer or URL', path)
+  if (name.length === 0) throw wrongValue('path', 'must not be empty', path)
+  if (name.includes('\0')) throw wrongValue('path', 'must be a string, Uint8Array, or URL without null bytes', path)
+  return typeof name === 'string' ? resolve(name) : resolveBytes(name)
 }
 
-/** Returns true for a URL of any realm or polyfill. As Node does: what `url.parse` gives has `auth` and `path`. */
+/** Returns the name of a file, in bytes if it is not UTF-8, or undefined if `path` is neither bytes nor a URL. */
+function nameOf(path) {
+  if (isUint8Array(path)) {
+    const bytes = Buffer.from(path)
+    return isUtf8(bytes) ? bytes.toString() : bytes
+  }
+  return isUrl(path) ? fileURLToPath(path.href) : undefined
+}
+
+/** Returns true for a URL of any realm or polyfill. As for Node, the result of `url.parse` is none: it has `auth`. */
 function isUrl(value) {
   return Boolean(value?.href && value.protocol && value.auth === undefined && value.path === undefined)
 }
 
-/** Is the path as absolute and plain as it can be? Mostly it is, and this look is far cheaper than resolving. */
-function isResolved(path) {
-  return path[0] === '/' && process.platform !== 'win32' && !/\/(?:[./]|$)/.test(path)
+function resolve(name) {
+  // Most paths are absolute and plain, and resolving them takes four times as long as this test.
+  if (name[0] === '/' && !WINDOWS && !/\/(?:[./]|$)/.test(name)) return { path: name }
+  if (WINDOWS) return { path: nodePath.resolve(name) }
+  const folder = name[0] === '/' ? '' : workingFolder()
+  if (typeof folder !== 'string') return resolveBytes(Buffer.from(name))
+  // In `link/..`, only the kernel knows which folder is meant.
+  if (name.replace(/^(?:\.{0,2}\/)*/, '').includes('/..')) return { path: name[0] === '/' ? name : `${folder}/${name}` }
+  // A slash at the end says that it is a folder. The kernel judges that.
+  return { path: nodePath.resolve(name) + (/[^/]\/+$/.test(name) ? '/' : '') }
 }
 
-/** The working folder, if its name is not UTF-8 and the system tells it: process.cwd() has U+FFFD in its place. */
-function folderInBytes() {
-  if (!process.cwd().includes('\uFFFD')) return undefined
+function resolveBytes(name) {
+  const bytes = name[0] === SLASH ? name : Buffer.concat([workingFolder(), '/', name].map((part) => Buffer.from(part)))
+  return { path: bytes.toString(), bytes }
+}
+
+/** Returns the working folder, in bytes if it is not UTF-8 and the system tells it: process.cwd() is damaged then. */
+function workingFolder() {
+  const folder = process.cwd()
+  if (!folder.includes('\uFFFD')) return folder
   try {
     return fs.readlinkSync('/proc/self/cwd', 'buffer')
   } catch {
-    return undefined
+    return folder
   }
-}
-
-/** A path that need not be UTF-8. */
-function checkBytes(bytes) {
-  const name = bytes.toString()
-  if (Buffer.from(name).equals(bytes)) return checkPath(name)
-  checkContent(bytes, 0, bytes)
-  const absolute =
-    bytes[0] === SLASH ? bytes : Buffer.concat([folderInBytes() ?? Buffer.from(process.cwd()), Buffer.from('/'), bytes])
-  return { path: absolute.toString(), bytes: absolute }
-}
-
-function checkContent(name, nul, path) {
-  if (name.length === 0) throw wrongValue('path', 'must not be empty', path)
-  if (name.includes(nul)) throw wrongValue('path', 'must be a string, Uint8Array, or URL without null bytes', path)
-}
-
-/** Does the path leave, by `..`, a folder that it names? */
-function climbs(path) {
-  if (!path.includes('..')) return false
-  const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.')
-  const named = segments.findIndex((segment) => segment !== '..')
-  return named !== -1 && segments.includes('..', named)
 }
 
 module.exports = { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }

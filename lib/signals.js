@@ -1,61 +1,39 @@
 'use strict'
 
-// Who waits for which AbortSignal. A signal has one listener of ours, however many waits it ends: Node warns of eleven.
+// The waits that an AbortSignal ends. A signal has one listener of ours, however many waits it ends: Node warns of eleven.
 
-/** As they are when this is loaded: somebody may replace those of a signal. A bare context of node:vm has none. */
-const { addEventListener, removeEventListener } = globalThis.EventTarget?.prototype ?? {}
+/** Calls the listener even if an earlier one stops the event. Not in Node before 20.5, nor in Deno. */
+const { addAbortListener = (signal, listener) => signal.addEventListener('abort', listener, { once: true }) } =
+  require('node:events')
 
 /** For each signal that ends waits: the functions that end them, and the listener that calls those. */
-const waits = new WeakMap()
+const entries = new WeakMap()
 
 /**
- * Calls `end` when the signal fires. Returns a function that takes it back, and never throws: what it would throw could
- * keep a lock that was granted from its user.
+ * Calls `end` when the signal fires. Returns a function that takes this back. That function never throws: an error of its
+ * own could keep a granted lock from its user.
  */
 function onAbort(signal, end) {
-  let entry = waits.get(signal)
+  let entry = entries.get(signal)
   if (entry === undefined) {
     entry = { ends: new Set(), listener: () => endAll(entry) }
-    listen(signal, entry.listener)
-    waits.set(signal, entry)
+    addAbortListener(signal, entry.listener)
+    entries.set(signal, entry)
   }
   entry.ends.add(end)
   return () => {
     if (!entry.ends.delete(end) || entry.ends.size > 0) return
-    waits.delete(signal)
-    unlisten(signal, entry.listener)
+    entries.delete(signal)
+    try {
+      signal.removeEventListener('abort', entry.listener)
+    } catch {
+      // The listener stays, and has nothing left to end.
+    }
   }
 }
 
 function endAll({ ends }) {
   for (const end of [...ends]) end()
-}
-
-function listen(signal, listener) {
-  // A method that was replaced is not asked, unless the signal is of another realm or a polyfill's.
-  if (signal.addEventListener !== addEventListener) {
-    try {
-      return addEventListener.call(signal, 'abort', listener, { once: true })
-    } catch {
-      // No signal of this realm.
-    }
-  }
-  // Calls the listener also if an earlier one stops the event. It came with Node 20.5; Deno has none.
-  const { addAbortListener } = require('node:events')
-  if (addAbortListener !== undefined) addAbortListener(signal, listener)
-  else signal.addEventListener('abort', listener, { once: true })
-}
-
-function unlisten(signal, listener) {
-  try {
-    removeEventListener.call(signal, 'abort', listener)
-  } catch {
-    try {
-      signal.removeEventListener('abort', listener)
-    } catch {
-      // Nobody is left whom the listener could call.
-    }
-  }
 }
 
 module.exports = { onAbort }
