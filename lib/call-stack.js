@@ -1,15 +1,15 @@
 'use strict'
 
-// Adds the caller's frames to an error whose promise nobody awaits. V8 follows a promise to the caller's `await`; without one,
-// an error that is made after the wait has no frame of the caller.
+// Adds the caller's frames to an error whose promise nobody awaits. V8 finds the caller by its `await`; without one, an
+// error that is made after the wait has no frame of the caller.
 
 const FRAME = '\n    at '
 
-/** How many calls are captured at a time. If many waits begin at once, capturing takes longer than the rest of them. */
+/** The most calls that are captured at a time: with many waits, capturing takes longer than everything else. */
 const CAPTURED = 100
 let captured = 0
 
-/** Returns the calls that lead here, unless too many are captured. Give it to {@link forgetCall} after the wait. */
+/** Captures the caller's stack, unless too many are captured. Pass the result to {@link forgetCall} after the wait. */
 function captureCall() {
   if (captured >= CAPTURED) return undefined
   captured += 1
@@ -18,16 +18,16 @@ function captureCall() {
   return call
 }
 
-/** The wait that `call` was captured for has ended. */
+/** Tells that the wait for which `call` was captured has ended. */
 function forgetCall(call) {
   if (call !== undefined) captured -= 1
 }
 
 const isOurs = (frame) => frame.includes(__dirname) || frame.includes('node:')
 
-/** Returns `error`. Its stack ends with the frames of `call`, if it has none of the caller's itself. */
+/** Appends the frames of `call` to the stack of `error`, if that has none of the caller's. Returns `error`. */
 function withCall(error, call) {
-  // A program may have its own idea of what a stack is: Error.prepareStackTrace.
+  // A program can make anything of a stack: Error.prepareStackTrace.
   if (typeof call?.stack !== 'string' || typeof error.stack !== 'string') return error
   if (!error.stack.split(FRAME).slice(1).every(isOurs)) return error
   const frames = call.stack.split(FRAME).slice(1)

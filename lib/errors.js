@@ -12,7 +12,7 @@ class LockError extends Error {
     this.path = path
   }
 
-  /** What JSON.stringify shows: Error's own name and message would be left out. */
+  /** For JSON.stringify(), which leaves out the name and message of an error. */
   toJSON() {
     return { name: this.name, message: this.message, ...this }
   }
@@ -25,7 +25,7 @@ class LockTimeoutError extends LockError {
     this.holders = holders
   }
 
-  /** Without the command lines of the holders: JSON goes into logs, and command lines hold secrets. */
+  /** Leaves out the command lines of the holders: they may contain secrets, and JSON goes into logs. */
   toJSON() {
     return { ...super.toJSON(), holders: this.holders?.map(({ command, ...holder }) => holder) }
   }
@@ -39,7 +39,7 @@ function timeoutError({ path, timeout }, why, holders) {
   return new LockTimeoutError(`Couldn't lock ${path}${within}: ${why}`, { path, timeout, holders })
 }
 
-/** How many holders a message names. */
+/** The most holders that a message names. */
 const NAMED_HOLDERS = 3
 
 /** `held by 4242 (node deploy.js), 4243 (node deploy.js)` */
@@ -49,20 +49,20 @@ function nameHolders(holders) {
   return `held by ${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
 }
 
-/** Why a wait timed out. `holders` is undefined where the system does not tell. */
-function describeHolders(holders = []) {
+/** Returns why a wait timed out. `holders` is undefined if they are unknown. */
+function describeHolders({ holders = [] }) {
   if (holders.length === 0) return 'it is locked'
-  // Whoever waits for itself looks for somebody else in vain.
+  // Or people would look for another process.
   const itself = holders.every(({ pid }) => pid === process.pid) ? ', which is this process' : ''
   return nameHolders(holders) + itself
 }
 
-// On the prototype, as Error's own names are: there it is not enumerable, and a subclass can have its own.
+// On the prototype, as the names of Node's errors are: not enumerable there, and a subclass can have its own.
 for (const type of [LockError, LockTimeoutError]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
 }
 
-/** What Node core makes for a signal that has fired, with the path of the lock; Node's class is not public. */
+/** The error of a signal that has fired, as Node makes it, with the path of the lock. Node's own class is not public. */
 class AbortError extends Error {
   constructor(reason, path) {
     super('The operation was aborted', { cause: reason })
@@ -72,41 +72,38 @@ class AbortError extends Error {
   }
 }
 
-/** The error of a lock that is gone, though nobody has released it. */
+/** Returns the error of a lock that is gone although nobody has released it. */
 const lostError = (path) =>
   new LockError(`lost the lock of ${path}: something in this process has closed the descriptor of the lock file`, {
     code: 'ERR_LOCK_LOST',
     path,
   })
 
-/** What libuv, and so Node, has no words for. */
+/** Descriptions of the system errors that libuv, and so Node, does not know. */
 const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
 
-/** The name of a system error and what it means. */
+/** Returns the name of a system error and its description. */
 function describe(errno) {
   const known = util.getSystemErrorMap().get(errno)
   if (known) return known
-  // Not at the top: it takes a third of a millisecond, and is hardly ever needed.
+  // Not at the top: loading it takes a third of a millisecond, and it is hardly ever needed.
   const os = require('node:os')
   const name = Object.keys(os.constants.errno).find((key) => os.constants.errno[key] === -errno) ?? 'UNKNOWN'
   return [name, UNKNOWN_TO_NODE[name] ?? `system error ${errno}`]
 }
 
-/** `ENOENT: no such file or directory, open 'PATH'`, with the properties that Node gives such errors. */
+/** Returns an error like `ENOENT: no such file or directory, open 'PATH'`, with the properties that Node gives it. */
 function systemError({ errno, syscall }, path) {
   const [code, description] = describe(errno)
   const error = new Error(`${code}: ${description}, ${syscall} '${path}'`)
   return Object.assign(error, { errno, code, syscall, path })
 }
 
-/**
- * Returns the error for a refusal of the native part. `holders`: who holds the lock, or undefined where that is not
- * known. `nested`: the wait began inside a `run` that holds the lock.
- */
-function refusalError(refusal, { path, timeout = 0, signal }, holders, nested = false) {
-  switch (refusal.reason) {
+/** Returns the error for a failure of the native part. `nested`: the wait began inside a run() that holds the lock. */
+function failureError(failure, { path, timeout = 0, signal }, nested = false) {
+  switch (failure.reason) {
     case 'timeout':
-      return timeoutError({ path, timeout }, describeHolders(holders) + (nested ? `; ${NESTED}` : ''), holders)
+      return timeoutError({ path, timeout }, describeHolders(failure) + (nested ? `; ${NESTED}` : ''), failure.holders)
     case 'unanswered':
       return timeoutError({ path, timeout }, 'the path does not answer')
     case 'aborted':
@@ -119,25 +116,20 @@ function refusalError(refusal, { path, timeout = 0, signal }, holders, nested = 
         { code: 'ERR_LOCK_DEADLOCK', path },
       )
     case 'unsupported':
-      // The native part names the call that removes the file where that is what may not be done.
       return new LockError(
-        refusal.syscall === 'unlink'
+        failure.syscall === 'unlink'
           ? `removeOnRelease is not safe for ${path}: others could still see the removed file on this file system`
           : `${path} is on a file system that has no such locks`,
-        {
-          code: 'ERR_LOCK_UNSUPPORTED',
-          path,
-          cause: systemError(refusal, path),
-        },
+        { code: 'ERR_LOCK_UNSUPPORTED', path, cause: systemError(failure, path) },
       )
     case 'panicked':
-      // As Node's own for what should not be: the code says that it is nobody's fault but ours.
+      // The code of Node's own internal errors: the fault is in this package.
       return Object.assign(new Error('A defect of @locket/native: please report it, with what it said on stderr'), {
         code: 'ERR_INTERNAL_ASSERTION',
       })
     default:
-      return systemError(refusal, path)
+      return systemError(failure, path)
   }
 }
 
-module.exports = { LockError, LockTimeoutError, AbortError, nameHolders, refusalError }
+module.exports = { LockError, LockTimeoutError, AbortError, nameHolders, failureError }

@@ -4,7 +4,7 @@ const { inspect } = require('node:util')
 
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
-const { AbortError, LockError, refusalError } = require('./errors.js')
+const { AbortError, LockError, failureError } = require('./errors.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
 const { onAbort } = require('./signals.js')
@@ -16,49 +16,49 @@ const ACQUIRE_SYNC_OPTIONS = ['timeout', 'mode']
 const TRY_ACQUIRE_OPTIONS = ['mode', 'signal']
 const TRY_ACQUIRE_SYNC_OPTIONS = ['mode']
 
-// Node 20 has these symbols from 20.4 on only, and not in the contexts of node:vm, where test runners run code. What
-// compilers make of `using` looks for these then.
+// Node lacks these symbols before 20.4, and in the contexts of node:vm, where test runners run code. Compiled `using`
+// then looks for the registered ones.
 const DISPOSE = Symbol.dispose ?? Symbol.for('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 
 /**
- * What a handle has that cannot be cloned: a clone by structuredClone() or postMessage() would be an empty object. (Later
- * versions of Node have markAsUncloneable() for this, in a module that takes longer to load than all else here.)
+ * Keeps structuredClone() and postMessage() from making an empty object of a handle: a symbol cannot be cloned. (Newer
+ * versions of Node have markAsUncloneable() for this, in a module that takes longer to load than this whole package.)
  */
 const UNCLONEABLE = Symbol('a FileLock cannot be cloned: call lockFile(path) where it is needed')
 
-/** The native half of a handle goes when its JavaScript half has gone. */
+/** Frees the native part of a handle after the handle itself. */
 const registry = new FinalizationRegistry(native.forgetHandle)
 
-/** Returns true for an object that the constructor has made, and not for a proxy of it. */
+/** Returns true for an object that the constructor has made, false for a proxy of one. */
 let isFileLock
 
-/** The descriptor by which a lock is held, where a child can inherit the lock by it. Not public: for bin/. */
+/** Returns the descriptor of the locked file, if a child process can inherit the lock by it. For bin/, not public. */
 let descriptorOf
 
 /**
- * Resolves to the processes that wait for a lock in the kernel, as holders() to those that hold it. Of a process with
- * several waits only the first in line is there, and none of one that tries at intervals. Not public: for bin/.
+ * Resolves to the processes that wait for a lock in the kernel, as holders() does to those that hold it. A process is
+ * listed for the first in its queue, and not at all if it tries at intervals. For bin/, not public.
  */
 let waitersOf
 
-// The types, and what the methods promise, are in index.d.ts: that is where people read them.
+// The types and the documentation of the methods are in index.d.ts, where editors show them.
 
 class FileLock {
   uncloneable = UNCLONEABLE
 
-  /** What the native part of this handle is made of. */
+  /** The arguments that create the native part. */
   #parts
-  /** The number by which the native part knows this handle. It is made when it is first needed. */
+  /** The number of the native part, which is created when it is first needed. */
   #handle
-  /** The options of a wait that is given none. */
+  /** The options of a wait without any. */
   #defaults
-  /** The number of the last wait. */
+  /** The id of the last wait. */
   #lastId = 0
-  /** The source of the signal `lost`, once that has been read. */
+  /** The controller of the signal `lost`, once that has been read. */
   #lost
-  /** Whether it belongs to an acquisition that has begun. */
-  #lostBelongs = false
+  /** Whether `#lost` belongs to an acquisition that has begun, not to the next one. */
+  #lostBegun = false
 
   constructor(path, options) {
     const {
@@ -86,44 +86,38 @@ class FileLock {
   get lost() {
     checkThis(this)
     if (this.#lost === undefined) {
-      this.#lostBelongs = this.held
+      this.#lostBegun = this.held
       this.#lost = new AbortController()
     }
     return this.#lost.signal
   }
 
   acquire(options) {
-    let wait
     try {
       checkThis(this)
-      wait = this.#wait(checkWait(options, ACQUIRE_OPTIONS))
+      return this.#acquire(this.#newId(), this.#wait(checkWait(options, ACQUIRE_OPTIONS)), false)
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.#acquire(this.#newId(), wait)
   }
 
   acquireSync(options) {
     checkThis(this)
-    const wait = this.#wait(checkWait(options, ACQUIRE_SYNC_OPTIONS))
-    return isTraced() ? tracedSync(wait, (note) => this.#obtainSync(wait, note)) : this.#obtainSync(wait)
+    return this.#acquireSync(this.#wait(checkWait(options, ACQUIRE_SYNC_OPTIONS)), false)
   }
 
   tryAcquire(options) {
-    let wait
     try {
       checkThis(this)
-      wait = this.#wait(checkOptions(options, TRY_ACQUIRE_OPTIONS), 0)
+      return this.#acquire(this.#newId(), this.#wait(checkOptions(options, TRY_ACQUIRE_OPTIONS), 0), true)
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.#acquire(this.#newId(), wait, true)
   }
 
   tryAcquireSync(options) {
     checkThis(this)
-    const wait = this.#wait(checkOptions(options, TRY_ACQUIRE_SYNC_OPTIONS), 0)
-    return isTraced() ? tracedSync(wait, (note) => this.#attemptSync(wait, note)) : this.#attemptSync(wait)
+    return this.#acquireSync(this.#wait(checkOptions(options, TRY_ACQUIRE_SYNC_OPTIONS), 0), true)
   }
 
   release() {
@@ -141,17 +135,17 @@ class FileLock {
     checkTask(task)
     const wait = this.#wait(checkWait(options, ACQUIRE_OPTIONS))
     const id = this.#newId()
-    await this.#acquire(id, wait)
+    await this.#acquire(id, wait, false)
     let result
     try {
-      // Once more: the signal may have fired after the lock was granted.
+      // The signal may have fired after the lock was granted.
       if (wait.signal?.aborted) throw new AbortError(wait.signal.reason, wait.path)
       result = await callTask(this, task)
     } catch (error) {
       this.#dispose(id)
       throw error
     }
-    // Of this acquisition alone: the task may have released it, and the handle may have been acquired again.
+    // With the id: the task may have released the lock, and the handle may have been acquired again.
     const lost = this.#dispose(id)
     if (lost !== undefined) throw lost
     return result
@@ -160,7 +154,7 @@ class FileLock {
   async isLocked() {
     checkThis(this)
     const answer = await native.isLocked(this.#native(), this.#newId())
-    if (typeof answer !== 'boolean') throw refusalError(answer, this)
+    if (typeof answer !== 'boolean') throw failureError(answer, this)
     return answer
   }
 
@@ -180,18 +174,18 @@ class FileLock {
   }
 
   [inspect.custom](_depth, options) {
-    // Somebody's wrapper, which has no parts of ours.
+    // A wrapper, which has no private fields.
     if (!isFileLock(this)) return this
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
   }
 
-  /** What the native part says of the processes that hold the lock, or wait for it; undefined if they are not known. */
+  /** Returns the processes of which the native part tells; undefined if they are unknown. */
   #processes(answer) {
-    if (answer !== undefined && !Array.isArray(answer)) throw refusalError(answer, this)
+    if (answer !== undefined && !Array.isArray(answer)) throw failureError(answer, this)
     return answer
   }
 
-  /** Returns the number of the native part, which is made now if there is none yet. */
+  /** Returns the number of the native part. */
   #native() {
     if (this.#handle === undefined) {
       this.#handle = native.createHandle(...this.#parts)
@@ -200,13 +194,13 @@ class FileLock {
     return this.#handle
   }
 
-  /** A number that no pending wait of this handle has. */
+  /** Returns an id that no pending wait of this handle has. */
   #newId() {
     this.#lastId = (this.#lastId + 1) >>> 0
     return this.#lastId
   }
 
-  /** The options of one wait, over the handle's own. */
+  /** Returns the options of one wait: its own, and the handle's. */
   #wait(options, timeout = this.#defaults.timeout) {
     if (options === NONE && timeout === this.#defaults.timeout) return this.#defaults
     const { mode, ...own } = options
@@ -214,102 +208,94 @@ class FileLock {
     return { ...this.#defaults, timeout, shared, ...own }
   }
 
-  /** Waits for the lock, in the wait `id`, and tells those who trace it. */
-  #acquire(id, wait, tries) {
-    return isTraced() ? traced(wait, (note) => this.#obtain(id, wait, tries, note)) : this.#obtain(id, wait, tries)
+  /** Waits for the lock, and tells those who trace it. Resolves to this handle; a try resolves to true or false. */
+  #acquire(id, wait, isTry) {
+    return isTraced()
+      ? traced(wait, (note) => this.#obtain(id, wait, isTry, note))
+      : this.#obtain(id, wait, isTry, undefined)
   }
 
-  /**
-   * Waits for the lock, in the wait `id`, and resolves to this handle. With `tries`, asks once, and resolves to whether the
-   * lock is held. `note` is called with the number of the acquisition.
-   */
-  async #obtain(id, wait, tries = false, note = undefined) {
-    const run = tries ? undefined : enclosingRun(wait.path)
-    const started = this.#start(id, wait, run)
+  #acquireSync(wait, isTry) {
+    return isTraced()
+      ? tracedSync(wait, (note) => this.#obtainSync(wait, isTry, note))
+      : this.#obtainSync(wait, isTry, undefined)
+  }
+
+  async #obtain(id, wait, isTry, note) {
+    const run = isTry ? undefined : enclosingRun(wait.path)
+    const started = this.#start(id, wait, isTry, run)
     const call = started && captureCall()
-    let refusal
+    let failure
     try {
-      refusal = await started
+      failure = await started
     } finally {
       forgetCall(call)
     }
-    if (refusal !== undefined) {
-      if (refusal.reason !== 'timeout') throw withCall(refusalError(refusal, wait), call)
-      if (tries) return false
-      const nested = run !== undefined && holds(run)
-      const holders = known(await native.holders(this.#handle, id, true))
-      throw withCall(refusalError(refusal, wait, holders, nested), call)
+    if (failure !== undefined) {
+      if (isTry && failure.reason === 'timeout') return false
+      throw withCall(failureError(failure, wait, run !== undefined && holds(run)), call)
     }
     this.#begin(native.receive(this.#handle, id), note)
-    return tries || this
+    return isTry || this
   }
 
-  #obtainSync(wait, note) {
-    const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout)
+  #obtainSync(wait, isTry, note) {
+    const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout, !isTry)
     if (typeof outcome !== 'number') {
-      if (outcome.reason !== 'timeout') throw refusalError(outcome, wait)
-      throw refusalError(outcome, wait, known(native.holdersSync(this.#handle)), enclosingRun(wait.path) !== undefined)
+      if (isTry && outcome.reason === 'timeout') return false
+      throw failureError(outcome, wait, !isTry && enclosingRun(wait.path) !== undefined)
     }
     this.#begin(outcome, note)
-    return this
+    return isTry || this
   }
 
-  #attemptSync(wait, note) {
-    const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout)
-    if (typeof outcome !== 'number') return refused(outcome, wait)
-    this.#begin(outcome, note)
-    return true
-  }
-
-  /** This handle has got the acquisition of this number. */
+  /** Notes that the acquisition of this number has begun. */
   #begin(acquisition, note) {
     note?.(acquisition)
     if (this.#lost === undefined) return
-    // A signal that was there before tells of the first acquisition that follows, and of no other.
-    if (this.#lostBelongs) this.#lost = undefined
-    this.#lostBelongs = true
+    // A signal that was read before belongs to the next acquisition, and to no other.
+    if (this.#lostBegun) this.#lost = undefined
+    this.#lostBegun = true
   }
 
-  /** Releases what this handle itself holds, or only what the wait `id` has brought, if anything. */
+  /**
+   * Releases what this handle holds, if anything; with `id`, only what that wait has acquired. Returns the error if it was
+   * lost.
+   */
   #dispose(id) {
     if (this.#handle === undefined) return undefined
     const outcome = native.dispose(this.#handle, id)
     return outcome === undefined ? undefined : this.#end(outcome)
   }
 
-  /**
-   * An acquisition has ended: `outcome` is its number, or that it was lost. Returns the error that tells so, if it was.
-   */
+  /** Notes that an acquisition has ended. Returns the error if it was lost, rather than the number of the acquisition. */
   #end(outcome) {
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)
       return undefined
     }
-    const error = refusalError(outcome, this)
+    const error = failureError(outcome, this)
     this.#lost ??= new AbortController()
-    this.#lostBelongs = true
+    this.#lostBegun = true
     this.#lost.abort(error)
     return error
   }
 
-  /**
-   * Starts a wait. Returns undefined if the lock is held at once. Otherwise returns, or resolves to, undefined when the lock is
-   * held, or why it is not.
-   */
-  #start(id, wait, run) {
-    if (wait.signal !== undefined || run !== undefined) return this.#startWatched(id, wait, run)
-    return native.acquire(this.#native(), id, wait.shared, wait.timeout)
+  /** Starts a wait. Returns its failure, undefined for the lock, or a promise of either. */
+  #start(id, wait, isTry, run) {
+    if (wait.signal !== undefined || run !== undefined) return this.#startWatched(id, wait, isTry, run)
+    return native.acquire(this.#native(), id, wait.shared, wait.timeout, !isTry)
   }
 
-  /** Starts a wait that a signal may end, or that begins inside `run`, which holds the lock. */
-  async #startWatched(id, { shared, timeout, signal }, run) {
+  /** Starts a wait that a signal may end, or that begins inside `run`, a run() that holds the lock. */
+  async #startWatched(id, { shared, timeout, signal }, isTry, run) {
     if (signal?.aborted) return { reason: 'aborted' }
     const handle = this.#native()
     const forgetSignal = signal && onAbort(signal, () => native.cancel(handle, id))
     const forgetRun = run && watch(run)
     try {
-      return await native.acquire(handle, id, shared, timeout)
+      return await native.acquire(handle, id, shared, timeout, !isTry)
     } finally {
       forgetSignal?.()
       forgetRun?.()
@@ -323,25 +309,12 @@ class FileLock {
   }
 }
 
-/** A method was called without its object, or on another, such as a proxy. */
+/** Throws if a method was called without its object, or on another one, such as a proxy. */
 function checkThis(self) {
   if (isFileLock(self)) return
-  throw Object.assign(
-    new TypeError('Value of "this" must be of type FileLock: call it as a method, as in lock.acquire()'),
-    {
-      code: 'ERR_INVALID_THIS',
-    },
-  )
+  const message = 'Value of "this" must be of type FileLock: call it as a method, as in lock.acquire()'
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_THIS' })
 }
-
-/** The answer of a try that was refused: false if the lock is held. */
-function refused(refusal, wait) {
-  if (refusal.reason !== 'timeout') throw refusalError(refusal, wait)
-  return false
-}
-
-/** The holders, or undefined where the native part says why it does not know. */
-const known = (holders) => (Array.isArray(holders) ? holders : undefined)
 
 function lockFile(path, options) {
   return new FileLock(path, options)

@@ -1,6 +1,6 @@
 'use strict'
 
-// What to say when no binary can be loaded: which one, why that may be, and what to do. Loaded only then.
+// Explains why no binary could be loaded: which one, what the reason may be, and what to do. Loaded only then.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -14,17 +14,17 @@ environment variable ${VARIABLE} names a binary that lies elsewhere.`
 
 const INSTALL_AGAIN = 'Delete node_modules, and install again.'
 
-/** The numbers by which ELF files name the machine that they are for. */
+/** The machine numbers of ELF files. */
 const ELF_MACHINES = { x64: 62, arm64: 183 }
 const ELF_MAGIC = 0x7f454c46
 const ELF_HEADER = 64
 
-/** The name of this platform, as the packages of binaries have it. */
+/** Returns the name of this platform, as it stands in the names of binaries. */
 function platformHere() {
   const { platform, arch } = process
   if (platform === 'win32') return `${platform}-${arch}-msvc`
   if (platform !== 'linux') return `${platform}-${arch}`
-  // Else it may look up the names of all peers of this process's sockets.
+  // Or the report may look up the names of all peers of this process's sockets.
   const { excludeNetwork } = process.report
   process.report.excludeNetwork = true
   const { glibcVersionRuntime } = process.report.getReport().header
@@ -34,7 +34,7 @@ function platformHere() {
 
 const isMissing = (error) => error?.code === 'MODULE_NOT_FOUND'
 
-/** Why a binary that is there was not loaded, and what helps. */
+/** Returns why an existing binary was not loaded, and what helps. */
 function diagnose(error, file) {
   switch (error?.code) {
     case 'ERR_DLOPEN_DISABLED':
@@ -59,7 +59,7 @@ function diagnose(error, file) {
   return [message, FROM_SOURCE]
 }
 
-/** What is wrong with a file that should be a binary for this system, where it can be told from its beginning. */
+/** Returns what is wrong with a file that should be a binary for this system, or undefined. */
 function flawOf(file) {
   const header = Buffer.alloc(ELF_HEADER)
   let length
@@ -82,7 +82,7 @@ function flawOf(file) {
   return undefined
 }
 
-/** The file that a binary's name leads to, or else the name. */
+/** Returns the file of a binary's name, or the name if there is none. */
 function fileOf(binary) {
   try {
     return require.resolve(binary)
@@ -91,12 +91,12 @@ function fileOf(binary) {
   }
 }
 
-/** Has a bundler taken the code of this package away from its files? */
+/** Returns true if a bundler has separated the code of this package from its files. */
 function isBundled() {
   try {
     return JSON.parse(fs.readFileSync(path.join(__dirname, '../package.json'), 'utf8')).name !== name
   } catch (error) {
-    // Where reading is forbidden, nothing follows from it.
+    // Where reading is forbidden, that proves nothing.
     return error.code !== 'ERR_ACCESS_DENIED'
   }
 }
@@ -114,7 +114,7 @@ function explainMissing(platform) {
     return `The code of ${name} was bundled, and its binary was left behind. Tell the bundler to leave the package out
 (esbuild: --external:${name}, webpack: externals), and install it beside the bundle.`
   }
-  // Written into package.json when it is published.
+  // Publishing writes them into package.json.
   if (!optionalDependencies) return `This is a clone: \`npm run build\` builds the binary for ${platform}.`
   const binary = `${name}-${platform}`
   if (!(binary in optionalDependencies)) return `There is no prebuilt binary for ${platform}.\n${FROM_SOURCE}`
@@ -129,7 +129,7 @@ To install it by its name: npm install ${binary}@${version}`
 
 const binaryError = (code, message, cause) => Object.assign(new Error(message, { cause }), { code })
 
-/** An error for those of all binaries that were tried: `{ binary, error }`. */
+/** Returns the error for all binaries that were tried: `{ binary, error }`. */
 function describe(failures) {
   const platform = platformHere()
   const own = failures.filter(({ binary }) => binary.includes(platform))
@@ -150,7 +150,7 @@ function describe(failures) {
   )
 }
 
-/** An error for the binary that the environment variable names. */
+/** Returns the error for the binary that the environment variable names. */
 function describeNamed(named, error) {
   const missing = isMissing(error)
   const [reason] = missing ? ['there is no such file'] : diagnose(error, named)

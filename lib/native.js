@@ -1,14 +1,14 @@
 'use strict'
 
-// The native part. The generated loader (../native.js) finds it wherever it may be, but takes longer to be compiled than
-// all else here takes together; so what mostly fits is tried first.
+// Loads the native part. The generated loader (../native.js) finds it on every platform, but compiling that loader takes
+// longer than everything else here; so the usual places are tried first.
 
 const { resolve } = require('node:path')
 
-/** What the names of binaries end with. Of the two for Linux only the one for the C library of this process loads. */
+/** The endings of the names of binaries. Of the two for Linux, only the one for the C library of this process loads. */
 const ABIS = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }
 
-/** The generated loader's own way to be told which file to take. Those of other packages read the same variable. */
+/** The file to load, by the generated loader's own variable. The loaders of other packages read the same variable. */
 const { NAPI_RS_NATIVE_LIBRARY_PATH: named } = process.env
 
 function load() {
@@ -34,22 +34,22 @@ function load() {
       if (addon !== undefined) return addon
     }
   }
-  // It would only find the addon of somebody else again.
+  // With the variable set, it would find the addon of the other package again.
   const addon = named ? undefined : attempt('../native.js')
   if (addon !== undefined) return addon
   throw require('./missing-binary.js').describe(failures)
 }
 
-/** Returns true for our own addon: another package's has other functions, or more. */
+/** Returns true for our own addon: those of other packages have other functions, or more. */
 function isOurs(addon) {
   const names = Object.keys(addon ?? {}).filter((name) => name !== '__napiBindingTarget')
   return names.length === 1 && typeof addon.open === 'function'
 }
 
-/** What this thread may call of it. */
+/** The functions of the native part for this environment: the `NativeApi` of native.d.ts. */
 const native = load().open()
 
-// Not for the main thread, where node:worker_threads takes longer to load than all of this package.
+// Not on the main thread: loading node:worker_threads takes longer than loading this package.
 if (!native.isFirstThread) native.identify(require('node:worker_threads').threadId)
 
 module.exports = native

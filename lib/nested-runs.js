@@ -1,24 +1,24 @@
 'use strict'
 
-// A task of run() that waits for the very lock that this run() holds waits for itself. It is not refused: a task may
-// start the next run() without awaiting it. It causes a warning instead.
+// Warns of a task of run() that waits for the very lock that this run() holds. It is not an error: a task may start the
+// next run() without awaiting it.
 
-/** As it is when this is loaded: a test may replace it by one whose clock stands still. */
+/** Taken at load: a test may replace them by timers whose clock stands still. */
 const { setTimeout, clearTimeout } = globalThis
 
-/** How long such a wait lasts before the warning, in milliseconds. */
+/** The duration of such a wait before the warning, in milliseconds. */
 const PATIENCE = 1000
 
-/** The run() that the present code was called by, as an AsyncLocalStorage. Made by the first run(). */
+/** An AsyncLocalStorage of the run() that has called the present code. The first run() creates it. */
 let storage
 
-/** How many tasks are under way. */
+/** The number of running tasks. */
 let running = 0
 
-/** The paths that a warning has been given for. */
+/** The paths that have caused a warning. */
 const warned = new Set()
 
-/** Calls the task of a run() that holds `lock`. Resolves to its result. */
+/** Calls the task of a run() that holds `lock`. Resolves to the result of the task. */
 async function callTask(lock, task) {
   storage ??= new (require('node:async_hooks').AsyncLocalStorage)()
   const run = { lock, path: lock.path, active: true, outer: running > 0 ? current() : undefined }
@@ -28,12 +28,12 @@ async function callTask(lock, task) {
   } finally {
     run.active = false
     run.lock = undefined
-    // While it is enabled, Node 20 and 22 are slower with all promises of the process.
+    // Node 20 and 22 slow down all promises of the process while it is enabled.
     if (--running === 0) storage.disable?.()
   }
 }
 
-/** Returns the run() in whose task the present code is and that holds the lock of `path`, if there is one. */
+/** Returns the run() that has called the present code and holds the lock of `path`, or undefined. */
 function enclosingRun(path) {
   if (running === 0) return undefined
   let run = current()
@@ -41,20 +41,20 @@ function enclosingRun(path) {
   return run
 }
 
-/** Returns the innermost run() around the present code that is under way. Those that have ended are taken out. */
+/** Returns the innermost run() around the present code that has not ended, and unlinks those that have. */
 function current() {
   const innermost = { outer: storage.getStore() }
   for (let run = innermost; run !== undefined; run = run.outer) {
-    // Else those of a task that starts the next one without awaiting it, and so on, would pile up.
+    // They pile up where each task starts the next run() without awaiting it.
     while (run.outer?.active === false) run.outer = run.outer.outer
   }
   return innermost.outer
 }
 
-/** Does this run() still hold its lock? Its task may have released it. */
+/** Returns true if this run() still holds its lock: its task may have released it. */
 const holds = (run) => run.active && run.lock.held
 
-/** Warns if a wait inside `run`, for the lock that it holds, lasts long. Returns a function that says the wait is over. */
+/** Warns if a wait for the lock of `run`, inside its task, lasts long. Returns a function to call when the wait ends. */
 function watch(run) {
   const timer = setTimeout(() => {
     if (holds(run)) warn(run.path)

@@ -1,34 +1,34 @@
 'use strict'
 
-// What a process is called in a message: its number, its program, and the script that the program runs. Never more of its
-// command line, which may hold secrets.
+// Names processes in messages: by number, program, and the script that the program runs. Never by more of the command
+// line, which may contain secrets.
 
 const SHELL = /^(?:ba|da|k|z|a)?sh$/
 const INTERPRETER = /^(?:node(?:js)?|deno|bun|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*)$/
 
-/** Options after which there is no script: the program itself is an argument, or comes from standard input. */
+/** Options that exclude a script: the program itself is an argument, or comes from standard input. */
 const NO_SCRIPT = /^(?:-|-[a-zA-Z]*[ceEps].*|--(?:eval|print|run|interactive)\b.*)$/
 const NO_SCRIPT_IN_SHELL = /^(?:-|-[a-zA-Z]*[cs].*)$/
 
 /** Options whose value is the next argument. */
 const TAKES_VALUE = /^(?:-[a-zA-Z]*[rCIWXQoOFM]|--(?:require|import|loader|experimental-loader|conditions|env-file))$/
 
-/** What looks like a script, and so is none's value. */
+/** Names that are scripts, and not the value of an option. */
 const SCRIPT = /\.(?:[cm]?[jt]sx?|py|rb|pl|sh|bash|zsh)$/
 
-/** How much of a name is shown. */
+/** The most characters of a name that are shown. */
 const LONGEST = 60
 
-/** `4242 (node deploy.js)`; the number alone where the command line is not known. */
+/** Returns `4242 (node deploy.js)`; the number alone if the command line is unknown. */
 function nameProcess({ pid, command = '' }) {
   const program = nameProgram(command)
   return program === '' ? String(pid) : `${pid} (${program})`
 }
 
-/** `node deploy.js` for `/usr/bin/node --inspect /srv/deploy.js --token=…`. The arguments are joined by spaces. */
+/** Returns `node deploy.js` for `/usr/bin/node --inspect /srv/deploy.js --token=…`. */
 function nameProgram(command) {
   const [first, ...rest] = command.trim().split(' ')
-  // An assignment to an environment variable is no program.
+  // An assignment to an environment variable is not a program.
   if (first.includes('=')) return ''
   // A login shell has a hyphen before its name.
   const program = baseName(first).replace(/^-/, '')
@@ -38,7 +38,7 @@ function nameProgram(command) {
   return script === undefined ? program : `${program} ${cut(baseName(script))}`
 }
 
-/** Returns the script among the arguments of an interpreter, if there is no doubt. */
+/** Returns the script among the arguments of an interpreter, or undefined in case of doubt. */
 function scriptIn(args, none) {
   let doubtful = false
   for (let i = 0; i < args.length; i++) {
@@ -49,7 +49,7 @@ function scriptIn(args, none) {
     if (none.test(arg)) return undefined
     if (!arg.startsWith('-')) return doubtful && !SCRIPT.test(arg) ? undefined : arg
     if (TAKES_VALUE.test(arg)) i++
-    // What follows may be the value of an option that is not known here, or the rest of one.
+    // The next argument may be the value of an unknown option.
     else doubtful ||= arg.startsWith('--')
   }
 }

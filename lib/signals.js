@@ -1,6 +1,6 @@
 'use strict'
 
-// The waits that an AbortSignal ends. A signal has one listener of ours, however many waits it ends: Node warns of eleven.
+// The waits that an AbortSignal ends. A signal has one listener of ours, however many they are: Node warns of eleven.
 
 /** Calls the listener even if an earlier one stops the event. Not in Node before 20.5, nor in Deno. */
 const { addAbortListener = (signal, listener) => signal.addEventListener('abort', listener, { once: true }) } =

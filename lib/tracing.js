@@ -1,13 +1,13 @@
 'use strict'
 
-// What monitoring tools can listen to: node:diagnostics_channel, as its documentation names things.
+// What monitoring tools can subscribe to: the channels of node:diagnostics_channel.
 
 const { channel, tracingChannel } = require('node:diagnostics_channel')
 
 const acquisitions = tracingChannel('locket.acquire')
 const released = channel('locket.release')
 
-/** Does anybody listen? (TracingChannel has a property for it only from Node 20.13 on.) */
+/** Returns true if anybody subscribes. (TracingChannel has a property for it, but not before Node 20.13.) */
 function isTraced() {
   const { start, end, asyncStart, asyncEnd, error } = acquisitions
   return (
@@ -22,21 +22,21 @@ function isTraced() {
 const describe = ({ path, shared, timeout }) => ({ path, mode: shared ? 'shared' : 'exclusive', timeout })
 
 /**
- * Calls `acquire`, an async function, and tells the subscribers. It is given a function that takes the number of the
- * acquisition, by which `locket.release` can be matched with it.
+ * Calls the async function `acquire`, and tells the subscribers. Its argument is a function that takes the number of the
+ * acquisition, which `locket.release` repeats.
  */
 async function traced(wait, acquire) {
   const context = describe(wait)
   try {
     return await acquisitions.tracePromise(() => acquire(note(context)), context)
   } catch (error) {
-    // From here the stack leads to the caller's `await`; from inside of tracePromise it does not.
+    // The stack leads to the caller's `await` from here, but not from inside of tracePromise.
     Error.captureStackTrace(error)
     throw error
   }
 }
 
-/** The same for a function that is not async. */
+/** Same as {@link traced}, for a function that is not async. */
 function tracedSync(wait, acquire) {
   const context = describe(wait)
   return acquisitions.traceSync(() => acquire(note(context)), context)
@@ -46,7 +46,7 @@ const note = (context) => (acquisition) => {
   context.acquisition = acquisition
 }
 
-/** Tells the subscribers that the acquisition of this number, for the file at `path`, was released. */
+/** Tells the subscribers of the release of the acquisition of this number, for the file at `path`. */
 function tellReleased(path, acquisition) {
   if (released.hasSubscribers) released.publish({ path, acquisition })
 }

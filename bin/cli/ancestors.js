@@ -9,7 +9,7 @@ function ancestors() {
   return pids
 }
 
-/** Returns 0 if it is unknown. */
+/** Returns the parent's pid, 0 if it is unknown. */
 function parentOf(pid) {
   try {
     return Number(/^PPid:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))[1])

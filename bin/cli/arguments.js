@@ -1,6 +1,6 @@
 'use strict'
 
-// What the words of the command line mean. As flock(1) has it, options end at FILE, and what follows is the command.
+// Parses the command line. As for flock(1), options end at FILE, and the command follows.
 
 const { parseArgs } = require('node:util')
 
@@ -23,13 +23,13 @@ const OPTIONS = {
   quiet: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
-  // What flock(1) has and we have not.
+  // Options of flock(1) that are not supported.
   unlock: { type: 'boolean', short: 'u' },
   close: { type: 'boolean', short: 'o' },
   'no-fork': { type: 'boolean', short: 'F' },
 }
 
-/** Options that flock(1) has several names for, by the name that means the same. */
+/** The other names of options, as flock(1) has them. */
 const SAME = { e: 'exclusive', nonblocking: 'nonblock', nb: 'nonblock', wait: 'timeout' }
 
 const meaning = (name) => SAME[name] ?? name
@@ -40,7 +40,7 @@ function refuse(why) {
   }
 }
 
-/** What each option does to the request. */
+/** What each option changes in the request. */
 const EFFECTS = {
   shared: (request) => Object.assign(request, { mode: 'shared' }),
   exclusive: (request) => Object.assign(request, { mode: 'exclusive' }),
@@ -59,7 +59,7 @@ const EFFECTS = {
   'no-fork': refuse('-F, --no-fork is not supported: Node.js cannot become another program'),
 }
 
-/** What is to be done. Throws a usage error. */
+/** Returns the request that the arguments make. Throws a usage error. */
 function parse(args) {
   const request = { action: 'run', mode: 'exclusive', timeout: Infinity, conflictExitCode: 1 }
   const { tokens } = parseArgs({ args: args.map(inFull), options: OPTIONS, strict: false, tokens: true })
@@ -70,7 +70,7 @@ function parse(args) {
     } else if (token.kind === 'positional') {
       if (request.file !== undefined) throw usageError(`--who takes one FILE, and no command: ${args[token.index]}`)
       request.file = args[token.index]
-      // Who asks gives no command, so more options may follow.
+      // --who has no command, so more options may follow.
       if (request.action === 'run') return finish(request, args.slice(token.index + 1))
     }
   }
@@ -108,7 +108,7 @@ function apply({ name, rawName, value }, request) {
   EFFECTS[meaning(name)](request, value)
 }
 
-/** A long option by its whole name: as in all GNU programs, a beginning that is nothing else's will do. */
+/** Returns a long option with its whole name: as in all GNU programs, an unambiguous prefix suffices. */
 function inFull(arg) {
   const [, name, value = ''] = /^--([^=]+)(=.*)?$/s.exec(arg) ?? []
   if (name === undefined || Object.hasOwn(OPTIONS, name)) return arg

@@ -1,8 +1,7 @@
 'use strict'
 
-// What is not UTF-8. Node.js replaces such bytes of arguments, environment and working folder by U+FFFD, so that another
-// file would be locked, or the command would be told something else. Linux tells the bytes; elsewhere each U+FFFD is
-// suspect.
+// Finds the bytes that are not UTF-8. Node.js replaces them by U+FFFD in arguments, environment and working folder, so that
+// it would lock another file, or change what the command gets. Linux tells the bytes; elsewhere each U+FFFD is refused.
 
 const { isUtf8 } = require('node:buffer')
 const fs = require('node:fs')
@@ -16,9 +15,8 @@ const SLASH = 0x2f
 const isSuspect = (text) => text.includes(REPLACEMENT)
 
 /**
- * Returns the `request` that `args` have asked for, with what Node.js would change, as bytes: `path`, the lock file's;
- * `words`, the command's, by their numbers (LINE is word 2 of SHELL -c LINE); `variables`, by their names. Throws a
- * failure if the bytes are unknown.
+ * Returns the `request` that `args` make, with the bytes of what Node.js would change: `path` of the lock file, `words` of
+ * the command by number (LINE is word 2 of SHELL -c LINE), `variables` by name. Throws a failure if the bytes are unknown.
  */
 function withBytes(request, args) {
   const { action, file } = request
@@ -33,7 +31,7 @@ function withBytes(request, args) {
   return { ...request, ...found }
 }
 
-/** Returns the absolute path. No option has a value with U+FFFD: the first word that reads as FILE is FILE. */
+/** Returns the absolute path. No option has a value with U+FFFD, so the first word that reads as FILE is FILE. */
 function pathOf(file, raw = isSuspect(file) ? undefined : Buffer.from(file)) {
   try {
     if (raw.length === 0 || raw[0] === SLASH) return raw
@@ -58,7 +56,7 @@ function wordsOf({ command }, args, raw) {
 
 function variablesOf(env) {
   const variables = new Map()
-  // All names: Node.js finds no value by one that it has changed, and so has no entry for it.
+  // By ownKeys: Node.js finds no value by a name that it has changed, and so no entry.
   const suspects = Reflect.ownKeys(env).filter((name) => isSuspect(name) || isSuspect(env[name]))
   const entries = suspects.length === 0 ? [] : (partsOf('/proc/self/environ') ?? [])
   for (const name of suspects) {
@@ -77,14 +75,14 @@ function cannotPass(what) {
   )
 }
 
-/** Returns the bytes of each of `args`, with which the command line ends; undefined if they are unknown. */
+/** Returns the bytes of `args`, the last words of the command line; undefined if they are unknown. */
 function rawWords(args) {
   const words = partsOf('/proc/self/cmdline')?.slice(-args.length)
-  // A process can write a title of its own over them.
+  // A process can overwrite them with a title of its own.
   return words?.every((word, index) => word.toString() === args[index]) ? words : undefined
 }
 
-/** Returns the parts of a file, each of which a NUL ends; undefined if there is no such file. */
+/** Returns the parts of a file, each of which ends with a NUL; undefined if there is no such file. */
 function partsOf(file) {
   try {
     const parts = []
@@ -99,7 +97,7 @@ function partsOf(file) {
   }
 }
 
-/** Returns nothing if it has been deleted: that is for the lock to say. */
+/** Returns '' if it has been deleted: acquiring the lock reports that. */
 function workingFolder() {
   try {
     return process.cwd()

@@ -1,6 +1,6 @@
 'use strict'
 
-// The command: how it is started, how long it runs, how it ends.
+// Starts the command, waits for it, and ends as it has ended.
 
 const { spawn } = require('node:child_process')
 const { constants } = require('node:os')
@@ -11,7 +11,7 @@ const { PASSED_ON } = require('./signals.js')
 
 const WINDOWS = process.platform === 'win32'
 
-/** What spawn has to start for a request, and the name that messages have for it. */
+/** Returns the arguments of spawn() for a request, and the name of the command in messages. */
 function startOf({ command, line, words, variables }) {
   if (WINDOWS) {
     const windows = require('./windows.js')
@@ -23,12 +23,12 @@ function startOf({ command, line, words, variables }) {
 }
 
 /**
- * Runs it, with the `stdio` of spawn() and the `signals` that takeSignals() has taken. Resolves to `{ code, signal }`.
+ * Runs it, with the `stdio` of spawn() and the `signals` of takeSignals(). Resolves to `{ code, signal }`.
  */
 function runCommand({ name, file, args, verbatim = false }, stdio, signals) {
   return new Promise((resolve, reject) => {
     let child
-    // Before it is started: a signal that comes meanwhile is for it, too.
+    // Before it starts: a signal that comes meanwhile is for the command, too.
     signals.passTo((signal) => child?.kill(signal))
     const fail = (error) => reject(commandFailure(error, name))
     try {
@@ -41,13 +41,13 @@ function runCommand({ name, file, args, verbatim = false }, stdio, signals) {
   })
 }
 
-/** Ends this process as the command has ended: by the same signal, or with the exit code that is answered. */
+/** Ends this process by the signal that has ended the command, or returns the exit code. */
 function endAs({ code, signal }) {
   if (signal === null) return code
   return PASSED_ON.includes(signal) ? endBy(signal) : statusOf(signal)
 }
 
-/** Ends this process by `signal`, or with the exit code that is answered: the first process of a container is spared. */
+/** Ends this process by `signal`. Returns an exit code where the kernel prevents that: in process 1 of a container. */
 function endBy(signal) {
   process.kill(process.pid, signal)
   return statusOf(signal)

@@ -1,7 +1,7 @@
 'use strict'
 
-// Which descriptors the command gets. As with flock(1): all that locket has inherited, at their numbers, and the lock's.
-// Node.js closes most of them in its children, but make's jobserver, socket activation and <(…) of bash count on them.
+// The descriptors that the command gets: as from flock(1), all that locket has inherited, at their numbers, and the lock's.
+// Node.js closes most of them in its children, but make's jobserver, socket activation and <(…) of bash need them.
 
 const fs = require('node:fs')
 
@@ -9,12 +9,12 @@ const { ancestors } = require('./ancestors.js')
 
 const FIRST = 3
 
-/** Where make names the descriptors of its jobserver, and where cargo does. */
+/** The variables in which make and cargo name the descriptors of a jobserver. */
 const JOBSERVERS = ['MAKEFLAGS', 'CARGO_MAKEFLAGS', 'MFLAGS']
 
 /**
- * Returns the numbers from 3 up of the descriptors that this process has inherited. To be called before anything is
- * opened. Node.js has opened some of its own by then, which are told apart by what they are.
+ * Returns the numbers, from 3 up, of the descriptors that this process has inherited. Call it before anything is opened.
+ * Node.js has opened some of its own by then, which differ in kind.
  */
 function inheritedDescriptors() {
   if (process.platform === 'win32') return []
@@ -24,14 +24,14 @@ function inheritedDescriptors() {
     .sort((a, b) => a - b)
 }
 
-/** Returns what is open: `fs.Stats` by descriptor. */
+/** Returns the `fs.Stats` of all open descriptors, by number. */
 function openDescriptors() {
   const open = new Map()
   for (const name of list(process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd')) {
     try {
       open.set(Number(name), fs.fstatSync(Number(name)))
     } catch {
-      // It was the one of the list itself.
+      // The descriptor by which the folder was read is closed again.
     }
   }
   return open
@@ -48,12 +48,12 @@ function list(folder) {
 function isInherited(descriptor, open) {
   const stats = open.get(descriptor)
   if (stats.isFIFO()) return isInheritedPipe(stats, open)
-  // Of Node.js are its channel to a parent, which is in use, and the sockets of its debugger.
+  // Node.js has a channel to its parent, which is in use, and the sockets of its debugger.
   if (stats.isSocket()) return descriptor !== process.channel?.fd && require('node:inspector').url() === undefined
   return stats.isFile() || stats.isDirectory() || stats.isCharacterDevice() || stats.isBlockDevice()
 }
 
-/** Node.js has pipes to itself: both ends are here, and nowhere else. Only Linux tells one pipe from another. */
+/** Node.js has pipes to itself, with both ends here and nowhere else. Only Linux tells one pipe from another. */
 function isInheritedPipe({ dev, ino }, open) {
   if (process.platform !== 'linux') return false
   const ends = [...open].filter(([, other]) => other.dev === dev && other.ino === ino)
@@ -71,8 +71,8 @@ function isSame(path, dev, ino) {
 }
 
 /**
- * Returns the `stdio` of spawn() for a command that gets the `inherited` descriptors, and `lock`, the descriptor of the
- * locked file, if there is one.
+ * Returns the `stdio` of spawn() for a command that gets the `inherited` descriptors and `lock`, the descriptor of the
+ * locked file, or undefined.
  */
 function stdioOf(inherited, lock, env = process.env) {
   const stdio = ['inherit', 'inherit', 'inherit']
@@ -81,7 +81,7 @@ function stdioOf(inherited, lock, env = process.env) {
   return Array.from(stdio, (entry) => entry ?? 'ignore')
 }
 
-/** Returns the first free number. A jobserver's is not free though it is closed: a lock file is no pipe of tokens. */
+/** Returns the first free number. A jobserver's number is not free, even if closed: make would take the lock for it. */
 function numberForLock(inherited, env) {
   const flags = JOBSERVERS.map((name) => env[name]).join(' ')
   const named = [...flags.matchAll(/--jobserver-(?:auth|fds)=(\d+),(\d+)/g)].flatMap(([, ...ends]) => ends.map(Number))

@@ -1,6 +1,6 @@
 'use strict'
 
-// What goes wrong, and the exit codes that say so: those of flock(1), which takes them from sysexits.h.
+// Failures and their exit codes: those of flock(1), which takes them from sysexits.h.
 
 const EXIT = {
   OK: 0,
@@ -25,19 +25,19 @@ class Failure extends Error {
 
 const usageError = (message) => new Failure(`${message} (try 'locket --help')`, EXIT.USAGE)
 
-/** A system error without its code and its path, which the line has already. */
+/** Returns the description of a system error, without the code and the path: the line contains them. */
 function describe(error) {
   return require('node:util').getSystemErrorMap().get(error.errno)?.[1] ?? error.message
 }
 
-/** What an error that acquiring or asking threw means for who wanted the lock of `file`. */
+/** Returns the failure for an error of acquiring or asking for the lock of `file`. */
 function lockFailure(error, file) {
   if (error.code === 'ERR_LOCK_UNSUPPORTED') {
     return new Failure(error.message, error.cause.code === 'ENOLCK' ? EXIT.SYSTEM : EXIT.DATA)
   }
-  // A question that has had no answer: a dead network mount.
+  // A question without an answer: a dead network mount.
   if (error.code === 'ERR_LOCK_TIMEOUT') return new Failure(error.message, EXIT.DATA)
-  // An empty path, which is as good as a missing file: scripts come to it by a variable that is not set.
+  // An empty path counts as a missing file: in scripts it comes from a variable that is not set.
   if (error.code === 'ERR_INVALID_ARG_VALUE') {
     return new Failure(`cannot open lock file '${file}': ${error.message}`, EXIT.NO_INPUT)
   }
@@ -49,13 +49,13 @@ function lockFailure(error, file) {
   return new Failure(`cannot open lock file ${file}: ${describe(error)}`, openExitCode(error))
 }
 
-// On Windows a folder ends here, too (EISDIR).
+// On Windows this includes folders (EISDIR).
 function openExitCode({ code }) {
   if (EXHAUSTED.includes(code)) return EXIT.SYSTEM
   return code === 'EROFS' || code === 'ENOSPC' ? EXIT.CANNOT_CREATE : EXIT.NO_INPUT
 }
 
-/** What an error of spawn means. */
+/** Returns the failure for an error of spawn(). */
 function commandFailure(error, command) {
   const exitCode = EXHAUSTED.includes(error.code) ? EXIT.SYSTEM : EXIT.UNAVAILABLE
   return new Failure(`failed to execute ${command}: ${describe(error)}`, exitCode)

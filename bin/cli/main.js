@@ -1,6 +1,6 @@
 'use strict'
 
-// From the command line to the exit code. What another path needs is not loaded: the tool starts often.
+// From the command line to the exit code. Each action loads only what it needs: the tool starts often.
 
 const { Failure, EXIT } = require('./failure.js')
 const { write } = require('./output.js')
@@ -25,7 +25,7 @@ async function main(args) {
     const request = withBytes(parse(args), args)
     process.exitCode = await ACTIONS[request.action](request)
   } catch (error) {
-    // What nobody has foreseen is shown with its stack, and must not look like a lock that is taken.
+    // An unforeseen error is shown with its stack, and must not look like a lock that is held.
     write(2, error instanceof Failure ? `locket: ${error.message}\n` : `${error.stack}\n`)
     process.exitCode = error.exitCode ?? EXIT.SOFTWARE
   }

@@ -5,12 +5,12 @@ const fs = require('node:fs')
 const { nameHolders } = require('../../lib/errors.js')
 const { ancestors } = require('./ancestors.js')
 
-/** How long to leave a full pipe alone before the next try, in milliseconds. */
+/** The pause before writing to a full pipe again, in milliseconds. */
 const PAUSE = 5
 
 /**
- * Writes to descriptor 1 or 2, before anything else happens. A stream of Node's would make a pipe non-blocking, for
- * everybody who shares it.
+ * Writes to descriptor 1 or 2, synchronously. A stream of Node's would make a pipe non-blocking for every process that
+ * shares it.
  */
 function write(descriptor, text) {
   let rest = Buffer.from(text)
@@ -18,7 +18,7 @@ function write(descriptor, text) {
     try {
       rest = rest.subarray(fs.writeSync(descriptor, rest))
     } catch (error) {
-      // Nobody reads it any more. That is no reason to treat the command otherwise.
+      // Nobody reads it any more. The command runs all the same.
       if (error.code !== 'EAGAIN') return
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
     }
@@ -26,8 +26,8 @@ function write(descriptor, text) {
 }
 
 /**
- * `, held by 4242 (node deploy.js), 4243`; '' if nobody is known. An ancestor is pointed out: mostly it is a locket
- * whose command has come to the same lock again, and it waits for this process.
+ * Returns `, held by 4242 (node deploy.js), 4243`, or '' if nobody is known. It points out an ancestor: usually a locket
+ * whose command asks for the same lock again, and which waits for this process.
  */
 function heldBy(holders = [], line = ancestors()) {
   if (holders.length === 0) return ''

@@ -1,6 +1,6 @@
 'use strict'
 
-// locket FILE COMMAND: waits for the lock, runs the command, lets go.
+// locket FILE COMMAND: waits for the lock, runs the command, releases the lock.
 
 const { lockFile } = require('../..')
 const { descriptorOf } = require('../../lib/file-lock.js')
@@ -11,7 +11,7 @@ const { heldBy, write } = require('./output.js')
 const { signalsSeen, takeSignals } = require('./signals.js')
 const { announceWait } = require('./waiting.js')
 
-/** How the message of a timeout ends if it was not because of a holder. */
+/** How the message of a timeout ends if no holder is the reason. */
 const UNANSWERED = ': the path does not answer'
 
 /** Resolves to the exit code. */
@@ -21,18 +21,18 @@ async function run(request) {
   try {
     outcome = await lockAndRun(request, signals, inheritedDescriptors())
   } finally {
-    // This process may have to end by a default action.
+    // The default action may have to end this process.
     signals.stop()
   }
   if (outcome.interruption === undefined) return endAs(outcome)
-  // At once: nothing is left to be done, and a question about holders may have no end.
+  // At once: nothing is left to do, and a pending question about holders may never end.
   return process.exit(endBy(outcome.interruption))
 }
 
-/** Resolves to how the command has ended, or would have; or to the signal that came before it. */
+/** Resolves to how the command has ended, to the exit code without it, or to the signal that came before it. */
 async function lockAndRun(request, signals, inherited) {
   const { lock, refusal, seconds } = await acquire(request, signals.interruption)
-  // A signal that has come before the lock may be seen after it.
+  // Node.js may tell of a signal after the lock, although it came before.
   await signalsSeen()
   if (signals.interruption.aborted) {
     lock?.release()
@@ -44,16 +44,16 @@ async function lockAndRun(request, signals, inherited) {
     if (request.verbosity === 'verbose') {
       write(1, `locket: getting lock took ${seconds.toFixed(6)} seconds\nlocket: executing ${start.name}\n`)
     }
-    // The command gets the descriptor of the locked file: so the lock stays until it has ended, also when this process
+    // The command gets the descriptor of the locked file, so that the lock stays until it has ended, even if this process
     // is killed.
     return await runCommand(start, stdioOf(inherited, descriptorOf(lock)), signals)
   } finally {
-    // What the command has left behind may have the file open, too. It has not got the lock any longer.
+    // Processes that the command has left behind may have the file open, too. The lock does not stay with them.
     lock.release()
   }
 }
 
-/** The lock and how long it took; or the error that says who has it; or nothing if `signal` has fired. */
+/** Resolves to the lock and the duration of the wait, to the timeout's error, or to neither if `signal` has fired. */
 async function acquire({ file, path, mode, timeout, verbosity }, signal) {
   const begin = performance.now()
   let stopAnnouncing
@@ -71,7 +71,7 @@ async function acquire({ file, path, mode, timeout, verbosity }, signal) {
   }
 }
 
-/** Says why the command does not run: the exit code alone could be the command's. */
+/** Says why the command does not run, since the exit code could be the command's. Returns the exit code. */
 function refuse({ file, timeout, conflictExitCode, verbosity }, { holders, message }) {
   const what = timeout === 0 ? 'failed to get lock' : 'timeout while waiting to get lock'
   const why = message.endsWith(UNANSWERED) ? UNANSWERED : heldBy(holders)

@@ -1,23 +1,23 @@
 'use strict'
 
-// Signals that come to locket: while it waits they end the wait, later they are for the command.
+// Handles signals: during the wait they end it, later they are for the command.
 
 const fs = require('node:fs')
 
-/** They reach the command, and if they kill it they kill locket. */
+/** Passed on to the command; if one ends it, it ends locket, too. */
 const PASSED_ON = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT']
 
-/** They reach the command, too. (Node's own answer to SIGUSR1 would be to open its debugger.) */
+/** All that are passed on. (By default Node.js opens its debugger on SIGUSR1.) */
 const FOR_COMMAND = [...PASSED_ON, 'SIGUSR1', 'SIGUSR2']
 
-/** A terminal sends them, by a key, to all that runs in its foreground. */
+/** Sent by a key of the terminal, to all processes in its foreground. */
 const BY_KEY = ['SIGINT', 'SIGQUIT']
 
 /**
- * Returns the signals that are listened to during the wait, and while the command runs.
+ * Returns the signals that have a listener during the wait, and while the command runs.
  *
- * On Windows nothing is listened to during the wait: the default action ends every process, with the status that is
- * usual there. Ctrl-Break is SIGBREAK: without a listener it would end locket, and so the lock, before the command.
+ * On Windows there is no listener during the wait: the default action ends every process, with the usual status. Ctrl-Break
+ * is SIGBREAK: without a listener it would end locket, and so the lock, before the command.
  */
 function signalsOn(platform) {
   if (platform === 'win32') return { duringWait: [], duringCommand: [...FOR_COMMAND, 'SIGBREAK'] }
@@ -25,10 +25,10 @@ function signalsOn(platform) {
 }
 
 /**
- * Takes over the signals. The default action does not do: the kernel spares the first process of a container.
+ * Takes over the signals. The default action would not suffice: the kernel ignores it in process 1 of a container.
  *
  * - `interruption` is an AbortSignal that fires at the first signal during the wait. Its `reason` is the signal's name.
- * - `passTo(pass)` ends that: `pass` is called with each signal that the command has not got by itself.
+ * - `passTo(pass)` ends that, and calls `pass` with each signal that the command does not get from the terminal.
  * - `stop()` restores the default actions.
  */
 function takeSignals() {
@@ -41,7 +41,7 @@ function takeSignals() {
     interruption: controller.signal,
     passTo(pass) {
       take = (signal) => {
-        // Two of them, and many programs quit without cleaning up.
+        // On a second one, many programs quit without cleaning up.
         if (!hasItAlready(signal)) pass(signal)
       }
       for (const signal of duringCommand) if (!duringWait.includes(signal)) process.on(signal, listener)
@@ -52,26 +52,26 @@ function takeSignals() {
   }
 }
 
-/** Resolves when the listeners of all signals that have come so far have been called. */
+/** Resolves when the listeners have been called for all signals that have come so far. */
 async function signalsSeen() {
   const { setImmediate } = require('node:timers/promises')
-  // The event loop calls them last in a turn; the second turn is a whole one.
+  // The event loop calls them last in an iteration. The second iteration is a whole one.
   await setImmediate()
   await setImmediate()
 }
 
-/** Has the command got the signal by itself, from a terminal or console? */
+/** Returns true if the command gets the signal itself, from a terminal or console. */
 function hasItAlready(signal, platform = process.platform) {
-  // There they come from the console alone, and to all of its processes.
+  // There signals come only from the console, and go to all its processes.
   if (platform === 'win32') return true
   return BY_KEY.includes(signal) && inForeground()
 }
 
-/** Does this process, and so the command, get what is typed at the terminal? */
+/** Returns true if this process, and so the command, is in the terminal's foreground. */
 function inForeground() {
   try {
     const stat = fs.readFileSync('/proc/self/stat', 'latin1')
-    // Before it stands the program's name, with whatever characters.
+    // The program's name stands before it, and can have any characters.
     const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return group === foreground
   } catch {

@@ -1,6 +1,6 @@
 'use strict'
 
-// locket --who FILE: who holds the lock, and who waits for it.
+// locket --who FILE: lists who holds the lock, and who waits for it.
 
 const { lockFile } = require('../..')
 const { waitersOf } = require('../../lib/file-lock.js')
@@ -14,7 +14,7 @@ async function who({ json, ...request }) {
   const { path, locked, holders, waiters } = await look(request)
   if (json) write(1, `${JSON.stringify({ path, locked, holders, waiters })}\n`)
   else write(1, table([...holders.map((each) => rowOf(each)), ...waiters.map((each) => rowOf(each, 'waits-'))]))
-  // Not on stdout: there a script expects holders.
+  // Not on stdout, where scripts expect holders.
   if (!json && locked && holders.length === 0) write(2, `locket: ${request.file} is locked; it is not known by whom\n`)
   return locked ? EXIT.OK : UNLOCKED
 }
@@ -22,9 +22,9 @@ async function who({ json, ...request }) {
 async function look({ file, path }) {
   try {
     const lock = lockFile(path ?? file, { allowDirectory: true })
-    // Both are undefined where the system does not tell.
+    // undefined where the system does not tell.
     const [holders = [], waiters = []] = [await lock.holders(), await waitersOf(lock)]
-    // Only if need be: to find it out can take the lock for an instant.
+    // Only if necessary: it can take the lock for an instant.
     const locked = holders.length > 0 || (await lock.isLocked())
     return { path: lock.path, locked, holders, waiters }
   } catch (error) {
@@ -34,7 +34,7 @@ async function look({ file, path }) {
 
 const rowOf = ({ pid, mode, command = '' }, prefix = '') => [String(pid), prefix + mode, command]
 
-/** Lines in columns. */
+/** Returns the rows as lines, in columns. */
 function table(rows) {
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)))
   return rows

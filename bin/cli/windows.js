@@ -1,7 +1,7 @@
 'use strict'
 
-// Starting a command on Windows. There the system itself starts only .exe and .com; npm's commands are .cmd files, for
-// cmd.exe to run, which reads the whole command line anew.
+// Starts a command on Windows. The system itself starts only .exe and .com; npm's commands are .cmd files, which cmd.exe
+// runs. It parses the whole command line again.
 
 const fs = require('node:fs')
 const path = require('node:path').win32
@@ -13,22 +13,22 @@ const EXTENSIONS = '.COM;.EXE;.BAT;.CMD'
 
 const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
 
-/** What spawn has to start for `command`: `{ file, args, verbatim }`. */
+/** Returns the arguments of spawn() for `command`: `{ file, args, verbatim }`. */
 function startOfCommand([command, ...args], { env = process.env, exists = isFile } = {}) {
   const found = find(command, env, exists)
-  // Also what is not found: spawn says what is wrong with it.
+  // spawn() reports what is not found.
   if (found === undefined || DIRECT.includes(path.extname(found).toLowerCase())) return { file: found ?? command, args }
   return startOfLine([found, ...args].map(quote).join(' '), { env })
 }
 
-/** The same for a line that is for cmd.exe to understand. */
+/** Same as {@link startOfCommand}, for a line of cmd.exe. */
 function startOfLine(line, { env = process.env } = {}) {
-  // /d: nothing from the registry runs before; /s: it takes off these quotes and no others. quote() needs the others.
+  // /d: runs nothing from the registry; /s: removes these quotes and no others. quote() needs /e:on and /v:off.
   const args = ['/d', '/e:on', '/v:off', '/s', '/c', `"${line}"`]
   return { file: env.ComSpec || 'cmd.exe', args, verbatim: true }
 }
 
-/** The file that `command` means, as cmd.exe looks for it; undefined if there is none. */
+/** Returns the file that cmd.exe finds for `command`, or undefined. */
 function find(command, env, exists) {
   const extensions = (env.PATHEXT || EXTENSIONS).split(';').filter((extension) => extension !== '')
   const names = extensions.map((extension) => command + extension)
@@ -39,21 +39,21 @@ function find(command, env, exists) {
 
 function foldersFor(command, env) {
   if (/[\\/:]/.test(command)) return ['']
-  // A folder with a semicolon in its name stands in quotes.
+  // A folder with a semicolon in its name is quoted.
   const folders = (env.PATH ?? '').match(/(?:"[^"]*"|[^;"])+/g) ?? []
   const here = env.NoDefaultCurrentDirectoryInExePath === undefined ? ['.'] : []
   return [...here, ...folders.map((folder) => folder.replaceAll('"', ''))]
 }
 
 /**
- * One argument in quotes, as both cmd.exe, once or twice, and the program behind it read it. Within quotes cmd.exe has
- * an eye for quotes and percent signs alone.
+ * Returns an argument in quotes, which cmd.exe, once or twice, and then the program read as the same argument. Within
+ * quotes cmd.exe heeds only quotes and percent signs.
  */
 function quote(argument) {
   if (/[\r\n]/.test(argument)) throw new Failure('a .cmd file cannot be given a line break', EXIT.UNAVAILABLE)
-  // Backslashes before a quote count double; a quote is doubled, so that for cmd.exe the text stays in quotes.
+  // Backslashes before a quote are doubled; so is the quote, which keeps the text in quotes for cmd.exe.
   const escaped = argument.replace(/(\\*)("|$)/g, (_, slashes, end) => slashes + slashes + end + end)
-  // %cd:~,% is the empty beginning of a variable that is always there. It keeps the sign before it from another one.
+  // %cd:~,% is the empty prefix of a variable that always exists. It separates the sign before it from the next one.
   return `"${escaped.replaceAll('%', '%%cd:~,%')}"`
 }
 
