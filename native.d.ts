@@ -9,102 +9,109 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Why a lock was not acquired, or a question not answered. `lib/errors.js` turns it into an error. */
+export interface Failure {
+  /** What happened. */
+  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'
+  /** The system's error number, negative as in libuv. */
+  errno?: number
+  /** The call that failed. */
+  syscall?: string
+  /** Of a timeout: the processes that held the lock, if they were asked for and are known. */
+  holders?: Array<LockHolder>
+}
+
 /** A process that holds a lock, or waits for it. The public `LockHolder`. */
 export interface LockHolder {
   /** The number of the process. */
   pid: number
-  /** The mode in which it holds the lock, or asks for it. */
+  /** The mode in which it holds the lock or requests it. */
   mode: 'exclusive' | 'shared'
   /** Its command line. */
   command?: string
 }
 
-/** A lock that is held, or waited for. The public `LockInfo`. */
+/** A lock that this process holds or waits for. The public `LockInfo`. */
 export interface LockInfo {
-  /** The path of the handle, as far as it is UTF-8. */
+  /** The path of the handle. Bytes that are not UTF-8 are replaced. */
   path: string
-  /** How the lock is held, or shall be. */
+  /** The mode in which the lock is held or requested. */
   mode: 'exclusive' | 'shared'
-  /** Since when, in ms since 1970, as the clock stands now. */
+  /** When the hold or the wait began, in ms since 1970 by the present clock. */
   since: number
-  /** The thread that asked for the lock: `threadId` of `node:worker_threads`. */
+  /** The thread that made the request: `threadId` of `node:worker_threads`. */
   threadId: number
 }
 
-/** The functions of one environment. `handle` is a number that `createHandle` gave. */
-export interface Locks {
-  /** A handle for one path: absolute; a string, or bytes that are no UTF-8. */
-  createHandle: (path: string | Uint8Array, fileMode: number, removeOnRelease: boolean, allowDirectory: boolean) => number
-  /** The handle has been garbage collected. It keeps its acquisition: a lock is held until it is released. */
-  forgetHandle: (handle: number) => void
-  /** Does this handle hold the lock? */
-  isHeld: (handle: number) => boolean
+/**
+ * The functions of one environment. Their arguments stand in the order in which each description names them.
+ *
+ * `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
+ */
+export interface NativeApi {
   /**
-   * Waits for the lock, at most `timeout` ms. `id` is the caller's, unique among the waits of its handle. The outcome is
-   * returned without a promise if it is there at once.
+   * `(path, fileMode, removeOnRelease, allowDirectory)`: creates a handle for an absolute path, which is a string, or bytes
+   * that are not UTF-8.
    */
-  acquire: (handle: number, id: number, shared: boolean, timeout: number) => Promise<Refusal | undefined> | Refusal | undefined
+  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: boolean, arg3: boolean) => number
+  /** `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released. */
+  forgetHandle: (arg0: number) => void
+  /** `(handle)`: returns whether this handle holds the lock. */
+  isHeld: (arg0: number) => boolean
   /**
-   * The caller hears that the wait with this id has got the lock. Until then nobody can release it. Returns the number of
-   * the acquisition, which no other one of this process has.
+   * `(handle, id, shared, timeout, wantsHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
+   * only if it is not known at once; `undefined` stands for the lock. If it `wantsHolders`, a timeout names them.
    */
-  receive: (handle: number, id: number) => number | undefined
-  /** The same as `acquire`, blocking the thread, and with nothing to receive: returns the number of the acquisition. */
-  acquireSync: (handle: number, shared: boolean, timeout: number) => number | Refusal
-  /** Does anybody, in any process, hold the lock now? `id` as for `acquire`. */
-  isLocked: (handle: number, id: number) => Promise<boolean | Refusal> | boolean | Refusal
+  acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean) => Promise<Failure | undefined> | Failure | undefined
   /**
-   * The processes that hold the lock; `undefined` if the system does not tell. `id` as for `acquire`. `limited`:
-   * `undefined`, too, if the answer would take more than 100 ms.
+   * `(handle, id)`: tells that the caller knows of the lock, which nobody can release before. Returns the number of the
+   * acquisition, unique in this process.
    */
-  holders: (handle: number, id: number, limited: boolean) => Promise<Array<LockHolder> | undefined | Refusal>
-  /** The same, limited, blocking the thread. */
-  holdersSync: (handle: number) => Array<LockHolder> | undefined | Refusal
+  receive: (arg0: number, arg1: number) => number | undefined
   /**
-   * The processes that wait for the lock in the kernel, likewise, without a limit. Of this process, and of any other that
-   * uses this package, it is the first in line.
+   * `(handle, shared, timeout, wantsHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
+   * returns the number of the acquisition.
    */
-  waiters: (handle: number, id: number) => Promise<Array<LockHolder> | undefined | Refusal>
-  /** What this process holds and waits for, over all its threads, in the order of arrival. */
-  query: () => Query
-  /** The descriptor of the file that this handle has locked, where a child can inherit the lock by it. */
-  descriptor: (handle: number) => number | undefined
-  /** Gives up the wait that was started with this id, if it is still under way. */
-  cancel: (handle: number, id: number) => void
+  acquireSync: (arg0: number, arg1: boolean, arg2: number, arg3: boolean) => number | Failure
+  /** `(handle, id)`: resolves to whether anybody, in any process, holds the lock now. */
+  isLocked: (arg0: number, arg1: number) => Promise<boolean | Failure>
+  /** `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell. */
+  holders: (arg0: number, arg1: number) => Promise<Array<LockHolder> | Failure | undefined>
   /**
-   * Releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on the same
-   * file. Returns the number of the acquisition that has ended, or `undefined`: there is none. A refusal: it had been
-   * lost before.
+   * `(handle, id)`: resolves, as `holders`, to the processes that wait for the lock in the kernel. This process, and any
+   * other that uses this package, waits there for the first in its queue.
    */
-  release: (handle: number) => number | Refusal | undefined
+  waiters: (arg0: number, arg1: number) => Promise<Array<LockHolder> | Failure | undefined>
+  /** Returns what this process holds and waits for, over all its threads, in the order of arrival. */
+  query: () => Snapshot
+  /** `(handle)`: returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it. */
+  descriptor: (arg0: number) => number | undefined
+  /** `(handle, id)`: cancels the wait with this id, if it is pending. */
+  cancel: (arg0: number, arg1: number) => void
   /**
-   * Releases what this handle holds, if anything; with `id`, only the acquisition that was started with it. Returns
-   * what `release` does.
+   * `(handle)`: releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on
+   * the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
+   * lock was lost before.
    */
-  dispose: (handle: number, id?: number) => number | Refusal | undefined
-  /** Tells the `threadId` of the thread that calls. */
-  identify: (threadId: number) => void
-  /** Is this the thread that the process began with, and so that with `threadId` 0? Windows does not tell: `false`. */
+  release: (arg0: number) => number | Failure | undefined
+  /**
+   * `(handle, id?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it. Returns the
+   * same as `release`.
+   */
+  dispose: (arg0: number, arg1?: number | undefined | null) => number | Failure | undefined
+  /** `(threadId)`: sets the `threadId` of this thread. */
+  identify: (arg0: number) => void
+  /** Is true on the thread with which the process began, whose `threadId` is 0. Windows does not tell: `false`. */
   isFirstThread: boolean
 }
 
-/** Prepares the environment that calls, and returns what it may call from now on. */
-export declare function open(): Locks
+/** Opens the environment that calls, and returns its functions. */
+export declare function open(): NativeApi
 
 /** What this process holds and waits for. */
-export interface Query {
-  /** The locks that are held. */
+export interface Snapshot {
+  /** The locks that it holds. */
   held: Array<LockInfo>
-  /** The waits for others. */
+  /** The locks that it waits for. */
   pending: Array<LockInfo>
-}
-
-/** Why a lock was not acquired. `lib/errors.js` makes the error of it. */
-export interface Refusal {
-  /** What happened. */
-  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'
-  /** The system's error number, negative, as libuv has it. */
-  errno?: number
-  /** The call that failed. */
-  syscall?: string
 }

@@ -1,0 +1,259 @@
+//! What JavaScript calls.
+
+#![expect(clippy::type_complexity, reason = "the signatures for TypeScript are made of these types")]
+#![expect(clippy::unnecessary_wraps, reason = "all functions have one form")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use locket::{CompletionSink, Handle, HandleOptions, LockMode, Party, RequestOptions, is_first_thread};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use crate::ENGINE;
+use crate::convert::{Failure, LockHolder, Snapshot, to_ended, to_number, to_path};
+use crate::environment::Environment;
+use crate::raw::{Env, Live};
+
+/// The functions of one environment. Their arguments stand in the order in which each description names them.
+///
+/// `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
+#[napi(object, object_from_js = false)]
+pub(crate) struct NativeApi {
+    /// `(path, fileMode, removeOnRelease, allowDirectory)`: creates a handle for an absolute path, which is a string, or bytes
+    /// that are not UTF-8.
+    pub create_handle: Function<'static, FnArgs<(Either<String, Uint8Array>, u32, bool, bool)>, u32>,
+    /// `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released.
+    pub forget_handle: Function<'static, FnArgs<(u32,)>, ()>,
+    /// `(handle)`: returns whether this handle holds the lock.
+    pub is_held: Function<'static, FnArgs<(u32,)>, bool>,
+    /// `(handle, id, shared, timeout, wantsHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
+    /// only if it is not known at once; `undefined` stands for the lock. If it `wantsHolders`, a timeout names them.
+    pub acquire: Function<
+        'static,
+        FnArgs<(u32, u32, bool, f64, bool)>,
+        Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>,
+    >,
+    /// `(handle, id)`: tells that the caller knows of the lock, which nobody can release before. Returns the number of the
+    /// acquisition, unique in this process.
+    pub receive: Function<'static, FnArgs<(u32, u32)>, Either<f64, ()>>,
+    /// `(handle, shared, timeout, wantsHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
+    /// returns the number of the acquisition.
+    pub acquire_sync: Function<'static, FnArgs<(u32, bool, f64, bool)>, Either<f64, Failure>>,
+    /// `(handle, id)`: resolves to whether anybody, in any process, holds the lock now.
+    pub is_locked: Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either<bool, Failure>>>,
+    /// `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell.
+    pub holders:
+        Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>>,
+    /// `(handle, id)`: resolves, as `holders`, to the processes that wait for the lock in the kernel. This process, and any
+    /// other that uses this package, waits there for the first in its queue.
+    pub waiters:
+        Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>>,
+    /// Returns what this process holds and waits for, over all its threads, in the order of arrival.
+    pub query: Function<'static, (), Snapshot>,
+    /// `(handle)`: returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it.
+    pub descriptor: Function<'static, FnArgs<(u32,)>, Either<i32, ()>>,
+    /// `(handle, id)`: cancels the wait with this id, if it is pending.
+    pub cancel: Function<'static, FnArgs<(u32, u32)>, ()>,
+    /// `(handle)`: releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on
+    /// the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
+    /// lock was lost before.
+    pub release: Function<'static, FnArgs<(u32,)>, Either3<f64, Failure, ()>>,
+    /// `(handle, id?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it. Returns the
+    /// same as `release`.
+    pub dispose: Function<'static, FnArgs<(u32, Option<u32>)>, Either3<f64, Failure, ()>>,
+    /// `(threadId)`: sets the `threadId` of this thread.
+    pub identify: Function<'static, FnArgs<(u32,)>, ()>,
+    /// Is true on the thread with which the process began, whose `threadId` is 0. Windows does not tell: `false`.
+    pub is_first_thread: bool,
+}
+
+/// Opens the environment that calls, and returns its functions.
+#[napi(catch_unwind)]
+pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
+    let env = Env::of(&env);
+    let environment = Live::<Environment>::of(env)?;
+    Ok(NativeApi {
+        create_handle: environment.function(env, c"createHandle", create_handle)?,
+        forget_handle: environment.function(env, c"forgetHandle", forget_handle)?,
+        is_held: environment.function(env, c"isHeld", is_held)?,
+        acquire: environment.function(env, c"acquire", acquire)?,
+        receive: environment.function(env, c"receive", receive)?,
+        acquire_sync: environment.function(env, c"acquireSync", acquire_sync)?,
+        is_locked: environment.function(env, c"isLocked", is_locked)?,
+        holders: environment.function(env, c"holders", holders)?,
+        waiters: environment.function(env, c"waiters", waiters)?,
+        query: environment.function(env, c"query", query)?,
+        descriptor: environment.function(env, c"descriptor", descriptor)?,
+        cancel: environment.function(env, c"cancel", cancel)?,
+        release: environment.function(env, c"release", release)?,
+        dispose: environment.function(env, c"dispose", dispose)?,
+        identify: environment.function(env, c"identify", identify)?,
+        is_first_thread: is_first_thread(),
+    })
+}
+
+fn create_handle(
+    environment: &Environment,
+    _: Env<'_>,
+    (path, file_mode, remove_on_release, allow_directory): (Either<String, Uint8Array>, u32, bool, bool),
+) -> Result<u32> {
+    let options = HandleOptions { file_mode, remove_on_release, allow_directory };
+    Ok(environment.handles.borrow_mut().add(Handle::new(to_path(path)?, options)))
+}
+
+fn forget_handle(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<()> {
+    environment.handles.borrow_mut().forget(handle);
+    Ok(())
+}
+
+fn is_held(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<bool> {
+    Ok(environment.handles.borrow().get(handle)?.is_held())
+}
+
+fn acquire(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, id, shared, timeout, names_holders): (u32, u32, bool, f64, bool),
+) -> Result<Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>> {
+    let sink = environment.completions.clone();
+    let options = RequestOptions {
+        names_holders,
+        token: token(handle, id),
+        ..request_options(environment, handle, shared, timeout, sink)?
+    };
+    Ok(match environment.start(env, options)? {
+        Either::A(outcome) => Failure::of(outcome).map_or(Either3::C(()), Either3::B),
+        Either::B(promise) => Either3::A(promise),
+    })
+}
+
+fn receive(environment: &Environment, _: Env<'_>, (handle, id): (u32, u32)) -> Result<Either<f64, ()>> {
+    let ticket = environment.handles.borrow().get(handle)?.receive(token(handle, id));
+    Ok(ticket.map_or(Either::B(()), |ticket| Either::A(to_number(ticket))))
+}
+
+fn acquire_sync(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, shared, timeout, names_holders): (u32, bool, f64, bool),
+) -> Result<Either<f64, Failure>> {
+    let sink = environment.sync_waiter.clone();
+    let options = request_options(environment, handle, shared, timeout, sink)?;
+    let options = RequestOptions { names_holders, blocks_client: true, ..options };
+    let (request, outcome) = environment.wait(env, options);
+    let acquisition = request.handle.receive(request.token);
+    Ok(match (Failure::of(outcome), acquisition) {
+        (None, Some(ticket)) => Either::A(to_number(ticket)),
+        (Some(failure), _) => Either::B(failure),
+        (None, None) => Either::B(Failure::new("aborted")),
+    })
+}
+
+fn is_locked(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, id): (u32, u32),
+) -> Result<PromiseRaw<'static, Either<bool, Failure>>> {
+    let token = token(handle, id);
+    let handle = environment.handles.borrow().get(handle)?.clone();
+    ENGINE.find_locked(handle, environment.completions.clone(), token);
+    environment.promise(env, token, None)
+}
+
+fn holders(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, id): (u32, u32),
+) -> Result<PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>> {
+    find_holders(environment, env, handle, id, Party::Holders)
+}
+
+fn waiters(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, id): (u32, u32),
+) -> Result<PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>> {
+    find_holders(environment, env, handle, id, Party::Waiters)
+}
+
+fn query(environment: &Environment, _: Env<'_>, (): ()) -> Result<Snapshot> {
+    Ok(environment.snapshot().into())
+}
+
+fn descriptor(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<Either<i32, ()>> {
+    let descriptor = environment.handles.borrow().get(handle)?.descriptor();
+    Ok(descriptor.map_or(Either::B(()), Either::A))
+}
+
+fn cancel(environment: &Environment, _: Env<'_>, (handle, id): (u32, u32)) -> Result<()> {
+    environment.cancel(token(handle, id));
+    Ok(())
+}
+
+fn release(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<Either3<f64, Failure, ()>> {
+    Ok(to_ended(ENGINE.release(environment.handles.borrow().get(handle)?)))
+}
+
+fn dispose(
+    environment: &Environment,
+    _: Env<'_>,
+    (handle, id): (u32, Option<u32>),
+) -> Result<Either3<f64, Failure, ()>> {
+    let token = id.map(|id| token(handle, id));
+    Ok(to_ended(ENGINE.release_own(environment.handles.borrow().get(handle)?, token)))
+}
+
+fn identify(environment: &Environment, _: Env<'_>, (thread_id,): (u32,)) -> Result<()> {
+    environment.client.set_thread_id(thread_id);
+    Ok(())
+}
+
+fn find_holders(
+    environment: &Environment,
+    env: Env<'_>,
+    handle: u32,
+    id: u32,
+    party: Party,
+) -> Result<PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>> {
+    let token = token(handle, id);
+    ENGINE.find_holders(
+        environment.handles.borrow().get(handle)?,
+        party,
+        environment.completions.clone(),
+        token,
+    );
+    environment.promise(env, token, None)
+}
+
+/// Returns the number by which an environment knows the wait of this handle with this id.
+fn token(handle: u32, id: u32) -> u64 {
+    u64::from(handle) << 32 | u64::from(id)
+}
+
+/// Returns the options of a wait of at most `timeout` ms. The caller adds what is not the same for all.
+fn request_options(
+    environment: &Environment,
+    handle: u32,
+    shared: bool,
+    timeout: f64,
+    sink: Arc<dyn CompletionSink>,
+) -> Result<RequestOptions> {
+    let blocking = timeout != 0.0;
+    Ok(RequestOptions {
+        handle: environment.handles.borrow().get(handle)?.clone(),
+        client: environment.client.clone(),
+        mode: if shared { LockMode::Shared } else { LockMode::Exclusive },
+        blocking,
+        deadline: if blocking { deadline_in(timeout) } else { None },
+        blocks_client: false,
+        names_holders: false,
+        sink,
+        token: 0,
+    })
+}
+
+/// Returns the end of a wait of `timeout` ms, or `None` if that is beyond the range of the clock.
+fn deadline_in(timeout: f64) -> Option<Instant> {
+    Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|wait| Instant::now().checked_add(wait))
+}

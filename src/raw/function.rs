@@ -1,0 +1,126 @@
+//! Functions for JavaScript. The types of their arguments and results are those that TypeScript is told.
+
+use std::ffi::{CStr, c_void};
+use std::marker::PhantomData;
+use std::mem;
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+
+use napi::bindgen_prelude::*;
+use napi::sys;
+
+use super::{Env, Instance, Live, shielded};
+
+impl<S: Instance> Live<S> {
+    /// Returns a JavaScript function that calls `body`, and throws the error that it returns, or one for a panic. `body`
+    /// captures nothing: a call makes it from its type alone.
+    pub(crate) fn function<A: Arguments, R: ToNapiValue, F: Body<S, A, R>>(
+        &self,
+        env: Env<'_>,
+        name: &CStr,
+        _body: F,
+    ) -> Result<Function<'static, A, R>> {
+        const { assert!(mem::size_of::<F>() == 0) };
+        let data = Rc::as_ptr(&self.0).cast_mut().cast::<c_void>();
+        let mut function = ptr::null_mut();
+        // SAFETY: the environment is calling us. The instance outlives all its JavaScript.
+        unsafe {
+            check_status!(sys::napi_create_function(
+                env.raw,
+                name.as_ptr(),
+                name.count_bytes().cast_signed(),
+                Some(call::<S, A, R, F>),
+                data,
+                &raw mut function,
+            ))?;
+            Function::from_napi_value(env.raw, function)
+        }
+    }
+}
+
+/// What a function does.
+pub(crate) trait Body<S, A: Arguments, R>:
+    Fn(&S, Env<'_>, A::Values) -> Result<R> + Copy + 'static
+{
+}
+
+impl<S, A: Arguments, R, F: Fn(&S, Env<'_>, A::Values) -> Result<R> + Copy + 'static> Body<S, A, R> for F {}
+
+/// The arguments of a function.
+pub(crate) trait Arguments: JsValuesTupleIntoVec {
+    /// The arguments as the body takes them.
+    type Values;
+
+    /// Returns the arguments of a call.
+    ///
+    /// # Safety
+    /// `env` is calling, and the values are of this call.
+    unsafe fn of(env: sys::napi_env, values: &[sys::napi_value; MAX_ARGUMENTS]) -> Result<Self::Values>;
+}
+
+/// The longest list of arguments.
+const MAX_ARGUMENTS: usize = 5;
+
+impl Arguments for () {
+    type Values = ();
+
+    unsafe fn of(_: sys::napi_env, _: &[sys::napi_value; MAX_ARGUMENTS]) -> Result<()> {
+        Ok(())
+    }
+}
+
+macro_rules! arguments {
+    ($($type:ident $index:literal),*) => {
+        impl<$($type: FromNapiValue + ToNapiValue),*> Arguments for FnArgs<($($type,)*)> {
+            type Values = ($($type,)*);
+
+            unsafe fn of(env: sys::napi_env, values: &[sys::napi_value; MAX_ARGUMENTS]) -> Result<Self::Values> {
+                // SAFETY: as the caller says.
+                Ok(($(unsafe { $type::from_napi_value(env, values[$index]) }?,)*))
+            }
+        }
+    };
+}
+arguments!(A 0);
+arguments!(A 0, B 1);
+arguments!(A 0, B 1, C 2);
+arguments!(A 0, B 1, C 2, D 3);
+arguments!(A 0, B 1, C 2, D 3, E 4);
+
+/// The callback of a function that [`Live::function`] has made.
+unsafe extern "C" fn call<S: Instance, A: Arguments, R: ToNapiValue, F: Body<S, A, R>>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let mut values = [ptr::null_mut(); MAX_ARGUMENTS];
+    let mut count = MAX_ARGUMENTS;
+    let mut data = ptr::null_mut();
+    // SAFETY: Node calls us with these. It sets all values: those that are not given are `undefined`.
+    unsafe {
+        sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data);
+    }
+    // SAFETY: the data is the instance, which outlives all JavaScript of its environment.
+    let instance = unsafe { &*data.cast::<S>() };
+    // SAFETY: a value without a size, of which `Live::function` was given one that can be copied.
+    let body = unsafe { *NonNull::<F>::dangling().as_ref() };
+    let result = shielded(|| {
+        // SAFETY: the values are of this call.
+        let arguments = unsafe { A::of(env, &values) }?;
+        let scope = Env { raw: env, call: PhantomData };
+        let result = instance.serve(scope, || body(instance, scope, arguments))?;
+        // SAFETY: the environment is calling us.
+        unsafe { R::to_napi_value(env, result) }
+    });
+    match result {
+        Some(Ok(value)) => value,
+        Some(Err(error)) => throw(env, error),
+        None => throw(env, Error::from_reason("a defect of @locket/native: see stderr")),
+    }
+}
+
+#[cold]
+fn throw(env: sys::napi_env, error: Error) -> sys::napi_value {
+    // SAFETY: the environment is calling us.
+    unsafe { JsError::from(error).throw_into(env) };
+    ptr::null_mut()
+}

@@ -1,0 +1,54 @@
+//! Where a synchronous wait gets its outcome.
+
+use std::sync::Mutex;
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use locket::{CompletionSink, Outcome};
+
+use crate::lock;
+
+/// Holds one outcome for the thread that waits for it. That thread is parked: notifying a condition variable would cost a
+/// system call even if, as usual, nobody waits yet.
+pub(crate) struct SyncWaiter {
+    outcome: Mutex<Option<Outcome>>,
+    thread: Thread,
+}
+
+impl SyncWaiter {
+    /// Returns a waiter for the calling thread.
+    pub(crate) fn on_this_thread() -> Self {
+        Self { outcome: Mutex::new(None), thread: thread::current() }
+    }
+
+    /// Takes the outcome, if it is there.
+    pub(crate) fn take(&self) -> Option<Outcome> {
+        lock(&self.outcome).take()
+    }
+
+    /// Waits for the outcome. May return without it, and does so at `until`.
+    pub(crate) fn wait_until(&self, until: Option<Instant>) -> Option<Outcome> {
+        let outcome = self.take();
+        if outcome.is_some() {
+            return outcome;
+        }
+        match until {
+            None => thread::park(),
+            Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
+        }
+        self.take()
+    }
+}
+
+impl CompletionSink for SyncWaiter {
+    fn complete(&self, _: u64, outcome: Outcome) {
+        *lock(&self.outcome) = Some(outcome);
+        self.wake_early();
+    }
+
+    fn wake_early(&self) {
+        if thread::current().id() != self.thread.id() {
+            self.thread.unpark();
+        }
+    }
+}
