@@ -1,93 +1,208 @@
-//! What the tests of the engine share: users with a handle, and waits whose outcome comes by a channel.
+//! What the tests share: users of an engine, and requests whose outcome comes by a channel.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use locket::core::engine;
-use locket::core::handle::Handle;
-use locket::core::kernel::LockMode;
-use locket::core::request::{Outcome, Owner, Purpose, Reply, Request, Wish};
+use locket::{
+    Client, CompletionSink, Engine, Handle, HandleOptions, LockMode, Outcome, Request, RequestOptions,
+};
 
-/// Longer than anything here takes: it only bounds how long a failure takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything here takes: it only limits how long a failure takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sends an outcome to whoever waits for it.
-pub struct Replies(Mutex<Sender<Outcome>>);
+const OPTIONS: HandleOptions =
+    HandleOptions { file_mode: 0o666, remove_on_release: false, allow_directory: false };
 
-impl Reply for Replies {
-    fn deliver(&self, _: u64, outcome: Outcome) {
-        // A test that has ended does not listen any more.
-        let _ = self.0.lock().unwrap().send(outcome);
+/// Waits until `happened` returns true.
+#[track_caller]
+pub(crate) fn until(mut happened: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < end, "it has not happened");
+        thread::yield_now();
     }
 }
 
-/// Somebody with one handle.
-pub struct User {
-    pub handle: Arc<Handle>,
-    pub owner: Arc<Owner>,
+/// A client of an engine with one handle.
+pub(crate) struct User {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) handle: Arc<Handle>,
 }
 
-pub struct Wait {
-    pub request: Arc<Request>,
-    outcome: Receiver<Outcome>,
+/// A request or a query, and the way by which its outcome comes.
+pub(crate) struct Pending<T> {
+    pub(crate) request: T,
+    outcomes: Receiver<(Outcome, ThreadId)>,
+}
+
+/// Sends outcomes, and the thread on which each came.
+struct Outcomes(Mutex<Sender<(Outcome, ThreadId)>>);
+
+impl CompletionSink for Outcomes {
+    fn complete(&self, _: u64, outcome: Outcome) {
+        // A test that has ended does not listen any more.
+        let _ = self.0.lock().unwrap().send((outcome, thread::current().id()));
+    }
+}
+
+fn sink() -> (Arc<dyn CompletionSink>, Receiver<(Outcome, ThreadId)>) {
+    let (sender, outcomes) = channel();
+    (Arc::new(Outcomes(Mutex::new(sender))), outcomes)
 }
 
 impl User {
-    pub fn new(path: &Path) -> Self {
+    /// Returns a new client of `engine` whose handle names `path`.
+    pub(crate) fn new(engine: &Arc<Engine>, path: impl AsRef<Path>) -> Self {
+        Self::with_options(engine, path, |_| {})
+    }
+
+    /// Returns a new client whose handle has other options than the default ones.
+    pub(crate) fn with_options(
+        engine: &Arc<Engine>,
+        path: impl AsRef<Path>,
+        change: impl FnOnce(&mut HandleOptions),
+    ) -> Self {
+        let mut options = OPTIONS;
+        change(&mut options);
         Self {
-            handle: Arc::new(Handle::new(path.to_path_buf(), 0o666, false, false)),
-            owner: Arc::new(Owner::on_this_thread()),
+            engine: engine.clone(),
+            client: Arc::new(Client::on_this_thread()),
+            handle: Arc::new(Handle::new(path.as_ref().into(), options)),
         }
     }
 
-    pub fn start(&self, mode: LockMode, purpose: Purpose, timeout: Option<Duration>) -> Wait {
-        self.start_telling(mode, purpose, timeout, |replies| replies)
+    /// Returns the same client with another handle for the same path.
+    pub(crate) fn with_another_handle(&self) -> Self {
+        Self { client: self.client.clone(), ..Self::new(&self.engine, &self.handle.path) }
     }
 
-    /// The same; what is told goes by what `through` makes of the way it would take.
-    pub fn start_telling<R: Reply + 'static>(
+    fn options(
         &self,
         mode: LockMode,
-        purpose: Purpose,
-        timeout: Option<Duration>,
-        through: impl FnOnce(Replies) -> R,
-    ) -> Wait {
-        let (sender, outcome) = channel();
-        let request = engine::start(
-            Wish {
-                handle: self.handle.clone(),
-                mode,
-                purpose,
-                deadline: timeout.map(|timeout| Instant::now() + timeout),
-                blocks_owner: false,
-                owner: self.owner.clone(),
-                reply: Arc::new(through(Replies(Mutex::new(sender)))),
-                token: 0,
-            },
-            true,
-        );
-        Wait { request, outcome }
+        change: impl FnOnce(&mut RequestOptions),
+    ) -> (RequestOptions, Receiver<(Outcome, ThreadId)>) {
+        let (sink, outcomes) = sink();
+        let mut options = RequestOptions {
+            handle: self.handle.clone(),
+            client: self.client.clone(),
+            mode,
+            blocking: true,
+            deadline: None,
+            blocks_client: false,
+            names_holders: false,
+            sink,
+            token: 0,
+        };
+        change(&mut options);
+        (options, outcomes)
     }
 
-    pub fn acquire(&self) {
-        let wait = self.start(LockMode::Exclusive, Purpose::Acquire, None);
-        assert!(matches!(wait.outcome(), Outcome::Granted));
+    /// Starts a request that waits for the lock without end, unless `change` says something else.
+    pub(crate) fn start(
+        &self,
+        mode: LockMode,
+        change: impl FnOnce(&mut RequestOptions),
+    ) -> Pending<Arc<Request>> {
+        let (options, outcomes) = self.options(mode, change);
+        Pending { request: self.engine.start(options), outcomes }
+    }
+
+    /// The same, on the calling thread, as far as that does not block.
+    pub(crate) fn start_sync(
+        &self,
+        mode: LockMode,
+        change: impl FnOnce(&mut RequestOptions),
+    ) -> Pending<Arc<Request>> {
+        let (options, outcomes) = self.options(mode, change);
+        Pending { request: self.engine.start_sync(options), outcomes }
+    }
+
+    /// Acquires the exclusive lock.
+    #[track_caller]
+    pub(crate) fn acquire(&self) {
+        let outcome = self.start(LockMode::Exclusive, |_| {}).outcome();
+        assert!(matches!(outcome, Outcome::Granted), "{outcome:?}");
+    }
+
+    /// Tries to acquire the lock. Returns false if it is not free.
+    #[track_caller]
+    pub(crate) fn try_acquire(&self, mode: LockMode) -> bool {
+        match self.start(mode, |options| options.blocking = false).outcome() {
+            Outcome::Granted => true,
+            Outcome::TimedOut(_) => false,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Releases the lock. Returns false if there is none.
+    pub(crate) fn release(&self) -> bool {
+        self.engine.release(&self.handle).is_some()
+    }
+
+    /// Asks whether the lock is held.
+    #[track_caller]
+    pub(crate) fn is_locked(&self) -> bool {
+        let (sink, outcomes) = sink();
+        self.engine.find_locked(self.handle.clone(), sink, 0);
+        match (Pending { request: (), outcomes }).any_outcome() {
+            Outcome::Locked(locked) => locked,
+            other => panic!("{other:?}"),
+        }
     }
 }
 
-impl Wait {
-    /// The outcome, of which the user is told by this.
-    pub fn outcome(&self) -> Outcome {
-        let outcome = self.outcome.recv_timeout(PATIENCE).expect("an outcome");
-        engine::conclude(&self.request);
+impl<T> Pending<T> {
+    /// Waits for the outcome.
+    #[track_caller]
+    fn any_outcome(&self) -> Outcome {
+        self.outcomes.recv_timeout(PATIENCE).expect("an outcome").0
+    }
+}
+
+impl Pending<Arc<Request>> {
+    /// Waits for the outcome, and makes a hold known to its user.
+    #[track_caller]
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome_and_thread().0
+    }
+
+    /// The same, with the thread on which the outcome came.
+    #[track_caller]
+    pub(crate) fn outcome_and_thread(&self) -> (Outcome, ThreadId) {
+        let outcome = self.outcomes.recv_timeout(PATIENCE).expect("an outcome");
         self.request.handle.receive(self.request.token);
         outcome
     }
 
-    pub fn is_pending(&self) -> bool {
-        self.outcome.recv_timeout(Duration::from_millis(20)).is_err()
+    /// Returns the outcome, if it is there already.
+    pub(crate) fn outcome_now(&self) -> Option<Outcome> {
+        let (outcome, _) = self.outcomes.try_recv().ok()?;
+        self.request.handle.receive(self.request.token);
+        Some(outcome)
     }
+
+    /// Waits until the request is in the queue of a lock of this engine.
+    #[track_caller]
+    pub(crate) fn until_queued(&self, engine: &Engine) {
+        let ticket = self.request.ticket;
+        until(|| engine.snapshot(Vec::new()).pending.iter().any(|request| request.ticket == ticket));
+    }
+}
+
+/// Waits until so many wait in the kernel for the lock of this file, as its table says.
+#[cfg(target_os = "linux")]
+#[track_caller]
+pub(crate) fn until_kernel_has_waiters(file: &std::fs::File, count: usize) {
+    use std::os::unix::fs::MetadataExt;
+
+    let inode = format!(":{} ", file.metadata().unwrap().ino());
+    until(|| {
+        let table = std::fs::read_to_string("/proc/locks").unwrap();
+        table.lines().filter(|line| line.contains("->") && line.contains(&inode)).count() == count
+    });
 }
