@@ -100,6 +100,8 @@ fn stat_at(path: &Path) -> Result<FileId, Errno> {
 /// Opens the file where its number alone does not identify it.
 #[cfg(target_vendor = "apple")]
 fn stat_at(path: &Path) -> Result<FileId, Errno> {
+    use rustix::fs::{Mode, OFlags};
+
     let id = FileId::of_stat(&rustix::fs::stat(path)?);
     if crate::sys::quirks::Platform::THIS.trusts_file_number(id.inode.into(), false) {
         return Ok(id);
