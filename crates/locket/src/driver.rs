@@ -17,6 +17,9 @@ use crate::sync::now;
 use crate::sys::{LockMode, SystemError, is_stale};
 use crate::trace;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// How soon a driver that has to leave the kernel is interrupted again; doubled from then on.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
 

@@ -32,10 +32,17 @@ mod sys;
 mod trace;
 mod watchdog;
 
+#[cfg(all(test, not(loom)))]
+extern crate self as locket;
+#[cfg(all(test, not(loom)))]
+mod fake;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 #[cfg(all(loom, test))]
 mod models;
+#[cfg(all(test, not(loom)))]
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 pub use client::Client;
 pub use engine::{Engine, Released, Snapshot};

@@ -11,6 +11,8 @@ mod wait_queue;
 pub(crate) use action::{Action, Cancellation, Completions, DriveResult, Effect, Enqueued, Permit, Released};
 pub(crate) use entry::LockEntry;
 pub(crate) use fairness::DRAIN_TIME;
+#[cfg(test)]
+pub(crate) use fairness::{HANDOFF_GRANTS, HANDOFF_TIME};
 pub use handle::{Handle, HandleOptions};
 pub use request::{CancelReason, CompletionSink, Outcome, Request, RequestOptions, Ticket};
 pub(crate) use state::{Knowledge, Replaced};

@@ -81,6 +81,11 @@ impl User {
         Self { client: self.client.clone(), ..Self::new(&self.engine, &self.handle.path) }
     }
 
+    /// Returns the same client with the same handle.
+    pub(crate) fn with_the_same_handle(&self) -> Self {
+        Self { engine: self.engine.clone(), client: self.client.clone(), handle: self.handle.clone() }
+    }
+
     fn options(
         &self,
         mode: LockMode,

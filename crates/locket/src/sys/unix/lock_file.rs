@@ -221,6 +221,7 @@ fn says_held(error: &io::Error, is_smb: impl FnOnce() -> bool) -> bool {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
+    use super::super::open::open;
     use super::*;
 
     const READ: OpenHow = OpenHow { create: Some(0o666), allow_directory: false };

@@ -1,0 +1,150 @@
+//! A system for tests: it records the calls, and answers as it is told.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use crate::exec::Interrupts;
+use crate::sys::{FileId, LockFile, LockMode, OpenHow, System};
+
+/// What happens during a call.
+type Act = Box<dyn FnOnce() + Send>;
+
+/// A system without disks: every path names the same file, unless the test says otherwise. Waits are paced.
+#[derive(Default)]
+pub(crate) struct FakeSystem {
+    calls: Mutex<Vec<(String, ThreadId)>>,
+    /// The files of paths that do not name file 1.
+    files: Mutex<BTreeMap<PathBuf, u64>>,
+    /// The next call that is recorded so does this, after its answer is found.
+    meanwhile: Mutex<BTreeMap<String, Act>>,
+    /// What the next lock call fails with; 0 is nothing.
+    pub(crate) lock_error: AtomicI32,
+    /// The next lock call panics.
+    pub(crate) panics: AtomicBool,
+    /// Another process holds the lock.
+    pub(crate) is_locked: AtomicBool,
+    /// Other code has closed the descriptors.
+    pub(crate) is_closed: AtomicBool,
+    /// The files are on a server.
+    pub(crate) is_remote: AtomicBool,
+}
+
+impl FakeSystem {
+    /// Returns the calls since the last time.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        mem::take(&mut *self.calls.lock().unwrap()).into_iter().map(|(call, _)| call).collect()
+    }
+
+    /// Returns the thread that made this call last.
+    pub(crate) fn thread_of(&self, call: &str) -> Option<ThreadId> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().rev().find(|(other, _)| other == call).map(|&(_, thread)| thread)
+    }
+
+    /// Makes `path` name this file from now on.
+    pub(crate) fn replace(&self, path: &str, file: u64) {
+        self.files.lock().unwrap().insert(path.into(), file);
+    }
+
+    /// Does this during the next such call.
+    pub(crate) fn during(&self, call: &str, act: impl FnOnce() + Send + 'static) {
+        self.meanwhile.lock().unwrap().insert(call.into(), Box::new(act));
+    }
+
+    fn record(&self, call: impl Into<String>) {
+        let call = call.into();
+        let act = self.meanwhile.lock().unwrap().remove(&call);
+        self.calls.lock().unwrap().push((call, thread::current().id()));
+        if let Some(act) = act {
+            act();
+        }
+    }
+
+    fn file_at(&self, path: &Path) -> FileId {
+        FileId::new(1, self.files.lock().unwrap().get(path).copied().unwrap_or(1))
+    }
+}
+
+impl System for Arc<FakeSystem> {
+    fn open(&self, path: &Path, _: &OpenHow) -> io::Result<Box<dyn LockFile>> {
+        Ok(Box::new(FakeFile { id: self.file_at(path), system: self.clone() }))
+    }
+
+    fn open_cached(&self, path: &Path, how: &OpenHow) -> Option<Box<dyn LockFile>> {
+        self.record("open cached");
+        self.open(path, how).ok()
+    }
+
+    fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>> {
+        Ok(Some(self.file_at(path)))
+    }
+
+    fn is_coherent_at(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn is_on_local_mount(&self, _: &Path) -> bool {
+        !self.is_remote.load(Ordering::SeqCst)
+    }
+
+    fn interrupts(&self, _: LockMode) -> Option<Interrupts> {
+        None
+    }
+}
+
+struct FakeFile {
+    id: FileId,
+    system: Arc<FakeSystem>,
+}
+
+impl LockFile for FakeFile {
+    fn id(&self) -> FileId {
+        self.id
+    }
+
+    fn is_local(&self) -> bool {
+        !self.system.is_remote.load(Ordering::SeqCst)
+    }
+
+    fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        let answer = match self.system.lock_error.swap(0, Ordering::SeqCst) {
+            0 => Ok(!self.system.is_locked.load(Ordering::SeqCst)),
+            number => Err(io::Error::from_raw_os_error(number)),
+        };
+        self.system.record(format!("lock {mode:?}"));
+        assert!(!self.system.panics.swap(false, Ordering::SeqCst), "on purpose");
+        answer
+    }
+
+    fn lock(&self, _: LockMode) -> io::Result<()> {
+        unreachable!("no thread waits in this kernel")
+    }
+
+    fn unlock(&self) {
+        self.system.record("unlock");
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let answer = self.system.file_at(path) == self.id;
+        self.system.record("check path");
+        Ok(answer)
+    }
+
+    fn unlink(&self, _: &Path) -> io::Result<()> {
+        self.system.record("unlink");
+        Ok(())
+    }
+
+    fn is_intact(&self) -> bool {
+        !self.system.is_closed.load(Ordering::SeqCst)
+    }
+
+    fn disown(&self) {
+        self.system.record("disown");
+    }
+}
