@@ -36,7 +36,9 @@ mod watchdog;
 extern crate self as locket;
 #[cfg(all(test, not(loom)))]
 mod fake;
-#[cfg(fuzzing)]
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod fuzz;
+#[cfg(all(fuzzing, target_os = "linux"))]
 pub mod fuzzing;
 #[cfg(all(loom, test))]
 mod models;

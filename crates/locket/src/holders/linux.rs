@@ -21,6 +21,11 @@ use super::lock_table::{
 };
 use crate::sys::LockMode;
 
+#[cfg(all(test, not(loom)))]
+mod any_proc;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// How much of a command line is read, in bytes: some are as long as a book.
 const COMMAND_LIMIT: u64 = 4096;
 

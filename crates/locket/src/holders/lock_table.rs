@@ -4,6 +4,11 @@
 
 use crate::sys::LockMode;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+#[cfg(all(test, not(loom)))]
+pub(super) mod texts;
+
 /// Major and minor number of a device.
 pub(crate) type Device = (u32, u32);
 

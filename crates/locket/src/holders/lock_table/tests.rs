@@ -1,30 +1,22 @@
-//! The readers of the kernel's texts with generated ones: tables such as the kernel writes are read as they were meant,
-//! and whatever else comes is passed over, never a panic.
-#![cfg(target_os = "linux")]
+//! The readers with generated texts: a table such as the kernel writes is read as it was meant, and everything else is
+//! passed over without a panic.
 
-mod fuzz;
-
-use fuzz::check;
-use fuzz::texts::{Line, Mount, bytes, line, mounts, mutated, table};
-use locket::core::sys::lock_table::{
-    device_of_mount, entries, field_of_descriptor, locks_of_descriptor, waits,
-};
 use proptest::prelude::*;
 
-fn lossy(bytes: &[u8]) -> String {
-    // As the table is read from the system.
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use super::texts::{Line, Mount, bytes, line, mounts, mutated, table, text_of};
+use super::*;
+use crate::fuzz::check;
 
-fn text_of(lines: &[Line]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+/// Returns the text as it is read from the system.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
 fn a_table_of_the_kernel_is_read_as_it_was_meant() {
     check(table(), |lines| {
         let meant: Vec<_> = lines.iter().filter_map(Line::meaning).collect();
-        let text = text_of(&lines);
+        let text = text_of("", &lines);
         prop_assert_eq!(entries(&text).collect::<Vec<_>>(), meant);
         let meant: Vec<_> = lines.iter().filter_map(Line::meaning_as_wait).collect();
         prop_assert_eq!(waits(&text).collect::<Vec<_>>(), meant);
@@ -35,10 +27,8 @@ fn a_table_of_the_kernel_is_read_as_it_was_meant() {
 #[test]
 fn the_locks_of_a_descriptor_and_its_numbers_are_read_as_they_were_meant() {
     check((table(), any::<u32>(), any::<u64>()), |(lines, mount, inode)| {
-        let mut text = format!("pos:\t0\nflags:\t02100002\nmnt_id:\t{mount}\nino:\t{inode}\n");
-        for line in &lines {
-            text += &format!("lock:\t{line}\n");
-        }
+        let head = format!("pos:\t0\nflags:\t02100002\nmnt_id:\t{mount}\nino:\t{inode}\n");
+        let text = head + &text_of("lock:\t", &lines);
         let meant: Vec<_> = lines.iter().filter_map(Line::meaning).collect();
         prop_assert_eq!(locks_of_descriptor(&text).collect::<Vec<_>>(), meant);
         prop_assert_eq!(field_of_descriptor(&text, "mnt_id"), Some(mount.into()));
@@ -51,7 +41,7 @@ fn the_locks_of_a_descriptor_and_its_numbers_are_read_as_they_were_meant() {
 #[test]
 fn the_device_of_each_mount_is_found_and_of_others_there_is_none() {
     check((mounts(), any::<u64>()), |(mounts, other)| {
-        let text: String = mounts.iter().map(|mount| format!("{mount}\n")).collect();
+        let text = text_of("", &mounts);
         for Mount { number, device, .. } in &mounts {
             prop_assert_eq!(device_of_mount(&text, *number), Some(*device));
         }
@@ -66,7 +56,7 @@ fn the_device_of_each_mount_is_found_and_of_others_there_is_none() {
 fn a_line_of_any_bytes_says_nothing_about_the_lines_around_it() {
     check((table(), bytes(), table()), |(before, noise, after)| {
         let noise = lossy(&noise);
-        let text = format!("{}{noise}\n{}", text_of(&before), text_of(&after));
+        let text = format!("{}{noise}\n{}", text_of("", &before), text_of("", &after));
         let mut meant: Vec<_> = before.iter().filter_map(Line::meaning).collect();
         meant.extend(entries(&noise));
         meant.extend(after.iter().filter_map(Line::meaning));
@@ -78,7 +68,7 @@ fn a_line_of_any_bytes_says_nothing_about_the_lines_around_it() {
 #[test]
 fn a_table_with_changed_bytes_names_no_lock_that_is_waited_for_and_none_of_another_kind() {
     check((table(), mutated()), |(lines, change)| {
-        let text = lossy(&change.of(text_of(&lines).into_bytes()));
+        let text = lossy(&change.of(text_of("", &lines).into_bytes()));
         let candidates =
             text.lines().filter(|line| line.split_ascii_whitespace().nth(1) == Some("FLOCK")).count();
         let found: Vec<_> = entries(&text).collect();
@@ -91,9 +81,8 @@ fn a_table_with_changed_bytes_names_no_lock_that_is_waited_for_and_none_of_anoth
 #[test]
 fn no_reader_minds_any_bytes() {
     check((bytes(), table(), mounts(), mutated()), |(noise, lines, mounts, change)| {
-        let mounts: String = mounts.iter().map(|mount| format!("{mount}\n")).collect();
-        let fdinfo = text_of(&lines).replace("\n", "\nlock:\t");
-        for bytes in [noise, change.of(fdinfo.into_bytes()), change.of(mounts.into_bytes())] {
+        let texts = [text_of("lock:\t", &lines), text_of("", &mounts)];
+        for bytes in texts.map(|text| change.of(text.into_bytes())).into_iter().chain([noise]) {
             let text = lossy(&bytes);
             entries(&text).for_each(drop);
             waits(&text).for_each(drop);
@@ -135,4 +124,45 @@ fn an_overlong_line_is_a_line_like_any_other() {
         prop_assert_eq!(entries(&longer).collect::<Vec<_>>(), meant);
         Ok(())
     });
+}
+
+#[test]
+fn lines_that_make_no_sense_are_passed_over() {
+    let good = "7: FLOCK  ADVISORY  READ  4242 fe:0a:18446744073709551615 0 EOF";
+    let file = TableId { device: (0xfe, 0x0a), inode: u64::MAX };
+    let entry = Entry { pid: 4242, mode: LockMode::Shared, file };
+    let mut text = format!("{good}\n");
+    for nonsense in [
+        "",
+        ":",
+        "7:",
+        "7: FLOCK",
+        "7: FLOCK ADVISORY",
+        "7: FLOCK ADVISORY WRITE",
+        "7: FLOCK ADVISORY WRITE 4242",
+        "7: FLOCK ADVISORY NONE 4242 fe:0a:1 0 EOF",
+        "7: FLOCK ADVISORY WRITE 0 fe:0a:1 0 EOF",
+        "7: FLOCK ADVISORY WRITE -1 fe:0a:1 0 EOF",
+        "7: FLOCK ADVISORY WRITE 99999999999 fe:0a:1 0 EOF",
+        "7: FLOCK ADVISORY WRITE 4242 <none>:0 0 EOF",
+        "7: FLOCK ADVISORY WRITE 4242 fe:0a:18446744073709551616 0 EOF",
+        "7: FLOCK ADVISORY WRITE 4242 fe:0a: 0 EOF",
+        "7: FLOCK ADVISORY WRITE 4242 fe0a1 0 EOF",
+        "7: FLOCK ADVISORY WRITE 4242 100000000:0:1 0 EOF",
+        "\u{fffd}\u{fffd} \u{fffd}",
+    ] {
+        text += nonsense;
+        text.push('\n');
+    }
+    text += good;
+    assert_eq!(entries(&text).collect::<Vec<_>>(), [entry, entry]);
+    assert_eq!(
+        locks_of_descriptor(&format!("lock:\t{good}\nlock\nlock:\n{good}")).collect::<Vec<_>>(),
+        [entry]
+    );
+    assert_eq!(
+        field_of_descriptor("mnt_id\nmnt_id:\nmnt_ids:\t1\nmnt_id:\tx\nmnt_id:\t29", "mnt_id"),
+        Some(29)
+    );
+    assert_eq!(device_of_mount("29\n29 1\n29 1 x\n28 1 8:1\n29 1 8:\n29 1 8:2 /", 29), Some((8, 2)));
 }

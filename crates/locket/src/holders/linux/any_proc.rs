@@ -1,24 +1,18 @@
 //! Who holds a lock, as a `/proc` with any content at all tells it.
-#![cfg(target_os = "linux")]
-
-mod fuzz;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use fuzz::check;
-use fuzz::texts::bytes;
-use locket::core::holder::Holder;
-use locket::core::sys::Proc;
 use proptest::collection;
 use proptest::prelude::*;
 
+use super::super::lock_table::texts::{bytes, text_of};
+use super::{COMMAND_LIMIT, Holder, Proc};
+use crate::fuzz::check;
+
 /// Above the highest number that a process can have (PID_MAX_LIMIT of 64-bit Linux is 2^22).
 const SOMEBODY: u32 = 5_000_001;
-
-/// How much of a command line is read, in bytes. One that is no UTF-8 becomes a character of three.
-const COMMAND_LIMIT: usize = 4096 * "\u{fffd}".len();
 
 /// A line of the table: of the file or of any, by `SOMEBODY` or by anyone, or noise.
 fn lock_line() -> impl Strategy<Value = String> {
@@ -31,8 +25,7 @@ fn lock_line() -> impl Strategy<Value = String> {
 }
 
 fn lines(prefix: &'static str) -> impl Strategy<Value = String> {
-    collection::vec(lock_line(), 0..5)
-        .prop_map(move |lines| lines.iter().map(|line| format!("{prefix}{line}\n")).collect())
+    collection::vec(lock_line(), 0..5).prop_map(move |lines| text_of(prefix, lines))
 }
 
 fn some<S: Strategy>(content: S) -> impl Strategy<Value = Option<S::Value>> {
@@ -88,7 +81,8 @@ fn holders_are_well_formed_whatever_the_system_says() {
             let same = |other: &&Holder| (holder.pid, holder.mode) == (other.pid, other.mode);
             prop_assert!(!answers[0][..index].iter().any(|other| same(&other)), "{holder:?} twice");
             if let Some(command) = &holder.command {
-                prop_assert!(!command.is_empty() && command.len() <= COMMAND_LIMIT + 2, "{}", command.len());
+                // A byte that is no UTF-8 becomes a character of three; a name stands in brackets.
+                prop_assert!(!command.is_empty() && command.len() as u64 <= 3 * COMMAND_LIMIT + 2);
                 prop_assert!(!command.contains(char::is_control), "{command:?}");
             }
         }

@@ -1,12 +1,13 @@
-//! Texts such as `/proc` has, generated: what each line means is known before it is written. The forms are those of
+//! Generated texts such as `/proc` has. What each line means is known before it is written. The formats are those of
 //! `lock_get_status` in the kernel's `fs/locks.c`, and of proc_pid_mountinfo(5).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use locket::core::kernel::LockMode;
-use locket::core::sys::lock_table::{Entry, TableId};
 use proptest::prelude::*;
 use proptest::{collection, option, sample};
+
+use super::{Entry, TableId};
+use crate::sys::LockMode;
 
 /// The kinds of locks that the kernel writes, as it fills them up with spaces.
 const KINDS: &[&str] = &[
@@ -26,7 +27,7 @@ const KINDS: &[&str] = &[
 
 /// One line of `/proc/locks`.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub(crate) struct Line {
     number: u64,
     /// How deep in a tree of waiters: `->` stands before those who wait.
     depth: usize,
@@ -39,13 +40,13 @@ pub struct Line {
 }
 
 impl Line {
-    /// What is to be read from it: a held lock of flock(2) by somebody on a file, or nothing.
-    pub fn meaning(&self) -> Option<Entry> {
+    /// Returns what has to be read from it: a lock of flock(2) that a process holds on a file, or nothing.
+    pub(crate) fn meaning(&self) -> Option<Entry> {
         self.lock().filter(|_| self.depth == 0)
     }
 
-    /// What is to be read from it, where those are asked for that wait: a lock that is waited for, or nothing.
-    pub fn meaning_as_wait(&self) -> Option<Entry> {
+    /// Returns what has to be read from it as a wait: a lock that a process waits for, or nothing.
+    pub(crate) fn meaning_as_wait(&self) -> Option<Entry> {
         self.lock().filter(|_| self.depth > 0)
     }
 
@@ -59,13 +60,13 @@ impl Line {
         self.kind.starts_with("FLOCK").then_some(Entry { pid, mode, file: self.file? })
     }
 
-    /// The same lock by another process.
-    pub fn with_pid(&self, pid: i32) -> Self {
+    /// Returns the same lock of another process.
+    pub(crate) fn with_pid(&self, pid: i32) -> Self {
         Self { pid, ..self.clone() }
     }
 
-    /// The line with something else where the pid belongs.
-    pub fn to_string_with_pid(&self, pid: &str) -> String {
+    /// Returns the line with this text in place of the pid.
+    pub(crate) fn to_string_with_pid(&self, pid: &str) -> String {
         let Self { number, depth, kind, mode, file, range, .. } = self;
         let arrow = if *depth > 0 { format!("{:>1$} ", "->", depth + 1) } else { String::new() };
         let file = match file {
@@ -86,7 +87,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Small numbers, the greatest ones, and those between: uniformly chosen ones are nearly all huge.
+/// Small numbers, the greatest ones, and others: numbers that are chosen uniformly are nearly all huge.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![0..100_u64, Just(u64::MAX), Just(u32::MAX.into()), any::<u64>()]
 }
@@ -100,8 +101,8 @@ fn file() -> impl Strategy<Value = TableId> {
     (device(), number()).prop_map(|(device, inode)| TableId { device, inode })
 }
 
-/// One line. Every second one is of the kind that counts.
-pub fn line() -> impl Strategy<Value = Line> {
+/// One line. Half of them are of the kind that counts.
+pub(crate) fn line() -> impl Strategy<Value = Line> {
     let kind = prop_oneof![Just(KINDS[0]), sample::select(KINDS)];
     let mode = prop_oneof![Just("WRITE"), Just("READ "), Just("UNLCK"), Just("NONE "), Just("RW   ")];
     let pid = prop_oneof![4 => 1..=4_194_304_i32, 1 => Just(-1), 1 => Just(0), 1 => any::<i32>()];
@@ -112,19 +113,28 @@ pub fn line() -> impl Strategy<Value = Line> {
     )
 }
 
+/// Returns the text of these lines, each after `prefix`.
+pub(crate) fn text_of(prefix: &str, lines: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    let mut text = String::new();
+    for line in lines {
+        writeln!(text, "{prefix}{line}").expect("a string takes all");
+    }
+    text
+}
+
 /// A whole table.
-pub fn table() -> impl Strategy<Value = Vec<Line>> {
+pub(crate) fn table() -> impl Strategy<Value = Vec<Line>> {
     collection::vec(line(), 0..12)
 }
 
 /// One line of `/proc/PID/mountinfo`.
 #[derive(Clone, Debug)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// Its number.
-    pub number: u64,
+    pub(crate) number: u64,
     parent: u64,
     /// The device of its file system.
-    pub device: (u32, u32),
+    pub(crate) device: (u32, u32),
     folder: String,
     optional: Vec<&'static str>,
 }
@@ -132,13 +142,13 @@ pub struct Mount {
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number, parent, device: (major, minor), folder, optional } = self;
-        let optional: String = optional.iter().map(|field| format!("{field} ")).collect();
-        write!(f, "{number} {parent} {major}:{minor} / {folder} rw,relatime {optional}- ext4 /dev/x rw")
+        let optional: String = optional.iter().flat_map(|field| [" ", field]).collect();
+        write!(f, "{number} {parent} {major}:{minor} / {folder} rw,relatime{optional} - ext4 /dev/x rw")
     }
 }
 
 /// The mounts of a process. Each has a number of its own.
-pub fn mounts() -> impl Strategy<Value = Vec<Mount>> {
+pub(crate) fn mounts() -> impl Strategy<Value = Vec<Mount>> {
     // Spaces, tabs, line ends and backslashes are written as octal numbers.
     let folder = r"(/([!-\[\]-~ä]|\\040|\\011|\\012|\\134){0,20}){1,4}";
     let optional =
@@ -153,8 +163,8 @@ pub fn mounts() -> impl Strategy<Value = Vec<Mount>> {
     })
 }
 
-/// Any bytes, and words of the formats in any order: they get further into the readers.
-pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
+/// Any bytes, or words of the formats in any order, which get further into the readers.
+pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     const WORDS: &[&str] = &[
         " ",
         "\t",
@@ -191,9 +201,9 @@ pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![collection::vec(any::<u8>(), 0..400), words.prop_map(|words| words.concat().into_bytes())]
 }
 
-/// What is done to the bytes of a text: at which place, in parts of its length, and what.
+/// Changes of the bytes of a text, each with its place.
 #[derive(Clone, Debug)]
-pub struct Changes(Vec<(sample::Index, Change)>);
+pub(crate) struct Changes(Vec<(sample::Index, Change)>);
 
 #[derive(Clone, Debug)]
 enum Change {
@@ -205,8 +215,8 @@ enum Change {
 }
 
 impl Changes {
-    /// The changed bytes.
-    pub fn of(&self, mut text: Vec<u8>) -> Vec<u8> {
+    /// Returns the changed bytes.
+    pub(crate) fn of(&self, mut text: Vec<u8>) -> Vec<u8> {
         for (place, change) in &self.0 {
             if text.is_empty() {
                 break;
@@ -225,8 +235,8 @@ impl Changes {
     }
 }
 
-/// Some changes.
-pub fn mutated() -> impl Strategy<Value = Changes> {
+/// A few changes.
+pub(crate) fn mutated() -> impl Strategy<Value = Changes> {
     let change = prop_oneof![
         any::<u8>().prop_map(Change::Set),
         bytes().prop_map(Change::Insert),
