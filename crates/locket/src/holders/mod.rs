@@ -9,6 +9,9 @@ pub(crate) mod lock_table;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{LockedFile, Proc};
 
+#[cfg(all(test, target_os = "linux", not(loom)))]
+pub(crate) mod world;
+
 #[cfg(not(target_os = "linux"))]
 mod unknown;
 #[cfg(not(target_os = "linux"))]

@@ -1,164 +1,11 @@
 //! Who holds a lock, as a made-up /proc tells it: one that says what no real one says for long, or nonsense.
 
-use std::collections::BTreeMap;
-use std::mem::MaybeUninit;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::io::Errno;
-use tempfile::TempDir;
-
+use super::super::world::{NOBODY, Opened, SOMEBODY, World, device_of};
 use super::*;
 
 use LockMode::{Exclusive, Shared};
-
-/// Above the highest number that a process can have (PID_MAX_LIMIT of 64-bit Linux is 2^22).
-const NOBODY: u32 = 5_000_000;
-const SOMEBODY: u32 = 5_000_001;
-
-/// A lock file, and a folder that stands in for /proc.
-struct World {
-    folder: TempDir,
-    table: String,
-}
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        File::create(folder.path().join("test.lock")).unwrap();
-        fs::create_dir_all(folder.path().join("proc/self")).unwrap();
-        Self { folder, table: String::new() }
-    }
-
-    /// The lock file, as the table names it.
-    fn file(&self) -> String {
-        name_in_table(&self.folder.path().join("test.lock"))
-    }
-
-    /// More files: their paths, and how the table names them.
-    fn add_files(&self, count: usize) -> Vec<(PathBuf, String)> {
-        let folder = tempfile::tempdir_in(&self.folder).unwrap().keep();
-        let paths = (0..count).map(|number| folder.join(number.to_string()));
-        paths
-            .map(|path| {
-                File::create(&path).unwrap();
-                let name = name_in_table(&path);
-                (path, name)
-            })
-            .collect()
-    }
-
-    /// A process that has locked the files, the first one by descriptor 0 and so on.
-    fn add_locks(&mut self, pid: u32, files: &[(PathBuf, String)]) {
-        self.write(format!("{pid}/cmdline"), "program\0");
-        for (descriptor, (_, file)) in files.iter().enumerate() {
-            let lock = format!("1: FLOCK  ADVISORY  WRITE {pid} {file} 0 EOF");
-            self.write(format!("{pid}/fdinfo/{descriptor}"), format!("pos:\t0\nlock:\t{lock}\n"));
-            self.add_to_table(lock);
-        }
-    }
-
-    fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
-        let path = self.folder.path().join("proc").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn add_to_table(&mut self, line: impl AsRef<str>) {
-        self.table += line.as_ref();
-        self.table.push('\n');
-        self.write("locks", &self.table);
-    }
-
-    /// A process with a command line and one descriptor.
-    fn add_process(&self, pid: u32, command: &[u8], descriptor: &str) {
-        self.write(format!("{pid}/cmdline"), command);
-        self.write(format!("{pid}/fdinfo/0"), "pos:\t0\nflags:\t02\n");
-        self.write(format!("{pid}/fdinfo/3"), format!("pos:\t0\nmnt_id:\t29\n{descriptor}"));
-    }
-
-    fn lock_file(&self) -> LockedFile {
-        self.proc().file_at(&self.folder.path().join("test.lock")).unwrap().unwrap()
-    }
-
-    fn proc(&self) -> Proc {
-        Proc::at(self.folder.path().join("proc"))
-    }
-
-    fn holders(&self) -> Vec<Holder> {
-        let mut answers = self.proc().holders(&[self.lock_file()]).unwrap();
-        self.proc().add_commands(&mut answers);
-        assert_eq!(answers.len(), 1);
-        answers.remove(0)
-    }
-
-    fn waiters(&self) -> Vec<(u32, LockMode)> {
-        let waiters = self.proc().waiters(&self.lock_file()).unwrap();
-        waiters.into_iter().map(|Holder { pid, mode, .. }| (pid, mode)).collect()
-    }
-}
-
-/// Counts which files of a world's `/proc` are opened, and how often.
-struct Opened {
-    inotify: OwnedFd,
-    folders: BTreeMap<i32, PathBuf>,
-    times: BTreeMap<PathBuf, usize>,
-}
-
-impl Opened {
-    fn begin(world: &World) -> Self {
-        let inotify = inotify::init(CreateFlags::NONBLOCK).unwrap();
-        let (mut folders, mut open) = (BTreeMap::new(), vec![PathBuf::new()]);
-        let root = world.folder.path().join("proc");
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(root.join(&folder)).unwrap().flatten() {
-                if entry.file_type().unwrap().is_dir() {
-                    open.push(folder.join(entry.file_name()));
-                }
-            }
-            // Equal events one after the other are told as one: so the end of each opening is asked for, too.
-            let flags = WatchFlags::OPEN | WatchFlags::CLOSE_NOWRITE;
-            folders.insert(inotify::add_watch(&inotify, root.join(&folder), flags).unwrap(), folder);
-        }
-        Self { inotify, folders, times: BTreeMap::new() }
-    }
-
-    fn end(mut self) -> Self {
-        let mut buffer = [const { MaybeUninit::uninit() }; 4096];
-        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-        loop {
-            match events.next() {
-                Ok(event) => {
-                    assert!(!event.events().contains(ReadFlags::QUEUE_OVERFLOW));
-                    if let (true, Some(name)) = (event.events().contains(ReadFlags::OPEN), event.file_name())
-                    {
-                        let path = self.folders[&event.wd()].join(OsStr::from_bytes(name.to_bytes()));
-                        *self.times.entry(path).or_default() += 1;
-                    }
-                }
-                Err(error) => {
-                    assert_eq!(error, Errno::AGAIN);
-                    return self;
-                }
-            }
-        }
-    }
-
-    fn times(&self, name: &str) -> usize {
-        self.times.get(Path::new(name)).copied().unwrap_or(0)
-    }
-}
-
-/// A file as the table names it.
-fn name_in_table(path: &Path) -> String {
-    let (major, minor) = device_of(path);
-    format!("{major:02x}:{minor:02x}:{}", fs::metadata(path).unwrap().ino())
-}
-
-fn device_of(path: &Path) -> (u32, u32) {
-    let device = fs::metadata(path).unwrap().dev();
-    (rustix::fs::major(device), rustix::fs::minor(device))
-}
 
 /// The number of a file's mount, and that of the file as the table has it.
 fn mount_and_inode(path: &Path) -> (u64, u64) {
@@ -245,7 +92,7 @@ fn who_waits_locks_another_file_or_locks_in_another_way_is_no_holder() {
 #[test]
 fn where_stat_names_another_device_than_the_table_the_mount_tells_which_and_the_descriptor_which_file() {
     let mut world = World::new();
-    let path = world.folder.path().join("test.lock");
+    let path = world.path();
     let (mount, inode) = mount_and_inode(&path);
     world.write(
         "self/mountinfo",
@@ -285,7 +132,7 @@ fn who_waits_is_named_in_the_order_of_the_table_and_who_holds_the_lock_is_not() 
 #[test]
 fn where_the_table_cannot_tell_two_files_apart_who_waits_for_the_other_one_is_not_named() {
     let mut world = World::new();
-    let path = world.folder.path().join("test.lock");
+    let path = world.path();
     let (mount, inode) = mount_and_inode(&path);
     world.write("self/mountinfo", format!("{mount} 1 171:52 / / rw - btrfs /dev/x rw\n"));
     let other = world.folder.path().join("other.lock");
@@ -372,7 +219,7 @@ fn where_the_table_names_a_file_as_stat_does_the_answer_is_the_same() {
     let lock = format!("1: FLOCK  ADVISORY  WRITE {SOMEBODY} {} 0 EOF", world.file());
     world.add_process(SOMEBODY, b"node\0", &format!("lock:\t{lock}\n"));
     world.add_to_table(lock);
-    let path = world.folder.path().join("test.lock");
+    let path = world.path();
     let (mount, _) = mount_and_inode(&path);
     let (major, minor) = device_of(&path);
     for device in [format!("{major}:{minor}"), "171:52".into()] {
@@ -417,4 +264,68 @@ fn a_file_that_is_missing_has_no_locks_and_is_not_created() {
     let path = folder.path().join("missing.lock");
     assert!(Proc::of_the_system().file_at(&path).unwrap().is_none());
     assert!(!path.exists());
+}
+
+/// A world on a file system whose locks stand in the table as stat(2) names the file, with a `/proc` that says so.
+fn plain_world() -> World {
+    let folders = [std::env::temp_dir(), "/dev/shm".into()];
+    let world = folders.iter().map(|folder| World::in_folder(folder));
+    let world = world.into_iter().find(|world| has_plain_locks(&world.path())).expect("no such file system");
+    let (mount, _) = mount_and_inode(&world.path());
+    let (major, minor) = device_of(&world.path());
+    world.write("self/mountinfo", format!("{mount} 1 {major}:{minor} / / rw - ext4 /dev/x rw\n"));
+    world.write("locks", "");
+    world.set_pid_namespace(INITIAL_PID_NAMESPACE);
+    world
+}
+
+#[test]
+fn the_table_tells_whether_a_lock_is_held_where_it_has_every_lock() {
+    let mut world = plain_world();
+    assert_eq!(world.proc().is_locked(&world.path()), Some(false));
+    world.add_to_table(format!("1: -> FLOCK  ADVISORY  WRITE {SOMEBODY} {} 0 EOF", world.file()));
+    assert_eq!(world.proc().is_locked(&world.path()), Some(false), "it is only waited for");
+    world.add_to_table(format!("1: FLOCK  ADVISORY  READ  {NOBODY} {} 0 EOF", world.file()));
+    assert_eq!(world.proc().is_locked(&world.path()), Some(true), "by whom, does not matter");
+}
+
+#[test]
+fn the_table_tells_nothing_where_it_may_hide_a_lock() {
+    let world = plain_world();
+    let is_locked = |world: &World, path: &Path| world.proc().is_locked(path);
+    assert_eq!(is_locked(&world, world.folder.path()), None, "a folder");
+    assert_eq!(is_locked(&world, Path::new("/proc/self/status")), None, "on an unknown file system");
+    assert_eq!(is_locked(&world, &world.folder.path().join("missing")), None);
+    world.set_pid_namespace("pid:[4026531837]");
+    assert_eq!(is_locked(&world, &world.path()), None, "other namespaces have locks, too");
+
+    let world = plain_world();
+    fs::remove_file(world.folder.path().join("proc/locks")).unwrap();
+    assert_eq!(is_locked(&world, &world.path()), None, "there is no table");
+
+    // The mount is on another device, as on btrfs.
+    let world = plain_world();
+    let (mount, _) = mount_and_inode(&world.path());
+    world.write("self/mountinfo", format!("{mount} 1 171:52 / / rw - btrfs /dev/x rw\n"));
+    assert_eq!(is_locked(&world, &world.path()), None);
+}
+
+#[test]
+fn a_table_that_is_read_in_pieces_tells_only_of_the_locks_that_are_in_it() {
+    let mut world = plain_world();
+    world.add_to_table("1: POSIX  ADVISORY  WRITE 7 fe:00:1 0 EOF\n".repeat(PIECE / 32));
+    assert_eq!(world.proc().is_locked(&world.path()), None);
+    world.add_to_table(format!("1: FLOCK  ADVISORY  WRITE {SOMEBODY} {} 0 EOF", world.file()));
+    assert_eq!(world.proc().is_locked(&world.path()), Some(true));
+}
+
+#[test]
+fn a_descriptor_tells_which_file_it_is_as_its_path_does() {
+    let mut world = World::new();
+    world.add_to_table(format!("1: FLOCK  ADVISORY  WRITE 1 {} 0 EOF", world.file()));
+    let file = File::open(world.path()).unwrap();
+    let proc = world.proc();
+    let file = proc.file_of_descriptor(file.as_raw_fd()).unwrap();
+    assert_eq!(proc.holders(&[file]).unwrap(), [[Holder { pid: 1, mode: Exclusive, command: None }]]);
+    assert!(proc.file_of_descriptor(-1).is_none());
 }
