@@ -19,6 +19,9 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::sys::{FileId, LockMode, OpenHow, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// Time until a lock is probed again whose driver is about to find out.
 const PROBE_AGAIN: Duration = Duration::from_millis(1);
 
@@ -104,7 +107,10 @@ impl Engine {
 
     /// Answers all queries for holders that are under way.
     pub(crate) fn answer_queries(self: &Arc<Self>) {
-        let proc = Proc::of_the_system();
+        self.answer_queries_by(&Proc::of_the_system());
+    }
+
+    fn answer_queries_by(self: &Arc<Self>, proc: &Proc) {
         let by_entry = mem::take(&mut self.queries.lock().by_entry);
         for (entry, group) in by_entry.into_values() {
             match entry.descriptor().and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
@@ -131,7 +137,7 @@ impl Engine {
                 }
             }
         }
-        self.read_tables(&proc);
+        self.read_tables(proc);
     }
 
     fn next_query_by_path(&self) -> Option<((PathBuf, Party), Group)> {

@@ -23,7 +23,7 @@ struct Stage {
 /// A request, and its user.
 struct Asked {
     user: User,
-    wait: Wait<Arc<Request>>,
+    wait: Wait,
 }
 
 impl Stage {

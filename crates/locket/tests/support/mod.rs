@@ -8,7 +8,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use locket::{
-    Client, CompletionSink, Engine, Handle, HandleOptions, LockMode, Outcome, Request, RequestOptions,
+    Client, CompletionSink, Engine, Handle, HandleOptions, Holder, LockMode, Outcome, Party, Request,
+    RequestOptions,
 };
 
 /// Longer than anything here takes: it only limits how long a failure takes.
@@ -34,9 +35,9 @@ pub(crate) struct User {
     pub(crate) handle: Arc<Handle>,
 }
 
-/// A request or a query, and the way by which its outcome comes.
-pub(crate) struct Pending<T> {
-    pub(crate) request: T,
+/// A request, and the way by which its outcome comes.
+pub(crate) struct Pending {
+    pub(crate) request: Arc<Request>,
     outcomes: Receiver<(Outcome, ThreadId)>,
 }
 
@@ -108,21 +109,13 @@ impl User {
     }
 
     /// Starts a request that waits for the lock without end, unless `change` says something else.
-    pub(crate) fn start(
-        &self,
-        mode: LockMode,
-        change: impl FnOnce(&mut RequestOptions),
-    ) -> Pending<Arc<Request>> {
+    pub(crate) fn start(&self, mode: LockMode, change: impl FnOnce(&mut RequestOptions)) -> Pending {
         let (options, outcomes) = self.options(mode, change);
         Pending { request: self.engine.start(options), outcomes }
     }
 
     /// The same, on the calling thread, as far as that does not block.
-    pub(crate) fn start_sync(
-        &self,
-        mode: LockMode,
-        change: impl FnOnce(&mut RequestOptions),
-    ) -> Pending<Arc<Request>> {
+    pub(crate) fn start_sync(&self, mode: LockMode, change: impl FnOnce(&mut RequestOptions)) -> Pending {
         let (options, outcomes) = self.options(mode, change);
         Pending { request: self.engine.start_sync(options), outcomes }
     }
@@ -149,27 +142,42 @@ impl User {
         self.engine.release(&self.handle).is_some()
     }
 
-    /// Asks whether the lock is held.
+    /// Asks whether the lock is held. Returns the outcome.
     #[track_caller]
-    pub(crate) fn is_locked(&self) -> bool {
+    pub(crate) fn find_locked(&self) -> Outcome {
         let (sink, outcomes) = sink();
         self.engine.find_locked(self.handle.clone(), sink, 0);
-        match (Pending { request: (), outcomes }).any_outcome() {
+        outcomes.recv_timeout(PATIENCE).expect("an outcome").0
+    }
+
+    /// Returns true if the lock is held.
+    #[track_caller]
+    pub(crate) fn is_locked(&self) -> bool {
+        match self.find_locked() {
             Outcome::Locked(locked) => locked,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for the processes that hold the lock, or wait for it. Returns the outcome.
+    #[track_caller]
+    pub(crate) fn find_holders(&self, party: Party) -> Outcome {
+        let (sink, outcomes) = sink();
+        self.engine.find_holders(&self.handle, party, sink, 0);
+        outcomes.recv_timeout(PATIENCE).expect("an outcome").0
+    }
+
+    /// Returns the processes that hold the lock, or wait for it, if they are known.
+    #[track_caller]
+    pub(crate) fn holders(&self, party: Party) -> Option<Box<[Holder]>> {
+        match self.find_holders(party) {
+            Outcome::Holders(holders) => holders,
             other => panic!("{other:?}"),
         }
     }
 }
 
-impl<T> Pending<T> {
-    /// Waits for the outcome.
-    #[track_caller]
-    fn any_outcome(&self) -> Outcome {
-        self.outcomes.recv_timeout(PATIENCE).expect("an outcome").0
-    }
-}
-
-impl Pending<Arc<Request>> {
+impl Pending {
     /// Waits for the outcome, and makes a hold known to its user.
     #[track_caller]
     pub(crate) fn outcome(&self) -> Outcome {

@@ -1,0 +1,129 @@
+//! Queries that meet requests of this process, and the holders that a refusal names.
+
+use std::path::Path;
+
+use super::*;
+use crate::exec::Limits;
+use crate::fake::FakeSystem;
+use crate::lock::Completions;
+use crate::support::{Pending, User};
+
+use LockMode::Exclusive;
+
+const NO_WORKERS: Limits = Limits { threads: 0, blocked: 0 };
+
+fn fake_engine(limits: Limits) -> (Arc<Engine>, Arc<FakeSystem>) {
+    let system = Arc::new(FakeSystem::default());
+    (Engine::with(Box::new(system.clone()), limits), system)
+}
+
+/// Has a new user acquire the lock of the file at `path`, and another one wait for it who wants to know the holders.
+fn held_and_waited_for(engine: &Arc<Engine>, path: impl AsRef<Path>, names_holders: bool) -> (User, Pending) {
+    let holding = User::new(engine, &path);
+    assert!(matches!(holding.start_sync(Exclusive, |_| {}).outcome(), Outcome::Granted));
+    let waiting = User::new(engine, path);
+    (holding, waiting.start_sync(Exclusive, |options| options.names_holders = names_holders))
+}
+
+#[test]
+fn a_refusal_waits_only_for_holders_that_are_asked_for_and_not_for_ever() {
+    let (engine, _) = fake_engine(NO_WORKERS);
+    let (_a, wait) = held_and_waited_for(&engine, "/file", false);
+    engine.expire(&wait.request);
+    assert!(matches!(wait.outcome_now(), Some(Outcome::TimedOut(None))));
+
+    let (engine, _) = fake_engine(NO_WORKERS);
+    let (_a, wait) = held_and_waited_for(&engine, "/file", true);
+    let begin = Instant::now();
+    engine.expire(&wait.request);
+    assert!(wait.outcome_now().is_none());
+    assert!(matches!(wait.outcome(), Outcome::TimedOut(None)));
+    assert!(begin.elapsed() >= CANCEL_GRACE);
+}
+
+#[test]
+fn a_request_whose_file_is_still_being_found_asks_for_no_holders() {
+    let (engine, _) = fake_engine(NO_WORKERS);
+    let wait = User::new(&engine, "/file").start(Exclusive, |options| {
+        options.deadline = Some(Instant::now());
+        options.names_holders = true;
+    });
+    assert!(matches!(wait.outcome(), Outcome::Unanswered));
+    assert!(engine.queries.lock().by_entry.is_empty());
+}
+
+#[test]
+fn a_request_that_comes_during_a_probe_is_granted_after_it() {
+    let (engine, system) = fake_engine(Limits::default());
+    for blocking in [true, false] {
+        let user = User::new(&engine, "/file");
+        let (sender, requests) = std::sync::mpsc::channel();
+        let other = user.with_the_same_handle();
+        system.during("lock Exclusive", move || {
+            sender.send(other.start_sync(Exclusive, |options| options.blocking = blocking)).unwrap();
+        });
+        assert!(!User::new(&engine, "/file").is_locked());
+        assert!(matches!(requests.recv().unwrap().outcome(), Outcome::Granted));
+        assert!(user.release());
+        system.calls();
+    }
+}
+
+#[test]
+fn what_this_process_knows_of_a_lock_is_answered_without_the_kernel() {
+    let (engine, system) = fake_engine(NO_WORKERS);
+    let [own, other] = [(); 2].map(|()| User::new(&engine, "/file"));
+    let is_locked = |user: &User| engine.is_locked(&user.handle).unwrap();
+    assert!(matches!(own.start_sync(Exclusive, |_| {}).outcome(), Outcome::Granted));
+    system.calls();
+    assert_eq!([&own, &other].map(is_locked), [Some(true); 2]);
+    assert_eq!(system.calls(), [""; 0]);
+    assert!(own.release());
+
+    system.is_locked.store(true, Ordering::SeqCst);
+    let wait = own.start_sync(Exclusive, |_| {});
+    system.is_locked.store(false, Ordering::SeqCst);
+    system.calls();
+    assert_eq!(is_locked(&other), None, "the driver is about to find out");
+    assert!(wait.request.entry().unwrap().pause(Exclusive, &mut Completions::new()).is_some());
+    assert_eq!(is_locked(&other), Some(true), "the kernel has refused it");
+    assert_eq!(system.calls(), [""; 0]);
+    engine.end(&own.client);
+}
+
+#[cfg(target_os = "linux")]
+mod made_up_proc {
+    use super::*;
+    use crate::holders::world::{Opened, SOMEBODY, World};
+    use crate::sys::ThisSystem;
+
+    #[test]
+    fn the_holders_of_many_locks_are_named_after_one_reading_of_the_table() {
+        const LOCKS: usize = 50;
+        let mut world = World::new();
+        let files = world.add_files(LOCKS);
+        world.add_locks(SOMEBODY, &files);
+        let engine = Engine::with(Box::new(ThisSystem::paced()), NO_WORKERS);
+        let waits = loop {
+            let pairs = files.iter().map(|(path, _)| held_and_waited_for(&engine, path, true));
+            let (holding, waits): (Vec<_>, Vec<_>) = pairs.unzip();
+            let begin = Instant::now();
+            for wait in &waits {
+                engine.expire(&wait.request);
+            }
+            let opened = Opened::begin(&world);
+            engine.answer_queries_by(&world.proc());
+            assert_eq!(opened.end().times("locks"), 1);
+            // Otherwise the machine was busy, and the refusals did not wait for the holders.
+            if begin.elapsed() < CANCEL_GRACE {
+                break waits;
+            }
+            assert!(holding.iter().all(User::release));
+        };
+        for wait in waits {
+            let Outcome::TimedOut(Some(holders)) = wait.outcome() else { panic!("the holders are unknown") };
+            assert!(matches!(&*holders, [holder] if holder.pid == SOMEBODY
+                && holder.command.as_deref() == Some("program")));
+        }
+    }
+}
