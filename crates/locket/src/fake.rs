@@ -30,6 +30,8 @@ pub(crate) struct FakeSystem {
     pub(crate) is_locked: AtomicBool,
     /// Other code has closed the descriptors.
     pub(crate) is_closed: AtomicBool,
+    /// The number of the descriptor of every file; 0 is none.
+    pub(crate) descriptor: AtomicI32,
     /// The files are on a server.
     pub(crate) is_remote: AtomicBool,
 }
@@ -138,6 +140,10 @@ impl LockFile for FakeFile {
     fn unlink(&self, _: &Path) -> io::Result<()> {
         self.system.record("unlink");
         Ok(())
+    }
+
+    fn descriptor(&self) -> Option<i32> {
+        Some(self.system.descriptor.load(Ordering::SeqCst)).filter(|&number| number > 0)
     }
 
     fn is_intact(&self) -> bool {

@@ -113,7 +113,9 @@ impl Engine {
     fn answer_queries_by(self: &Arc<Self>, proc: &Proc) {
         let by_entry = mem::take(&mut self.queries.lock().by_entry);
         for (entry, group) in by_entry.into_values() {
-            match entry.descriptor().and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
+            // Other code may have closed the descriptor: its number may be another file's by now.
+            let descriptor = entry.descriptor().filter(|_| entry.check_descriptor());
+            match descriptor.and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
                 Some(file) => self.queries.lock().found.push((group, file)),
                 None => tell(&group, None),
             }

@@ -93,6 +93,9 @@ fn what_this_process_knows_of_a_lock_is_answered_without_the_kernel() {
 
 #[cfg(target_os = "linux")]
 mod made_up_proc {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
     use super::*;
     use crate::holders::world::{Opened, SOMEBODY, World};
     use crate::sys::ThisSystem;
@@ -125,5 +128,18 @@ mod made_up_proc {
             assert!(matches!(&*holders, [holder] if holder.pid == SOMEBODY
                 && holder.command.as_deref() == Some("program")));
         }
+    }
+    #[test]
+    fn no_holders_are_named_by_a_descriptor_that_was_closed() {
+        let mut world = World::new();
+        world.add_locks(SOMEBODY, &[(world.path(), world.file())]);
+        let file = File::open(world.path()).unwrap();
+        let (engine, system) = fake_engine(NO_WORKERS);
+        system.descriptor.store(file.as_raw_fd(), Ordering::SeqCst);
+        let (_holding, wait) = held_and_waited_for(&engine, "/file", true);
+        system.is_closed.store(true, Ordering::SeqCst);
+        engine.expire(&wait.request);
+        engine.answer_queries_by(&world.proc());
+        assert!(matches!(wait.outcome(), Outcome::TimedOut(None)));
     }
 }
