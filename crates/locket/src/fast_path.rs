@@ -11,6 +11,9 @@ use crate::lock::{Enqueued, Permit, Request};
 use crate::sync::Mutex;
 use crate::sys::{FileId, OpenHow};
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// How many requests must have been granted at the first try before the next one may take the fast path.
 const CALM: u32 = 32;
 /// How many requests of a client may take it before one has to go by a worker, and so by the event loop. Else a loop that
