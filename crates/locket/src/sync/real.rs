@@ -37,7 +37,7 @@ pub(crate) fn now() -> Instant {
 /// The calling thread sleeps until it is unparked, or until then if that is given. It may wake for no reason.
 pub(crate) fn park_until(until: Option<Instant>) {
     match until {
-        Some(until) => std::thread::park_timeout(until.saturating_duration_since(Instant::now())),
+        Some(until) => std::thread::park_timeout(until.saturating_duration_since(now())),
         None => std::thread::park(),
     }
 }
