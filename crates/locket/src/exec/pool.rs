@@ -1,4 +1,4 @@
-//! Worker threads for everything that may block: opening files, and waiting in the kernel's queue.
+//! Worker threads for everything that may block.
 //!
 //! One worker runs jobs at a time, so jobs are done in the order in which they were submitted: first come, first served.
 //! Another worker takes over when that one blocks in the kernel, or has been stuck in a job for [`STALL`], as on a network
@@ -10,14 +10,16 @@
 //! # Invariants
 //!
 //! - Progress: while the list has a job whose key is free, a worker is on its way to it, or one runs and a watch is armed
-//!   that hands its place to another if it makes no progress. Otherwise all workers are stuck or blocked and there can be no
-//!   more of them ([`Limits::threads`]): then the job stays in the list until one of them comes back. Where the system
+//!   that lets another take over if it makes no progress. Otherwise all workers are stuck or blocked and there can be no
+//!   more of them ([`Limits::threads`]): then the job stays in the list until one of them returns. Where the system
 //!   refuses a thread, it is asked again every [`RETRY`].
-//! - Reserve: a worker blocks in the kernel only if another one is there that does not. So a job that is submitted later
-//!   needs no thread that the system might refuse.
+//! - Reserve: a worker blocks in the kernel only if another one does not. So a job that is submitted later needs no thread
+//!   that the system might refuse.
+//! - Nothing foreign is called with the pool locked, except [`Job::is_wanted`] and [`Job::order_key`]. Jobs are dropped
+//!   with nothing locked.
 //!
-//! A worker on its way (woken or just started) is never taken for stuck: a busy machine may take its time to run it, and
-//! more threads would make that no better. It hides no stuck worker either, since it takes the place when it arrives.
+//! A worker on its way (woken or just started) is never considered stuck: a busy machine may take its time to run it, and
+//! more threads would not help. It hides no stuck worker either, since it takes over when it arrives.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,20 +38,23 @@ const MANY: usize = 64;
 /// How long a worker stays without a job.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What a pool can do.
+/// What a worker does.
 pub(crate) trait Job: Send + 'static {
-    /// Does it, on a worker.
+    /// Does the job, on a worker.
     fn run(self);
 
-    /// Turns it down, on the thread that submits it: there is no worker, and the system has no thread left.
+    /// Called instead of [`Job::run`], on the thread that submits the job, if there is no worker and the system has no
+    /// thread left.
     fn refuse(self);
 
-    /// Returns false if nothing would be missed if it were never done. Such a job may be dropped instead.
+    /// Returns false if nobody needs the job any more. Then it may be dropped instead of being done. Called with the pool
+    /// locked.
     fn is_wanted(&self) -> bool {
         true
     }
 
-    /// Jobs with equal keys are never done at the same time, until [`Pool::free_key`].
+    /// Returns the key that the job takes when it begins, and that [`Pool::free_key`] frees. No other job with this key
+    /// begins meanwhile. Called with the pool locked.
     fn order_key(&self) -> Option<u64>;
 }
 
@@ -68,7 +73,10 @@ impl Default for Limits {
     }
 }
 
-/// Worker threads, started when they are needed. They end when the pool is dropped and its jobs are done.
+/// Worker threads, started when they are needed.
+///
+/// They end when the pool has been dropped, and the jobs that can still begin are done. Jobs whose key is taken by then are
+/// dropped. Any thread may drop the pool, also one of its workers.
 pub(crate) struct Pool<J: Job>(Arc<Shared<J>>);
 
 /// What the pool and its workers share.
@@ -99,7 +107,8 @@ struct State<J> {
 impl<J: Job> Pool<J> {
     /// Returns a pool without threads.
     ///
-    /// `arm` has to arm a watch: call [`Pool::watch`] with this number after this time. It is called with nothing locked.
+    /// `arm` arms a watch: [`Pool::watch`] has to be called with its number after its time. It is called with nothing
+    /// locked.
     pub(crate) fn new(limits: Limits, arm: impl Fn(Duration, u64) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared {
             limits,
@@ -141,26 +150,23 @@ impl<J: Job> Pool<J> {
         self.0.ensure_progress(state);
     }
 
-    /// Treats the running workers as stuck if no job has begun since the watch was armed, and makes another worker take
-    /// over.
+    /// Considers the running workers stuck if no job has begun since the watch was armed, and lets another worker take over.
     pub(crate) fn watch(&self, begun: u64) {
         let mut state = self.0.state.lock();
         state.watched = false;
-        if state.jobs.find_free() {
-            if state.begun == begun {
-                // They come back to the list when they have done their jobs.
-                state.running.clear();
-            }
-            self.0.ensure_progress(state);
+        if state.jobs.find_free() && state.begun == begun {
+            // They return to the list when they have done their jobs.
+            state.running.clear();
         }
+        self.0.ensure_progress(state);
     }
 
-    /// Returns how many jobs have begun so far.
+    /// Returns how many jobs have begun.
     pub(crate) fn begun(&self) -> u64 {
         self.0.state.lock().begun
     }
 
-    /// Returns true if workers are stuck in jobs, and others have taken over from them.
+    /// Returns true if workers are stuck in jobs and others may take over.
     pub(crate) fn has_stuck(&self) -> bool {
         let state = self.0.state.lock();
         state.threads > state.idle.len() + state.coming + state.running.len() + state.blocked
@@ -172,9 +178,8 @@ impl<J: Job> Pool<J> {
         state.threads >= self.0.limits.threads && !state.has_worker() && state.idle.is_empty()
     }
 
-    /// Runs `block`, which blocks the calling worker in the kernel, while another worker is there for the jobs. Returns
-    /// `None` without running it if too many workers are blocked already, or there is no other worker and none can be
-    /// started.
+    /// Runs `block`, which blocks the calling worker in the kernel, while another worker does the jobs. Returns `None`
+    /// without running it if too many workers are blocked, or there is no other worker and none can be started.
     pub(crate) fn blocking<T>(&self, block: impl FnOnce() -> T) -> Option<T> {
         let shared = &self.0;
         let mut state = shared.state.lock();
@@ -188,7 +193,7 @@ impl<J: Job> Pool<J> {
             return None;
         }
         state.blocked += 1;
-        let back = Guard::new(|| {
+        let returned = Guard::new(|| {
             let mut state = shared.state.lock();
             state.blocked -= 1;
             state.join();
@@ -196,7 +201,7 @@ impl<J: Job> Pool<J> {
         });
         shared.ensure_progress(state);
         let result = block();
-        drop(back);
+        drop(returned);
         Some(result)
     }
 }
@@ -214,8 +219,14 @@ impl<J: Job> Drop for Pool<J> {
 }
 
 impl<J: Job> Shared<J> {
-    /// Makes sure that a worker comes for the jobs, and that a watch is armed while one runs.
+    /// Unlocks the pool. Before that, makes sure that a worker comes for the jobs, and that a watch is armed while one runs.
     fn ensure_progress(self: &Arc<Self>, mut state: MutexGuard<'_, State<J>>) {
+        let unwanted = std::mem::take(&mut state.jobs.unwanted);
+        self.wake_worker(state);
+        drop(unwanted);
+    }
+
+    fn wake_worker(self: &Arc<Self>, mut state: MutexGuard<'_, State<J>>) {
         let mut pause = STALL;
         if !state.has_worker() {
             if !state.jobs.find_free() {
@@ -248,7 +259,7 @@ impl<J: Job> Shared<J> {
 
     /// Starts a worker. Returns false if there can be no more.
     ///
-    /// The pool stays locked while the system makes the thread, which is rare and short. So nobody counts on a worker
+    /// The pool stays locked while the system makes the thread, which is rare and short. So no thread counts on a worker
     /// that the system then refuses.
     fn start_worker(self: &Arc<Self>, state: &mut State<J>) -> bool {
         let shared = self.clone();
@@ -261,7 +272,7 @@ impl<J: Job> Shared<J> {
         started
     }
 
-    /// A worker's life.
+    /// Does jobs until the worker is to end.
     fn work(self: &Arc<Self>) {
         let mut state = self.state.lock();
         state.arrive();
@@ -272,14 +283,14 @@ impl<J: Job> Shared<J> {
         }
     }
 
-    /// Waits for a job. Returns `None` if this worker is to end.
+    /// Waits for a job. Returns `None` if the calling worker is to end.
     fn next_job<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<J>>) -> Option<J> {
         loop {
             let job = if state.running.len() == 1 { state.pop() } else { None };
             let closed = state.closed;
             if job.is_none() {
-                // If there are jobs, another worker is there, or their keys are taken: the worker that frees a key
-                // ensures progress.
+                // If there are jobs, another worker runs or their keys are taken: the thread that frees a key ensures
+                // progress.
                 state.leave();
                 if closed {
                     state.threads -= 1;
@@ -295,7 +306,7 @@ impl<J: Job> Shared<J> {
         }
     }
 
-    /// Waits to be woken. Returns `None` if nobody has woken this worker for a while, and it is to end.
+    /// Waits to be woken. Returns `None` if that has not happened for a while, and the calling worker is to end.
     fn park(&self) -> Option<MutexGuard<'_, State<J>>> {
         let mut until = Some(now() + IDLE);
         loop {
@@ -314,25 +325,25 @@ impl<J: Job> Shared<J> {
                 state.threads -= 1;
                 return None;
             }
-            // The last one that is not blocked: the reserve.
+            // The last worker that is not blocked is the reserve.
             until = None;
         }
     }
 }
 
 impl<J: Job> State<J> {
-    /// Returns true if a worker is there for the jobs, or on its way.
+    /// Returns true if a worker runs or is on its way.
     fn has_worker(&self) -> bool {
         self.coming > 0 || !self.running.is_empty()
     }
 
-    /// The calling worker, woken or started, is there.
+    /// Notes that the calling worker, woken or started, has arrived.
     fn arrive(&mut self) {
         self.coming -= 1;
         self.join();
     }
 
-    /// The calling worker runs: again, if it had been taken for stuck.
+    /// Notes that the calling worker runs: again, if it was considered stuck or blocked.
     fn join(&mut self) {
         let me = current().id();
         if !self.running.contains(&me) {
@@ -340,12 +351,13 @@ impl<J: Job> State<J> {
         }
     }
 
-    /// The calling worker does not run any more.
+    /// Notes that the calling worker does not run any more.
     fn leave(&mut self) {
         let me = current().id();
         self.running.retain(|&id| id != me);
     }
 
+    /// Takes the next job, which begins.
     fn pop(&mut self) -> Option<J> {
         let job = self.jobs.pop()?;
         self.begun += 1;
@@ -353,31 +365,36 @@ impl<J: Job> State<J> {
     }
 }
 
+/// Jobs with their places in the order.
+type Jobs<J> = VecDeque<(i64, J)>;
+
 /// Jobs that have not begun, in their order.
 ///
 /// Those that are found with a taken key are put aside until it is free, so that many of them behind a stuck one cost
 /// the others nothing.
 struct List<J> {
-    /// With their places in the order. Among them may be some with a taken key that have not been put aside yet.
-    jobs: VecDeque<(i64, J)>,
+    /// Some of them may have a taken key, and not have been put aside yet.
+    jobs: Jobs<J>,
     /// The taken keys, with the jobs that were put aside.
-    keys: BTreeMap<u64, Vec<(i64, J)>>,
+    keys: BTreeMap<u64, Jobs<J>>,
     /// The places before and behind all others.
     ends: (i64, i64),
-    /// At how many jobs those that are not wanted any more are dropped.
+    /// At how many jobs those that are not wanted any more are sorted out.
     many: usize,
+    /// Jobs that were sorted out, to be dropped when the pool is unlocked.
+    unwanted: Jobs<J>,
 }
 
 impl<J: Job> List<J> {
     fn new() -> Self {
-        Self { jobs: VecDeque::new(), keys: BTreeMap::new(), ends: (-1, 0), many: MANY }
+        Self { jobs: Jobs::new(), keys: BTreeMap::new(), ends: (-1, 0), many: MANY, unwanted: Jobs::new() }
     }
 
     fn push(&mut self, job: J) {
         self.jobs.push_back((self.ends.1, job));
         self.ends.1 += 1;
         if self.jobs.len() >= self.many {
-            self.jobs.retain(|(_, job)| job.is_wanted());
+            sort_out(&mut self.jobs, &mut self.unwanted);
             self.many = (2 * self.jobs.len()).max(MANY);
         }
     }
@@ -397,9 +414,9 @@ impl<J: Job> List<J> {
         while let Some((_, job)) = self.jobs.front() {
             let Some(aside) = job.order_key().and_then(|key| self.keys.get_mut(&key)) else { return true };
             aside.extend(self.jobs.pop_front());
-            // Requests that were given up would pile up behind a path that does not answer.
+            // Unwanted jobs would pile up behind one that is stuck.
             if aside.len() >= MANY && aside.len().is_power_of_two() {
-                aside.retain(|(_, job)| job.is_wanted());
+                sort_out(aside, &mut self.unwanted);
             }
         }
         false
@@ -412,7 +429,7 @@ impl<J: Job> List<J> {
         }
         let (_, job) = self.jobs.pop_front()?;
         if let Some(key) = job.order_key() {
-            self.keys.insert(key, Vec::new());
+            self.keys.insert(key, Jobs::new());
         }
         Some(job)
     }
@@ -424,8 +441,15 @@ impl<J: Job> List<J> {
         self.jobs.make_contiguous().sort_by_key(|&(place, _)| place);
     }
 
-    /// Takes all jobs, of which none has begun.
+    /// Takes all jobs that were not put aside.
     fn take(&mut self) -> impl Iterator<Item = J> + use<J> {
         std::mem::take(&mut self.jobs).into_iter().map(|(_, job)| job)
     }
+}
+
+/// Moves those that are not wanted any more from `jobs` to `unwanted`.
+fn sort_out<J: Job>(jobs: &mut Jobs<J>, unwanted: &mut Jobs<J>) {
+    let (wanted, mut others) = std::mem::take(jobs).into_iter().partition(|(_, job)| job.is_wanted());
+    *jobs = wanted;
+    unwanted.append(&mut others);
 }
