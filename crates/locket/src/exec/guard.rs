@@ -1,4 +1,4 @@
-//! What has to be done at the end of a scope, also if a panic ends it.
+//! Something that is done at the end of a scope, also if a panic ends it.
 
 /// Calls its function when it is dropped, unless it has been disarmed.
 pub(crate) struct Guard<F: FnOnce()>(Option<F>);

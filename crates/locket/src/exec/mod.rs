@@ -1,4 +1,4 @@
-//! Threads: workers, one timer thread, and the means to interrupt a thread in the kernel. Nothing here knows of locks.
+//! Threads: a pool of workers, a timer thread, and interrupts of threads in the kernel. Nothing here knows of locks.
 
 mod guard;
 mod interrupt;

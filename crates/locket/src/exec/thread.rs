@@ -1,14 +1,14 @@
-//! Threads of our own: small, named, deaf to the host's signals, and not brought down by a panic. Also which thread it is,
-//! and whether it sleeps.
+//! Threads of this library: small, named, with the host's signals blocked. Also which thread the calling one is, and
+//! whether a thread is asleep.
 
 use std::num::NonZeroI32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Enough for a path that is PATH_MAX long, for the standard library and for a panic's message, in bytes.
+/// Stack size in bytes. Enough for a path of PATH_MAX, for the standard library and for the message of a panic.
 #[cfg(not(loom))]
 const STACK: usize = 128 * 1024;
 
-/// Starts a thread. Returns false if the system has none left (EAGAIN: containers limit them).
+/// Starts a thread. Returns false if the system has no thread left (EAGAIN: containers limit them).
 #[cfg(not(loom))]
 pub(crate) fn start(name: &'static str, body: impl FnOnce() + Send + 'static) -> bool {
     use std::sync::Once;
@@ -35,18 +35,18 @@ pub(crate) fn start(_: &'static str, body: impl FnOnce() + Send + 'static) -> bo
     crate::sync::spawn(body)
 }
 
-/// Runs `task`. A panic in it has been reported on stderr by then, and ends here.
+/// Runs `task`. A panic in it ends here; the panic hook has reported it.
 pub(crate) fn catch_panic(task: impl FnOnce()) {
-    // What the task was working on is behind mutexes that are never poisoned and left whole at every point.
+    // What the task works on is behind mutexes that are never poisoned, and is whole at every point where it may panic.
     let _ = catch_unwind(AssertUnwindSafe(task));
 }
 
-/// Keeps this library mapped when Node unloads it. With glibc the linker has seen to it (see `build.rs` of the addon);
+/// Keeps this library mapped when Node unloads it. With glibc the linker has done so (see `build.rs` of the addon);
 /// musl never unloads, and macOS never unloads a library that has thread-locals.
 #[cfg(not(any(windows, loom)))]
 fn pin_library() {}
 
-/// Keeps this library mapped when Node unloads it: threads of ours may be inside.
+/// Keeps this library mapped when Node unloads it: its threads may still run.
 #[cfg(all(windows, not(loom)))]
 fn pin_library() {
     use std::ptr;
@@ -66,7 +66,7 @@ fn pin_library() {
     }
 }
 
-/// Returns true if the calling thread is the one that the process began with. Windows does not tell: false.
+/// Returns true if the calling thread is the first thread of the process. On Windows, which does not tell, false.
 pub fn is_first_thread() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return rustix::thread::gettid() == rustix::process::getpid();
@@ -77,12 +77,12 @@ pub fn is_first_thread() -> bool {
     return false;
 }
 
-/// The number of a thread, for [`is_asleep`].
+/// The number by which [`is_asleep`] knows a thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThreadNumber(NonZeroI32);
 
 impl ThreadNumber {
-    /// Returns the number that was got from [`ThreadNumber::get`]. 0 is none.
+    /// Returns what [`ThreadNumber::get`] was called on, or `None` for 0.
     pub(crate) fn new(number: i32) -> Option<Self> {
         NonZeroI32::new(number).map(Self)
     }
@@ -97,30 +97,30 @@ impl ThreadNumber {
 pub(crate) fn current_number() -> ThreadNumber {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        // Once a thread: it is a system call.
+        // Cached, since it is a system call.
         thread_local!(static NUMBER: NonZeroI32 = rustix::thread::gettid().as_raw_nonzero());
         ThreadNumber(NUMBER.with(|number| *number))
     }
-    // Nobody asks the system here.
+    // `is_asleep` does not use it here.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     return ThreadNumber(NonZeroI32::MIN);
 }
 
 /// Returns true if a thread of this process waits for something other than a processor, as far as the system tells. A
-/// thread that does not get on is not stuck while the machine is too busy to run it.
+/// thread that the machine is too busy to run is not asleep.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_asleep(thread: ThreadNumber) -> bool {
     std::fs::read_to_string(format!("/proc/self/task/{}/stat", thread.0))
         .map_or(true, |stat| !is_runnable(&stat))
 }
 
-/// Returns true if a thread of this process waits for something other than a processor. Nobody asks the system here.
+/// Returns true: this system is not asked.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn is_asleep(_: ThreadNumber) -> bool {
     true
 }
 
-/// Returns true if a text like `/proc/PID/task/TID/stat` is of a thread that runs or could: `1 (name) R …`.
+/// Returns true if `stat`, a text like `/proc/PID/task/TID/stat`, shows a thread that runs or could: `1 (name) R …`.
 #[cfg(any(target_os = "linux", target_os = "android", test))]
 fn is_runnable(stat: &str) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))

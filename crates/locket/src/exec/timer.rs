@@ -1,7 +1,7 @@
-//! One thread that does things at their time: deadlines, paced tries, repeated interrupts.
+//! One thread that does things at their time.
 //!
-//! It starts when it is first needed, and stays: who waits in the kernel counts on being interrupted. While nothing is due
-//! it sleeps. It ends when the [`TimerThread`] is dropped.
+//! It starts when it is first needed, and sleeps while nothing is due. It ends when the [`TimerThread`] is dropped, and no
+//! sooner: a thread that blocks relies on being interrupted, also where the system has no thread left by then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,19 +10,21 @@ use std::time::Instant;
 use super::thread;
 use crate::sync::{Mutex, Thread, current, now, park_until};
 
-/// When a timer fires, and which of those that fire at the same time.
+/// When a timer fires, and a number that tells it from others that fire at the same time.
 pub(crate) type TimerKey = (Instant, u64);
 
-/// What happens at its time.
+/// What the timer thread does.
 pub(crate) trait Due: Send + 'static {
-    /// Called on the timer thread, with nothing locked. It must not block: no other deadline would be kept.
+    /// Called on the timer thread at its time, with nothing locked. Must not block: other timers would be late.
     fn fire(self);
 }
 
 /// Timers, and the thread that fires them.
+///
+/// Timers that are left when it is dropped are dropped, too. Any thread may drop it, also its own.
 pub(crate) struct TimerThread<T: Due>(Arc<Shared<T>>);
 
-/// What both sides share.
+/// What the [`TimerThread`] and its thread share.
 struct Shared<T>(Mutex<State<T>>);
 
 struct State<T> {
@@ -32,16 +34,16 @@ struct State<T> {
     closed: bool,
 }
 
-/// What the thread does.
+/// State of the thread.
 enum Phase {
     NotStarted,
     Awake,
-    /// Sleeps until then, or without end, unless it is woken.
+    /// Sleeps until it is woken, or until this time.
     Asleep(Option<Instant>, Thread),
 }
 
 impl<T: Due> TimerThread<T> {
-    /// Returns one without timers, and without a thread.
+    /// Returns one without timers and without a thread.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared(Mutex::new(State {
             timers: BTreeMap::new(),
@@ -50,12 +52,12 @@ impl<T: Due> TimerThread<T> {
         }))))
     }
 
-    /// Starts the thread, unless it runs. Returns false if the system has none left.
+    /// Starts the thread, unless it runs. Returns false if the system has no thread left.
     pub(crate) fn start(&self) -> bool {
         self.start_locked(&mut self.0.0.lock())
     }
 
-    /// Adds a timer. Keys are unique. Returns false if there is no thread to fire it, and none can be started.
+    /// Adds a timer, with a key that no other timer has. Returns false if the system has no thread left to fire it.
     pub(crate) fn add(&self, key: TimerKey, timer: T) -> bool {
         let mut state = self.0.0.lock();
         if !self.start_locked(&mut state) {
@@ -70,7 +72,7 @@ impl<T: Due> TimerThread<T> {
         true
     }
 
-    /// Removes a timer that is not wanted any more.
+    /// Removes a timer, unless it has been fired or is just being fired.
     pub(crate) fn remove(&self, key: TimerKey) {
         let timer = self.0.0.lock().timers.remove(&key);
         drop(timer);
@@ -103,10 +105,10 @@ impl<T: Due> Drop for TimerThread<T> {
 }
 
 impl<T> State<T> {
-    /// Returns the thread, to be unparked, if it sleeps and `is_wanted` says so of the time until which it does.
-    fn wake(&mut self, is_wanted: impl FnOnce(Option<Instant>) -> bool) -> Option<Thread> {
+    /// Marks the thread as awake if it sleeps and `is_too_long` is true of its time. Returns it, to be unparked.
+    fn wake(&mut self, is_too_long: impl FnOnce(Option<Instant>) -> bool) -> Option<Thread> {
         match &self.thread {
-            Phase::Asleep(until, thread) if is_wanted(*until) => {
+            Phase::Asleep(until, thread) if is_too_long(*until) => {
                 let thread = thread.clone();
                 self.thread = Phase::Awake;
                 Some(thread)
@@ -117,7 +119,7 @@ impl<T> State<T> {
 }
 
 impl<T: Due> Shared<T> {
-    /// The thread's life.
+    /// Fires timers until the [`TimerThread`] has been dropped.
     fn run(&self) {
         loop {
             let mut state = self.0.lock();
@@ -139,7 +141,7 @@ impl<T: Due> Shared<T> {
         }
     }
 
-    /// Sleeps until then, or until the thread is woken.
+    /// Sleeps until the thread is woken, or until this time.
     fn sleep(&self, until: Option<Instant>) {
         loop {
             park_until(until);

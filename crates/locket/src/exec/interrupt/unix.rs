@@ -1,21 +1,21 @@
-//! Calling a thread back from a blocking system call, by a signal that exists for nothing else.
+//! Interrupting a blocking system call of another thread, by a signal that exists for nothing else.
 //!
-//! The JDK does the same to interrupt a thread that is blocked on a file (`libnio`, `NativeThread.c`):
-//! an empty handler, installed without SA_RESTART, makes the system call fail with EINTR.
+//! The JDK does the same to interrupt a thread that is blocked on a file (`libnio`, `NativeThread.c`): an empty handler,
+//! installed without SA_RESTART, makes the system call fail with EINTR.
 //!
-//! There is a second signal, claimed when the first fails: the system may not be able to queue it, and other code of the
-//! process may have put its own handler in place of ours.
+//! A second signal is claimed when the first fails: the system may not be able to queue it, or other code of the process
+//! has replaced our handler.
 
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The means to call waiting threads back.
+/// Interrupts of threads that block in the kernel. To have one is to have claimed a signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interrupts(());
 
-#[expect(clippy::unused_self, reason = "to have it is to have claimed a signal")]
+#[expect(clippy::unused_self, reason = "a signal has to be claimed first")]
 impl Interrupts {
     /// Claims a signal for this process, unless it has one. Returns `None` if none was ever free: then no thread may
     /// block.
@@ -24,14 +24,14 @@ impl Interrupts {
         if cfg!(miri) {
             return None;
         }
-        (Way::First.signal().is_some() || CLAIMED[0].load(Ordering::Acquire) != 0).then_some(Self(()))
+        (Rank::First.claim().is_some() || CLAIMED[0].load(Ordering::Acquire) != 0).then_some(Self(()))
     }
 
-    /// The calling thread, which is about to block and may be interrupted.
+    /// Returns the calling thread, which is about to block and may be interrupted from now on.
     pub(crate) fn this_thread(self) -> WaitingThread {
-        // It differs from the one at the start of the thread if somebody has taken that since. Without one, the thread
-        // is called back by the second way alone.
-        let signal = Way::First.signal().unwrap_or(0);
+        // It differs from that at the start of the thread if other code has taken that one. Without it, the thread is
+        // interrupted by the second signal only.
+        let signal = Rank::First.claim().unwrap_or(0);
         change_mask(libc::SIG_UNBLOCK, |set| {
             for signal in signals_of(signal) {
                 // SAFETY: the set is initialised, and the number is valid.
@@ -42,9 +42,9 @@ impl Interrupts {
         WaitingThread { thread: unsafe { libc::pthread_self() }, signal }
     }
 
-    /// Prepares a thread of our own: it takes our signals and leaves the host's to the host's threads.
+    /// Prepares the calling thread, which is one of this library: it receives our signals, and blocks the host's.
     pub(crate) fn prepare_thread(self) {
-        // Blocking them is undefined; the last one is a sandbox's way to answer system calls.
+        // Blocking them is undefined. A sandbox answers system calls by the last one.
         const FAULTS: [libc::c_int; 7] = [
             libc::SIGSEGV,
             libc::SIGBUS,
@@ -58,7 +58,7 @@ impl Interrupts {
             // SAFETY: the set is initialised, and the numbers are valid.
             unsafe {
                 libc::sigfillset(set);
-                for signal in signals_of(Way::First.signal().unwrap_or(0)).chain(FAULTS) {
+                for signal in signals_of(Rank::First.claim().unwrap_or(0)).chain(FAULTS) {
                     libc::sigdelset(set, signal);
                 }
             }
@@ -66,10 +66,10 @@ impl Interrupts {
     }
 }
 
-/// Changes the signals that the calling thread blocks, by the set that `fill` makes of an empty one.
+/// Changes which signals the calling thread blocks, by the set that `fill` makes of an empty one.
 fn change_mask(how: libc::c_int, fill: impl FnOnce(*mut libc::sigset_t)) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the set; the old mask is not asked for.
+    // SAFETY: sigemptyset initialises the set; no old mask is returned.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         fill(set.as_mut_ptr());
@@ -77,7 +77,7 @@ fn change_mask(how: libc::c_int, fill: impl FnOnce(*mut libc::sigset_t)) {
     }
 }
 
-/// The signals by which a thread may be called back: `first`, unless it is 0, and all that may become the second way.
+/// Returns the signals by which a thread may be interrupted: `first`, unless it is 0, and all that may become the second.
 fn signals_of(first: libc::c_int) -> impl Iterator<Item = libc::c_int> {
     HARMLESS.into_iter().chain((first != 0).then_some(first))
 }
@@ -86,7 +86,7 @@ fn signals_of(first: libc::c_int) -> impl Iterator<Item = libc::c_int> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitingThread {
     thread: libc::pthread_t,
-    /// The first way to call it back, or 0.
+    /// The first signal, or 0.
     signal: libc::c_int,
 }
 
@@ -94,31 +94,31 @@ pub(crate) struct WaitingThread {
 unsafe impl Send for WaitingThread {}
 
 impl WaitingThread {
-    /// Makes the thread's blocking system call fail with EINTR. A signal that comes an instant before the
-    /// call is lost, so it has to be sent again until the thread says that it is out.
+    /// Makes the blocking system call of the thread fail with EINTR. A signal that arrives an instant before the call is
+    /// lost, so this has to be repeated until the thread has left the call.
     ///
     /// # Safety
     /// The thread must not have ended.
     pub(crate) unsafe fn interrupt(self) {
-        // SAFETY: the caller vouches for the thread; the signals are ours, so nobody else's handler is run.
+        // SAFETY: the caller guarantees that the thread lives; the signals are ours, so no foreign handler runs.
         let sent = |signal| unsafe { libc::pthread_kill(self.thread, signal) } == 0;
-        // EAGAIN: no more signals of this kind can be queued. Signals of the second way need no queue.
+        // EAGAIN: no more real-time signals can be queued. The second signal needs no queue.
         if !(is_ours(self.signal) && sent(self.signal))
-            && let Some(second) = Way::Second.signal()
+            && let Some(second) = Rank::Second.claim()
         {
             sent(second);
         }
     }
 }
 
-/// A way to call threads back: one signal at a time.
+/// Which signal interrupts a thread: the second one does if the first fails.
 #[derive(Clone, Copy)]
-enum Way {
+enum Rank {
     First,
     Second,
 }
 
-/// The signals that were claimed last, for each way. 0: none.
+/// The signals that were claimed last, for each rank. 0: none.
 static CLAIMED: [AtomicI32; 2] = [AtomicI32::new(0), AtomicI32::new(0)];
 
 /// Signals that do nothing by default, so that a stray one is harmless, best first.
@@ -127,9 +127,9 @@ const HARMLESS: [libc::c_int; 2] = [libc::SIGURG, libc::SIGWINCH];
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const HARMLESS: [libc::c_int; 3] = [libc::SIGIO, libc::SIGURG, libc::SIGWINCH];
 
-impl Way {
-    /// The signal of this way. Claims one if there is none, or if somebody has taken it since.
-    fn signal(self) -> Option<libc::c_int> {
+impl Rank {
+    /// Returns the signal of this rank. Claims one if there is none, or other code has taken it.
+    fn claim(self) -> Option<libc::c_int> {
         static CLAIMING: Mutex<()> = Mutex::new(());
         let [own, other] = match self {
             Self::First => [&CLAIMED[0], &CLAIMED[1]],
@@ -150,10 +150,10 @@ impl Way {
         })
     }
 
-    /// The signals to choose from, best first.
+    /// Returns the signals to choose from, best first.
     ///
-    /// Linux: the real-time signals from SIGRTMAX - 2 down, as the JDK's; the C library keeps the lowest for
-    /// itself, debuggers and profilers tend to the highest.
+    /// Linux: the real-time signals from SIGRTMAX - 2 down, as in the JDK. The C library reserves the lowest; debuggers and
+    /// profilers often use the highest.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn candidates(self) -> Vec<libc::c_int> {
         match self {
@@ -162,42 +162,41 @@ impl Way {
         }
     }
 
-    /// The signals to choose from, best first.
+    /// Returns the signals to choose from, best first.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn candidates(self) -> Vec<libc::c_int> {
         HARMLESS.to_vec()
     }
 }
 
-/// What is done at a signal of ours: nothing. A wait that it interrupts ends.
+/// Returns our handler, which does nothing: that a signal arrives ends the wait.
 fn handler() -> libc::sighandler_t {
     extern "C" fn do_nothing(_: libc::c_int) {}
     do_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t
 }
 
-/// What the process does at `signal`. `None`: there is no such signal.
+/// Returns what the process does at `signal`, or `None` if there is no such signal.
 fn action_at(signal: libc::c_int) -> Option<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a plain C structure for which zeroes are a valid value, and which is ours to write; nothing is changed.
+    // SAFETY: zeroes are a valid value of this C structure, which sigaction fills; nothing else is changed.
     unsafe { (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0).then(|| action.assume_init()) }
 }
 
-/// Returns whether our handler is installed, and ends the waits that it interrupts.
+/// Returns true if our handler is installed, without SA_RESTART.
 fn is_ours(signal: libc::c_int) -> bool {
     signal != 0
         && action_at(signal)
             .is_some_and(|action| action.sa_sigaction == handler() && action.sa_flags & libc::SA_RESTART == 0)
 }
 
-/// Installs the empty handler, if nobody else has claimed the signal.
+/// Installs our handler, unless other code has claimed the signal. Returns true if that is done.
 fn install(signal: libc::c_int) -> bool {
     if action_at(signal).is_none_or(|action| action.sa_sigaction != libc::SIG_DFL) {
         return false;
     }
     let mut ours = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a plain C structure for which zeroes are a valid value; sigaction reads `ours`, whose
-    // handler is a function that lives as long as this library, which is never unloaded, and which does
-    // nothing that a signal handler may not do. No SA_RESTART: that is the point.
+    // SAFETY: zeroes are a valid value of this C structure. Its handler does nothing, and exists as long as this library,
+    // which is never unloaded. Without SA_RESTART, so that system calls fail.
     unsafe {
         let ours = ours.assume_init_mut();
         ours.sa_sigaction = handler();

@@ -1,21 +1,21 @@
-//! There is no calling back from LockFileEx, so nobody blocks in it, and neither of these is ever made.
+//! LockFileEx cannot be interrupted, so no thread blocks in it, and neither of these types is ever constructed.
 
-/// The means to interrupt a thread.
+/// Interrupts of threads that block in the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interrupts(());
 
 impl Interrupts {
-    /// Always `None`: nobody may block.
+    /// Returns `None`: no thread may block.
     pub(crate) fn claim() -> Option<Self> {
         None
     }
 
-    /// The calling thread.
+    /// Returns the calling thread.
     pub(crate) fn this_thread(self) -> WaitingThread {
         WaitingThread(())
     }
 
-    /// Nothing to prepare.
+    /// Does nothing.
     pub(crate) fn prepare_thread(self) {}
 }
 
