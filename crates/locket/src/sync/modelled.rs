@@ -58,6 +58,7 @@ loom::thread_local! {
 
 loom::lazy_static! {
     static ref CLOCK: Mutex<Clock> = Mutex::new(Clock::default());
+    static ref ENDED: Condvar = Condvar::new();
 }
 
 #[derive(Default)]
@@ -133,6 +134,7 @@ pub(crate) fn spawn(body: impl FnOnce() + 'static) -> bool {
     loom::thread::spawn(|| {
         let ended = catch_unwind(AssertUnwindSafe(body));
         CLOCK.lock().threads -= 1;
+        ENDED.notify_one();
         if let Err(panic) = ended
             && !panic.is::<End>()
         {
@@ -171,6 +173,14 @@ pub(crate) fn pass(time: Duration) {
     drop(clock);
     for (_, thread) in due {
         thread.unpark();
+    }
+}
+
+/// Waits until all threads that were started here have ended, as a model must before it ends.
+pub(crate) fn join_threads() {
+    let mut clock = CLOCK.lock();
+    while clock.threads > 0 {
+        clock = ENDED.wait(clock).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
