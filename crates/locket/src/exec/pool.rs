@@ -21,6 +21,13 @@
 //! A worker on its way (woken or just started) is never considered stuck: a busy machine may take its time to run it, and
 //! more threads would not help. It hides no stuck worker either, since it takes over when it arrives.
 
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod schedules;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,9 @@
 //! It starts when it is first needed, and sleeps while nothing is due. It ends when the [`TimerThread`] is dropped, and no
 //! sooner: a thread that blocks relies on being interrupted, also where the system has no thread left by then.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;

@@ -12,9 +12,7 @@ mod process;
 
 mod failures;
 mod paths;
-mod pool;
 mod queue;
-mod timekeeper;
 mod waiting;
 
 /// How often a thread is stopped in the middle, at most, in models with too many interleavings to go through all of

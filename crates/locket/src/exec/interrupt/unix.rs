@@ -43,6 +43,7 @@ impl Interrupts {
     }
 
     /// Prepares the calling thread, which is one of this library: it receives our signals, and blocks the host's.
+    #[cfg(not(loom))]
     pub(crate) fn prepare_thread(self) {
         // Blocking them is undefined. A sandbox answers system calls by the last one.
         const FAULTS: [libc::c_int; 7] = [
