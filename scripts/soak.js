@@ -10,7 +10,7 @@
 // Memory, descriptors and threads have to stay as they are, and the waits may not cost the event loop or the processor more
 // than their absence does: the same is measured in the same seconds, on the same machine, in a process where nobody waits.
 // `--delay=5`: 99 of 100 delays of the event loop also have to be shorter than so many milliseconds, which takes a machine
-// that has nothing else to do. Exit code 1 if something is not as it should be. The charts are in target/soak. Linux only.
+// that has nothing else to do. Exit code 1 if something is not as it should be. Linux only.
 
 const fs = require('node:fs')
 const os = require('node:os')
@@ -21,8 +21,8 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
 
 const { prepare, root } = require('./prepare.js')
+const { plot } = require('./soak/plot.js')
 
-const CHARTS = path.join(root, 'target/soak')
 /** How much more memory is still the same, in bytes: the heaps of V8 and of the C library grow and shrink by as much. */
 const SLACK = 8_000_000
 /** How long it takes until threads without work have ended, and V8 has done with the garbage, in ms. */
@@ -84,14 +84,6 @@ function expectFlat(samples, busy = 0) {
   expect('descriptors are as many as before', to <= from + busy, `${from}, then ${to}`)
 }
 
-function draw(name, title, subtitle, samples) {
-  const { plot } = require('./soak/plot.js')
-  fs.mkdirSync(CHARTS, { recursive: true })
-  const file = path.join(CHARTS, `${name}.svg`)
-  fs.writeFileSync(file, plot({ title, subtitle, samples }))
-  console.log(`  ${path.relative(root, file)}`)
-}
-
 /** Acquires of all kinds, one after the other. */
 async function leakCheck(lockFile, usage, folder, acquires) {
   console.log(`\n${acquires.toLocaleString('en')} acquires`)
@@ -112,15 +104,10 @@ async function leakCheck(lockFile, usage, folder, acquires) {
   const step = Math.ceil(acquires / 100)
   for (let i = 0; i <= acquires; i++) {
     await kinds[i % kinds.length]()
-    if (i % step === 0) samples.push({ at: i || 1, ...usage() })
+    if (i % step === 0) samples.push(usage())
   }
   expectFlat(samples)
-  draw(
-    'acquires',
-    'Acquires leave nothing behind',
-    `${acquires.toLocaleString('en')} acquires, from left to right`,
-    samples,
-  )
+  console.log(plot(samples))
 }
 
 /** The same visitors in another process, of a file in `folder` that is locked, too, and that nobody else waits for. */
@@ -159,7 +146,7 @@ async function waiting({ lockFile, query }, { usage, idle }, folder, { waiters, 
     await sleep(Math.max(1000, seconds * 10))
     delays.push(meter.stop())
     delaysOfTwin.push(await twin.ask('stop'))
-    samples.push({ at: (Date.now() - start) / 1000, ...usage() })
+    samples.push(usage())
   }
   await Promise.all([visits, twin.ask('leave')])
   const [p99, others] = [middle(delays), middle(delaysOfTwin)]
@@ -167,12 +154,7 @@ async function waiting({ lockFile, query }, { usage, idle }, folder, { waiters, 
   expect('the waits do not hold the event loop up', p99 < SAME_DELAY * others, found)
   if (delay !== Infinity) expect('nor does anything else', p99 < delay, `p99 ${p99.toFixed(2)} ms`)
   expectFlat(samples, VISITORS)
-  draw(
-    'waiters',
-    'Waits cost what they are',
-    `${waiters.toLocaleString('en')} waits pending, ${seconds} s from left to right`,
-    samples,
-  )
+  console.log(plot(samples))
 
   console.log(`\nnothing changes for ${QUIET / 1000} s`)
   await sleep(CALM)
