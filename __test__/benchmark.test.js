@@ -1,17 +1,17 @@
 'use strict'
 
-// What the benchmark makes of its figures. The figures here are made up.
+// The report that the benchmark makes of its figures. The figures here are made up.
 
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 
 const { charts } = require('../benchmark/report/charts.js')
 const { figure, spread } = require('../benchmark/report/format.js')
-const { toJson } = require('../benchmark/report/json.js')
-const { rewrite } = require('../benchmark/report/readme.js')
-const { apart } = require('../benchmark/report/scale.js')
+const { toJson } = require('../benchmark/report/index.js')
+const { rewrite } = require('../benchmark/report/markdown.js')
 const { median, summarise } = require('../benchmark/report/statistics.js')
-const { look, table } = require('../benchmark/report/table.js')
+const { look, terminal } = require('../benchmark/report/terminal.js')
+const { installPackages } = require('../benchmark/setup.js')
 
 const OURS = '@locket/native'
 const LATENCY = { id: 'p50', title: 'p50', unit: 'µs', better: 'lower' }
@@ -44,6 +44,18 @@ const rowOf = (contestants, measures = [LATENCY]) => ({
 
 /** The summarised results of one row. */
 const resultsOf = (...row) => summarise({ measured: MEASURED, rows: [rowOf(...row)], curves: [] })
+
+const GROWING = [1, 10, 100].map((x) => ({ x, rounds: [{ p50: x / 2 }] }))
+
+/** The summarised results of one curve, in which fs-ext has these points. */
+function curveOf(points, measure = LATENCY, ours = GROWING) {
+  const contestants = [
+    { name: OURS, kind: 'kernel', points: ours },
+    { name: 'fs-ext', kind: 'kernel', points },
+  ]
+  const curve = { ...rowOf(contestants, [measure]), id: 'waiters', x: 'waiters' }
+  return summarise({ measured: MEASURED, rows: [], curves: [curve] })
+}
 
 /** The summary of ours in a row of these contestants. */
 const oursAmong = (contestants, measure = LATENCY) =>
@@ -114,7 +126,7 @@ describe('figures', () => {
   })
 })
 
-describe('the table', () => {
+describe('the report on a terminal', () => {
   const results = resultsOf(
     [
       { name: 'lockfile', kind: 'file', cannot: 'never gives the lock up' },
@@ -128,26 +140,25 @@ describe('the table', () => {
 
   test('has the best first, and below them the reasons of those without figures', () => {
     const names = [OURS, 'fs-ext', 'proper-lockfile', 'os-lock', 'lockfile']
-    const lines = table(results).split('\n')
+    const lines = terminal(results).split('\n')
     const places = names.map((name) => lines.findIndex((line) => line.startsWith(`  ${name}`)))
     assert.deepEqual(
       places,
       places.toSorted((a, b) => a - b),
     )
-    assert.match(lines[places[0]], /80\.0 µs {2}78\.0–82\.0/)
-    assert.match(lines[places[3]], /failed: lost 12 of 400 updates$/)
-    assert.match(lines[places[4]], /never gives the lock up$/)
+    assert.match(lines[places[0]], /80\.0 µs \(78\.0–82\.0\)/)
+    assert.match(lines[places[3]], /: failed: lost 12 of 400 updates$/)
+    assert.match(lines[places[4]], /: never gives the lock up$/)
   })
 
   test('says how ours compares with the best peer', () => {
-    assert.match(table(results), /ours \/ best peer +0\.952 × +0\.940–0\.965/)
-    assert.match(table(results), /Hand-over: p50 +80\.0 µs +84\.0 µs +fs-ext +1\.05 ×/)
+    assert.match(terminal(results), /ours \/ best peer +0\.952 × \(0\.940–0\.965\), fs-ext/)
+    assert.match(terminal(results), /Hand-over: p50 +80\.0 µs +84\.0 µs fs-ext +1\.05 ×/)
   })
 
   test('fits the terminal', () => {
     for (const columns of [80, 100, 120, 300]) {
-      const { width, paint } = look({ columns }, {})
-      const lines = table(results, { width, paint }).split('\n')
+      const lines = terminal(results, look({ columns }, {})).split('\n')
       assert.deepEqual(
         lines.filter((line) => line.length > Math.min(columns, 120)),
         [],
@@ -156,7 +167,7 @@ describe('the table', () => {
   })
 
   test('has colours on a terminal only, and not where NO_COLOR says so', () => {
-    const isColoured = (stream, env) => table(results, look(stream, env)).includes('\x1b[')
+    const isColoured = (stream, env) => terminal(results, look(stream, env)).includes('\x1b[')
     assert.equal(isColoured({ isTTY: true }, {}), true)
     assert.equal(isColoured({ isTTY: true }, { NO_COLOR: '1' }), false)
     assert.equal(isColoured({ isTTY: false }, {}), false)
@@ -176,38 +187,13 @@ describe('what is written', () => {
     assert.match(toJson({ rounds: Array(9).fill({ p50: 80.1, p99: 900 }) }), /^ {4}\{ "p50": 80\.1, "p99": 900 \},$/m)
   })
 
-  test('charts have a title and a description, and names are text in them', () => {
-    const [{ id, svg }] = charts(results)
-    assert.equal(id, 'hand-over')
-    for (const text of [svg.light, svg.dark]) {
-      assert.match(
-        text,
-        /<title id="title">Hand-over<\/title><desc id="description">.*@locket\/native 80\.0 µs, 300 µs/,
-      )
-      assert.match(text, />a&lt;b&gt;</)
-    }
-  })
-
   test('a curve ends where a contestant failed, and says why', () => {
-    const points = [1, 10, 100].map((x) => ({ x, rounds: [x < 100 ? { p50: x } : { failed: 'hangs' }] }))
-    const whole = [1, 10, 100].map((x) => ({ x, rounds: [{ p50: x / 2 }] }))
-    const contestants = [
-      { name: OURS, kind: 'kernel', points: whole },
-      { name: 'fs-ext', kind: 'kernel', points },
-    ]
-    const curve = { ...rowOf(contestants), id: 'waiters', x: 'waiters' }
-    const drawn = summarise({ measured: MEASURED, rows: [], curves: [curve] })
-    assert.match(table(drawn), /^ {2}fs-ext +1\.00 µs +10\.0 µs$/m)
-    assert.match(table(drawn), /fs-ext +failed at 100 waiters: hangs/)
-    const [{ id, description, svg }] = charts(drawn)
+    const drawn = curveOf([1, 10, 100].map((x) => ({ x, rounds: [x < 100 ? { p50: x } : { failed: 'hangs' }] })))
+    assert.match(terminal(drawn), /^ {2}fs-ext +1\.00 µs +10\.0 µs$/m)
+    assert.match(terminal(drawn), /fs-ext: failed at 100 waiters: hangs/)
+    const [{ id, description }] = charts(drawn)
     assert.equal(id, 'scaling-waiters')
     assert.match(description, /@locket\/native 50\.0 µs at 100 waiters; fs-ext 10\.0 µs at 10 waiters/)
-    assert.doesNotMatch(svg.light, /NaN|undefined|Infinity/)
-  })
-
-  test('names beside lines keep apart, and stay near', () => {
-    assert.deepEqual(apart([10, 50, 50, 90], 10, 0, 100), [10, 45, 55, 90])
-    assert.deepEqual(apart([98, 99, 100], 10, 0, 100), [80, 90, 100])
   })
 
   test('the section of a README is made anew, and all else stays', () => {
@@ -220,5 +206,41 @@ describe('what is written', () => {
     assert.doesNotMatch(once, /old/)
     assert.equal(rewrite(once, results, 'charts'), once)
     assert.throws(() => rewrite('no section', results, 'charts'), /there is no section/)
+  })
+})
+
+const missing = installPackages('charts')
+
+describe('charts', { skip: process.env.LOCKET_REQUIRE_ALL === '1' ? false : missing }, () => {
+  const drawn = async (results) => {
+    const { draw } = await import('../benchmark/report/draw.mjs')
+    return charts(results).flatMap((chart) => ['light', 'dark'].map((theme) => draw(chart, theme)))
+  }
+
+  test('have a title and a description, and names are text in them', async () => {
+    const contestants = [OURS, 'a<b>'].map((name) => ({ name, kind: 'kernel', rounds: [{ p50: 80, p99: 300 }] }))
+    const svgs = await drawn(resultsOf(contestants, [LATENCY, SLOWEST]))
+    assert.notEqual(svgs[0], svgs[1])
+    for (const svg of svgs) {
+      assert.match(svg, /<title id="title">Hand-over<\/title><desc id="description">.*@locket\/native 80\.0 µs, 300 µs/)
+      assert.match(svg, />a&lt;b&gt;</)
+    }
+  })
+
+  test('draw a curve with figures that are zero or missing', async () => {
+    const curves = ['µs', 'MB', 'threads'].flatMap((unit) =>
+      [{ p50: 0 }, { failed: 'hangs' }, { p50: null }].flatMap((round) => {
+        const points = [1, 10, 100].map((x) => ({ x, rounds: [round] }))
+        return [curveOf(points, { ...LATENCY, unit }), curveOf(points, { ...LATENCY, unit }, points)]
+      }),
+    )
+    for (const svg of (await Promise.all(curves.map(drawn))).flat()) assert.doesNotMatch(svg, /NaN|undefined|Infinity/)
+  })
+
+  test('have names that keep apart, and stay near their lines', async () => {
+    const { apart } = await import('../benchmark/report/draw.mjs')
+    assert.deepEqual(apart([10, 50, 50, 90], 10, 0, 100), [10, 45, 55, 90])
+    assert.deepEqual(apart([98, 99, 100], 10, 0, 100), [80, 90, 100])
+    assert.deepEqual(apart([5, 5], 10, 5, 100), [5, 15])
   })
 })

@@ -1,6 +1,6 @@
 'use strict'
 
-// `npm run bench`: measures @locket/native and its peers side by side, and prints a table. A full run also writes
+// `npm run bench`: measures @locket/native and its peers side by side, and prints tables. A full run also writes
 // results.json and charts/, which the README shows. See README.md beside this file.
 
 const os = require('node:os')
@@ -8,7 +8,9 @@ const os = require('node:os')
 const { prepare } = require('../scripts/prepare.js')
 const { machine } = require('./machine.js')
 const { readOptions, USAGE } = require('./options.js')
-const { print, summarise, write } = require('./report/index.js')
+const { write } = require('./report/index.js')
+const { summarise } = require('./report/statistics.js')
+const { look, terminal } = require('./report/terminal.js')
 const { measure, planOf, trialsIn } = require('./rounds.js')
 const { Runner } = require('./runner.js')
 const { setUp } = require('./setup.js')
@@ -16,7 +18,8 @@ const { setUp } = require('./setup.js')
 async function main() {
   const options = readOptions(process.argv.slice(2))
   if (!options) return console.log(USAGE)
-  const obstacles = options.setup ? setUpAll(options.contestants) : new Map()
+  prepare()
+  const obstacles = setUp(options.contestants)
   const runner = new Runner()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
@@ -25,15 +28,8 @@ async function main() {
     })
   }
   const results = summarise(await run(options, obstacles, runner).finally(() => runner.close()))
-  print(results, process.stdout)
-  if (options.out) write(results, options.out)
-}
-
-/** Sets up the package and its peers. Returns what is in the way of contestants that cannot be set up. */
-function setUpAll(contestants) {
-  prepare()
-  const found = contestants.map((contestant) => [contestant, setUp(contestant)])
-  return new Map(found.filter(([, obstacle]) => obstacle))
+  process.stdout.write(terminal(results, look(process.stdout)))
+  if (options.out) await write(results, options.out)
 }
 
 /** Runs all trials. Resolves to the raw results. */
@@ -49,22 +45,19 @@ async function run({ command, quick, rounds, rows, contestants }, obstacles, run
     return result
   }
 
+  const able = contestants.filter((contestant) => !obstacles.has(contestant))
+  const versions = Object.fromEntries(able.map(({ name, version }) => [name, version()]).filter(([, known]) => known))
   const measured = {
     date: new Date().toISOString(),
     command,
     rounds,
     quick,
     machine: machine(runner.folder),
-    versions: versionsOf(contestants.filter((contestant) => !obstacles.has(contestant))),
+    versions: { node: process.versions.node, ...versions },
   }
   const results = { measured, rows: [], curves: [] }
   for (const part of plan) (part.row.curve ? results.curves : results.rows).push(await measure(part, trial))
   return results
-}
-
-function versionsOf(contestants) {
-  const versions = contestants.map(({ name, version }) => [name, version()]).filter(([, version]) => version)
-  return { node: process.versions.node, ...Object.fromEntries(versions) }
 }
 
 main().catch((error) => {

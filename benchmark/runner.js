@@ -9,8 +9,6 @@ const os = require('node:os')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-const { nodeOf } = require('./nodes.js')
-
 const ROOT = path.join(__dirname, '..')
 const TRIAL = path.join(__dirname, 'trial.js')
 
@@ -43,7 +41,7 @@ class Runner {
     fs.mkdirSync(folder)
     const task = JSON.stringify({ row: row.id, contestant: contestant.name, folder, quick, x })
     // Detached: it leads a process group, so that it can be killed with all the processes that it starts.
-    this.#child = spawn(nodeOf(contestant), [TRIAL, task], {
+    this.#child = spawn(contestant.node ?? process.execPath, [TRIAL, task], {
       cwd: folder,
       detached: true,
       env: ENVIRONMENT,

@@ -1,46 +1,38 @@
 'use strict'
 
-// Sets up what the contestants need, each in a folder of its own and none of it a dependency of the package: does what
-// is missing or out of date, and nothing else. What cannot be set up is in nobody's way but its own.
+// Installs what is missing or out of date: the packages of package.json, the floor, and Python's libraries. What cannot
+// be installed is left out, and the report says so.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
 const { preparePython } = require('../scripts/python.js')
-const { PEERS } = require('./contestants/installed.js')
 
-/** How many lines of what a failing command says are passed on. */
+const FLOOR = path.join(__dirname, 'floor')
+
+/** How many lines of the output of a failing command are shown. */
 const KEPT = 15
 
-/** What has been in the way of setting up something, by what it is: some of it serves several contestants. */
-const outcomes = new Map()
-
-/** Sets up what a contestant needs. Returns what is in the way, if anything. */
-function setUp({ peer, floor, program }) {
-  const need = peer ?? floor ?? program?.file
-  if (need === undefined) return undefined
-  if (!outcomes.has(need)) {
-    const obstacle = peer ? installPeer(path.join(PEERS, peer), peer) : floor ? buildFloor(floor) : preparePython()
-    outcomes.set(need, obstacle && `not installed here: ${obstacle}`)
-  }
-  return outcomes.get(need)
+/**
+ * Installs the packages that draw the charts and, unless `parts` is `'charts'`, the peers, which are optional: npm leaves
+ * out those that cannot be installed. Returns what failed, if anything did.
+ */
+function installPackages(parts = 'all') {
+  // An addon that is compiled for one version of Node need not run with another one.
+  const lock = fs.readFileSync(path.join(__dirname, 'package-lock.json'), 'utf8')
+  const wanted = `${lock}${process.platform}-${process.arch}-${process.versions.modules}`
+  const stamps = ['charts', 'all'].map((name) => path.join(__dirname, `node_modules/.installed-${name}`))
+  if (parts === 'charts') stamps.pop()
+  if (contentOf(stamps.at(-1)) === wanted) return undefined
+  console.error(`Installing the packages of the benchmark${parts === 'all' ? ' and its peers' : ''}`)
+  const omit = parts === 'all' ? [] : ['--omit=optional']
+  const failure = run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...omit], __dirname, ourNode())
+  if (!failure) for (const stamp of stamps) fs.writeFileSync(stamp, wanted)
+  return failure
 }
 
-function installPeer(folder, name) {
-  const wanted = fs.readFileSync(path.join(folder, 'package-lock.json'), 'utf8') + compiledFor()
-  const stamp = path.join(folder, 'node_modules/.set-up-for')
-  if (contentOf(stamp) === wanted) return undefined
-  console.error(`Installing ${name}`)
-  const obstacle = run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], folder, ourNode())
-  if (!obstacle) fs.writeFileSync(stamp, wanted)
-  return obstacle
-}
-
-/** An addon that is compiled for one version of Node's internals need not run with another one. */
-const compiledFor = () => `${process.platform}-${process.arch}-${process.versions.modules}`
-
-/** Has npm compile for the Node that runs this, with that one's headers if it has brought them: else they are fetched. */
+/** Has npm compile for the Node that runs this, with its headers if it brings them; else npm fetches some. */
 function ourNode() {
   const folder = path.dirname(process.execPath)
   const prefix = path.dirname(folder)
@@ -49,33 +41,40 @@ function ourNode() {
 }
 
 /** Cargo knows what is out of date. */
-function buildFloor(folder) {
-  const target = path.join(folder, 'target')
-  const addon = path.join(folder, 'floor.node')
+function buildFloor() {
+  const target = path.join(FLOOR, 'target')
+  const addon = path.join(FLOOR, 'floor.node')
   if (!fs.existsSync(addon)) console.error('Building the floor')
-  const obstacle = run('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', target], folder)
-  if (obstacle) return obstacle
-  // Not over the old one: who has it mapped would find the new one in its place.
+  const failure = run('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', target], FLOOR)
+  if (failure) return failure
+  // Not over the old file, which a process may have mapped.
   fs.rmSync(addon, { force: true })
   fs.copyFileSync(path.join(target, 'release/liblocket_floor.so'), addon)
   return undefined
 }
 
-/** Runs a command, and returns what is in the way. */
-function run(command, args, cwd, env) {
-  const { status, error, stderr } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+/** Sets up all that these contestants need. Returns the reasons of those that cannot be set up. */
+function setUp(contestants) {
+  const failed = installPackages()
+  const builders = { floor: buildFloor, python: preparePython }
+  const failures = {}
+  for (const { needs } of contestants) if (needs && !(needs in failures)) failures[needs] = builders[needs]()
+  const reasons = contestants.map(({ needs, entry }) => {
+    const reason = failures[needs] ?? (entry && !fs.existsSync(entry) && (failed ?? 'npm has left it out'))
+    return reason && `not installed here: ${reason}`
   })
+  return new Map(contestants.map((contestant, index) => [contestant, reasons[index]]).filter(([, reason]) => reason))
+}
+
+/** Runs a command. Returns what failed, if anything did. */
+function run(command, args, cwd, env) {
+  const options = { cwd, encoding: 'utf8', env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'] }
+  const { status, error, stderr } = spawnSync(command, args, options)
   if (status === 0) return undefined
   if (stderr) console.error(stderr.trimEnd().split('\n').slice(-KEPT).join('\n'))
   return `${command} ${args[0]} failed: ${error?.message ?? `exit code ${status}`}`
 }
 
-function contentOf(file) {
-  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined
-}
+const contentOf = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined)
 
-module.exports = { setUp }
+module.exports = { installPackages, setUp }

@@ -8,13 +8,10 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-const FOLDER = path.join(__dirname, '../floor')
-const ADDON = path.join(FOLDER, 'floor.node')
-
-const load = () => require(ADDON)
+const load = () => require(path.join(__dirname, '../floor/floor.node'))
 
 function floor(name, rows, open) {
-  return { name: `floor: ${name}`, kind: 'floor', rows, floor: FOLDER, version: () => undefined, open }
+  return { name: `floor: ${name}`, kind: 'floor', rows, needs: 'floor', version: () => undefined, open }
 }
 
 /** An empty file, for calls that do not create it. */

@@ -1,35 +1,32 @@
 'use strict'
 
-// The contestants, in the order in which they take their turns.
+// The contestants, in the order in which they are measured. Each adapter has a contestant, or a list of them.
 
-const { pick } = require('../pick.js')
-
-/** Each has a contestant, or a list of them. */
 const ADAPTERS = [
-  './locket-native.js',
-  './fs-ext.js',
-  './fs-native-extensions.js',
-  './os-lock.js',
-  './proper-lockfile.js',
-  './lockfile.js',
-  './async-mutex.js',
-  './web-locks.js',
-  './python.js',
-  './floor.js',
+  'locket-native',
+  'fs-ext',
+  'fs-native-extensions',
+  'os-lock',
+  'proper-lockfile',
+  'lockfile',
+  'async-mutex',
+  'web-locks',
+  'python',
+  'floor',
 ]
 
-const load = (adapter) => [require(adapter)].flat()
+const load = (adapter) => [require(`./${adapter}.js`)].flat()
 
 /** All contestants. */
 const contestants = () => ADAPTERS.flatMap(load)
 
-/** The contestant of that name. It is asked for in hundreds of processes, so no more is loaded than must be. */
+/** The contestant of that name. Hundreds of processes ask for one, so only the adapters up to its own are loaded. */
 function contestant(name) {
   for (const adapter of ADAPTERS) {
     const found = load(adapter).find((each) => each.name === name)
     if (found) return found
   }
-  return pick(contestants(), 'name', name, 'contestant')
+  throw new Error(`no contestant is called ${name}`)
 }
 
 module.exports = { contestants, contestant }

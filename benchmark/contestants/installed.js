@@ -1,30 +1,31 @@
 'use strict'
 
+const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const PEERS = path.join(__dirname, '../peers')
+const BENCHMARK = path.join(__dirname, '..')
 
 /**
- * What an adapter needs of a package that setup.js installs in a folder of its own, `peers/NAME`.
+ * What an adapter needs of a peer, a package of the benchmark's package.json.
  *
- * Nothing of it is loaded before load() is called: a trial's process loads its own contestant and no other, and a peer
- * that could not be installed is in nobody's way.
+ * Nothing of it is loaded before load() is called: a trial's process loads its own contestant and no other.
  */
 function installed(name) {
-  const modules = path.join(PEERS, name, 'node_modules')
-  const entry = path.join(modules, name)
+  const entry = path.join(BENCHMARK, 'node_modules', name)
   return {
     name,
-    /** The folder below peers/ that has to be installed. */
-    peer: name,
-    /** What one requires. */
+    /** The folder that must be there, and that users pass to require(). */
     entry,
     load: () => require(entry),
     version: () => JSON.parse(fs.readFileSync(path.join(entry, 'package.json'), 'utf8')).version,
-    /** What is on the disk for it, its own dependencies included. */
-    paths: () => [modules],
+    /** Its folder, and those of all its dependencies. */
+    paths() {
+      const found = execFileSync('npm', ['query', `#${name}, #${name} *`], { cwd: BENCHMARK, encoding: 'utf8' })
+      const folders = JSON.parse(found).map((each) => each.path)
+      return folders.filter((folder) => !folders.some((other) => folder.startsWith(`${other}/`)))
+    },
   }
 }
 
-module.exports = { installed, PEERS }
+module.exports = { installed }

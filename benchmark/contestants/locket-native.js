@@ -13,7 +13,8 @@ const load = () => require(ROOT)
 /** What a user has on the disk: the files of the package, and of the binaries that of the user's own platform. */
 function paths() {
   const binaries = fs.readdirSync(ROOT).filter((entry) => entry.endsWith('.node'))
-  return [...files, ...binaries, 'package.json', 'README.md', 'LICENSE'].map((entry) => path.join(ROOT, entry))
+  const named = files.filter((entry) => !entry.includes('*'))
+  return [...named, ...binaries, 'package.json', 'README.md', 'LICENSE'].map((entry) => path.join(ROOT, entry))
 }
 
 module.exports = {

@@ -18,6 +18,7 @@ function python(name) {
     kind: 'kernel',
     runtime: 'Python',
     version: () => spawnSync(PYTHON, ['-c', VERSION, name], { encoding: 'utf8' }).stdout.trim(),
+    needs: 'python',
     program: { file: PYTHON, adapter: path.join(__dirname, `python_${name}.py`) },
     rows: ROWS,
   }

@@ -1,15 +1,21 @@
 'use strict'
 
-// The Web Locks API of newer Nodes: names, not files, and of one process.
+// The Web Locks API of newer versions of Node: names, not files, and only within one process.
 
-const { nodeVersion } = require('../nodes.js')
+const { spawnSync } = require('node:child_process')
+const path = require('node:path')
+
+const NODE24 = path.join(__dirname, `../node_modules/node-${process.platform}-${process.arch}/bin/node`)
+
+/** The Node that runs the benchmark, if it has the API; else Node 24. */
+const NODE = globalThis.navigator?.locks ? process.execPath : NODE24
 
 module.exports = {
   name: 'navigator.locks',
   kind: 'memory',
-  peer: 'node24',
-  node: 'node24',
-  version: () => `of Node.js ${nodeVersion('node24')}`,
+  entry: NODE,
+  node: NODE,
+  version: () => `of Node.js ${spawnSync(NODE, ['--version'], { encoding: 'utf8' }).stdout.trim().slice(1)}`,
   open(file) {
     let release
     return {

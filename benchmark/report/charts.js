@@ -1,57 +1,31 @@
 'use strict'
 
-// Which charts there are, and what of the results each shows.
+// Which charts there are, and what each shows of the results. draw.mjs draws them.
 
-const { amount, circumstances, measuredIn, measureTexts, number, pointsOf, reasonsIn } = require('./cells.js')
-const { bars } = require('./chart-bars.js')
-const { lines } = require('./chart-lines.js')
-const { widthOfNames } = require('./chart-names.js')
-const { ranges } = require('./chart-range.js')
 const { figure, isSize, isTime } = require('./format.js')
 const { headline, isOurs, label, locksFile, medianOf, ranked } = require('./ranking.js')
-const { frame, paragraph, textWidth } = require('./svg.js')
-const { SIZES, THEMES } = require('./theme.js')
+const { amount, circumstances, measuredIn, number, pointsOf, reasonsIn } = require('./tables.js')
 
-const FEW = 1000
-const MANY = 10_000
+const [FEW, MANY] = [1000, 10_000]
 
-/** How many greys there are for the lines of the peers. */
-const GREYS = THEMES.light.greys.length
-
-/** A row that somebody has figures in. */
+/** The row of that id, if any contestant has figures in it. */
 const rowOf = ({ rows }, id) => rows.find((row) => row.id === id && ranked(row).length > 0)
 
-/** The file locks best first, and below them what only shows a limit. */
-const shown = (row) => [...ranked(row).filter(locksFile), ...ranked(row).filter((each) => !locksFile(each))]
+/** The file locks, best first, and then those that only show a limit. */
+const shown = (row) => [true, false].flatMap((locks) => ranked(row).filter((each) => locksFile(each) === locks))
 
-/** How a contestant is drawn, whatever is drawn. */
+/** How every chart draws a contestant. `limit`: it locks no file, and is shown for scale. */
 const looks = (contestant) => ({ name: label(contestant), ours: isOurs(contestant), limit: !locksFile(contestant) })
 
-/** A value with the text that stands beside it; undefined where there is none. */
+/** A median and its text; undefined if there is none. */
 function shownValue(contestant, measure) {
   const value = contestant && medianOf(contestant, measure)
-  return value === undefined ? undefined : { value, text: measureTexts(contestant, measure).median }
+  return value === undefined ? undefined : { value, text: figure(value, measure.unit) }
 }
 
-/** The values of a chart in words, for those who cannot see it. */
+/** The values of a panel in words, for readers who cannot see it. */
 const inWords = (entries) =>
   entries.map(({ name, values }) => `${name} ${values.map((value) => value?.text ?? 'none').join(', ')}`).join('; ')
-
-/** Below the axis: those that have no bar, or not all, each with the reason. Nothing if there is nobody. */
-function notes(reasons) {
-  if (reasons.length === 0) return []
-  const draw = (top) => {
-    const content = []
-    let height = 0
-    for (const { name, text } of reasons) {
-      const part = paragraph(top + height, text, { lead: `${name}:` })
-      content.push(...part.content)
-      height += part.height + 4
-    }
-    return { content, height }
-  }
-  return [draw]
-}
 
 function handOver(results) {
   const row = rowOf(results, 'hand-over')
@@ -67,7 +41,8 @@ function handOver(results) {
       'From the release in one process until the waiter in the other has the lock: median (p50) and the slowest of a ' +
       'hundred (p99). Logarithmic axis; less is better.',
     description: `p50 and p99: ${inWords(entries)}.`,
-    parts: [ranges({ keys: ['p50', 'p99'], entries, unit: measures[0].unit }), ...notes(reasonsIn(row))],
+    panels: [{ kind: 'ranges', keys: ['p50', 'p99'], entries, unit: measures[0].unit }],
+    notes: reasonsIn(row),
   }
 }
 
@@ -78,22 +53,16 @@ function throughput(results) {
   ].flatMap(([id, heading]) => {
     const row = rowOf(results, id)
     if (!row || !ranked(row).some(locksFile)) return []
-    const measure = headline(row.measures)
-    const entries = shown(row).map((each) => ({ ...looks(each), ...shownValue(each, measure) }))
-    return { heading, entries, reasons: reasonsIn(row) }
+    const entries = shown(row).map((each) => ({ ...looks(each), values: [shownValue(each, headline(row.measures))] }))
+    return { kind: 'bars', heading, entries, notes: reasonsIn(row) }
   })
   if (panels.length === 0) return undefined
-  const nameWidth = widthOfNames(panels.flatMap(({ entries }) => entries))
-  const words = ({ heading, entries }) =>
-    `${heading}: ${entries.map((each) => `${each.name} ${each.text}`).join('; ')}.`
   return {
     title: 'Acquire and release, uncontended',
     subtitle: 'Pairs per second, one after the other, on a file that nobody else wants. More is better.',
-    description: panels.map(words).join(' '),
-    parts: panels.flatMap(({ heading, entries, reasons }) => [
-      bars({ heading, entries, nameWidth }),
-      ...notes(reasons),
-    ]),
+    description: panels.map(({ heading, entries }) => `${heading}: ${inWords(entries)}.`).join(' '),
+    panels,
+    notes: panels.flatMap(({ notes }) => notes),
   }
 }
 
@@ -115,77 +84,57 @@ function waiters(results) {
     title: 'Many waiters on one file in one process',
     subtitle: `Until ${number(FEW)}, and ${number(MANY)}, waiters have been served, all started at once. Logarithmic axis; less is better.`,
     description: `${number(FEW)} and ${number(MANY)} waiters: ${inWords(entries)}.`,
-    parts: [
-      ranges({ keys: [number(FEW), number(MANY)], entries, unit: headline(few.measures).unit }),
-      ...notes([...failedLater, ...without]),
-    ],
+    panels: [{ kind: 'ranges', keys: [number(FEW), number(MANY)], entries, unit: headline(few.measures).unit }],
+    notes: [...failedLater, ...without],
   }
 }
 
-/** A chart for a curve, with a panel each for time, threads and memory. */
+/** The chart of a curve, with a panel each for time, threads and memory. */
 function scaling(curve) {
   const points = pointsOf(curve)
   const contestants = measuredIn(curve)
-  const measures = curve.measures.filter(({ unit }) => isTime(unit) || isSize(unit) || unit === 'threads')
-  if (contestants.length === 0 || points.length < 2) return undefined
+  if (points.length < 2) return undefined
   const peers = contestants.filter((each) => !isOurs(each) && locksFile(each))
-  const nameWidth = Math.max(...contestants.map((each) => textWidth(label(each), SIZES.small)))
-  const seriesOf = (measure) =>
-    contestants
-      .map((each) => ({
-        ...looks(each),
-        shade: Math.max(0, peers.indexOf(each)) % GREYS,
-        values: each.points.flatMap((point) => {
-          const value = medianOf(point, measure)
-          return value === undefined ? [] : { x: point.x, value }
-        }),
-        broken: Boolean(each.points.at(-1).failed),
-      }))
-      .filter(({ values }) => values.length > 0)
-  const panels = measures.map((measure) => ({ measure, series: seriesOf(measure) }))
+  const seriesOf = (each, measure) => ({
+    ...looks(each),
+    rank: peers.indexOf(each),
+    values: each.points.flatMap((point) => {
+      const value = shownValue(point, measure)
+      return value ? { x: point.x, ...value } : []
+    }),
+    broken: Boolean(each.points.at(-1).failed),
+  })
+  const panels = curve.measures
+    .filter(({ unit }) => isTime(unit) || isSize(unit) || unit === 'threads')
+    .map((measure) => {
+      const series = contestants.map((each) => seriesOf(each, measure)).filter(({ values }) => values.length > 0)
+      return { kind: 'lines', heading: capitalised(measure.title), x: curve.x, points, unit: measure.unit, series }
+    })
+    .filter(({ series }) => series.length > 0)
+  if (panels.length === 0) return undefined
+  const ends = ({ name, values }) => `${name} ${values.at(-1).text} at ${amount(values.at(-1).x, curve.x)}`
   return {
     title: curve.title,
-    subtitle: `${firstSentence(curve.detail)} Logarithmic axes; less is better.`,
-    description: panels.map((panel) => curveInWords(panel, curve)).join(' '),
-    parts: [
-      ...panels.map(({ measure, series }) =>
-        lines({ heading: capitalised(measure.title), x: curve.x, points, unit: measure.unit, series, nameWidth }),
-      ),
-      ...notes(reasonsIn(curve)),
-    ],
+    subtitle: `${curve.detail.split(/(?<=\.)\s/)[0]} Logarithmic axes; less is better.`,
+    description: panels.map(({ heading, series }) => `${heading}: ${series.map(ends).join('; ')}.`).join(' '),
+    panels,
+    notes: reasonsIn(curve),
   }
 }
 
-/** Where each line ends. */
-function curveInWords({ measure, series }, { x }) {
-  const ends = series.map(({ name, values }) => {
-    const last = values.at(-1)
-    return `${name} ${figure(last.value, measure.unit)} at ${amount(last.x, x)}`
-  })
-  return `${capitalised(measure.title)}: ${ends.join('; ')}.`
-}
-
-const firstSentence = (text) => text.split(/(?<=\.)\s/)[0]
 const capitalised = (text) => text[0].toUpperCase() + text.slice(1)
 
-/** All charts that there are figures for: `{ id, title, description, svg: { light, dark } }`. */
+/** All charts that there are figures for: `{ id, title, subtitle, description, panels, notes, footer }`. */
 function charts(results) {
   const { run, machine } = circumstances(results.measured)
-  const found = [
-    ['hand-over', handOver(results)],
-    ['throughput', throughput(results)],
-    ['waiters', waiters(results)],
-    ...results.curves.map((curve) => [`scaling-${curve.id}`, scaling(curve)]),
-  ].filter(([, chart]) => chart)
-  return found.map(([id, chart]) => {
-    const draw = (theme) => frame({ ...chart, footer: [machine, run], theme })
-    return {
-      id,
-      title: chart.title,
-      description: chart.description,
-      svg: { light: draw(THEMES.light), dark: draw(THEMES.dark) },
-    }
-  })
+  return [
+    { id: 'hand-over', ...handOver(results) },
+    { id: 'throughput', ...throughput(results) },
+    { id: 'waiters', ...waiters(results) },
+    ...results.curves.map((curve) => ({ id: `scaling-${curve.id}`, ...scaling(curve) })),
+  ]
+    .filter(({ panels }) => panels)
+    .map((chart) => ({ ...chart, footer: [machine, run] }))
 }
 
 module.exports = { charts }

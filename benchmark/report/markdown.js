@@ -1,100 +1,44 @@
 'use strict'
 
-// The results in Markdown: the same tables as on the terminal, and the charts.
+// The sections of README files that are made of results.json: no figure in them is typed by hand.
 
-const {
-  circumstances,
-  measuredIn,
-  measureTexts,
-  number,
-  overview,
-  pointsOf,
-  pointText,
-  ratioTexts,
-  reasonsIn,
-} = require('./cells.js')
-const { OURS, isOurs, label, ranked } = require('./ranking.js')
+const { charts } = require('./charts.js')
+const { circumstances, overview, sections } = require('./tables.js')
 
-/** What Markdown would take for its own. */
+/** What stands between the two comments is replaced. */
+const SECTION = /(<!-- benchmark:(summary|report) -->\n)[\s\S]*?(<!-- \/benchmark -->)/g
+
+const SUMMARY_CHARTS = ['hand-over', 'throughput', 'waiters']
+
+/** How a cell of that style is written. */
+const STYLES = { ours: (text) => `**${text}**`, ahead: (text) => `**${text}**` }
+
+/** Escapes what Markdown would interpret. */
 const escaped = (text) => text.replace(/[\\`*_<|]/g, '\\$&')
 
-const bold = (text) => (text ? `**${text}**` : '')
-const bracketed = (text) => (text ? ` (${text})` : '')
-
-/** @param rows lists of texts, the first of them the header. All columns but the first are aligned to the right. */
+/** @param rows the first is the header. All columns but the first are aligned to the right. */
 function markdownTable(rows) {
-  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => (row[column] ?? '').length)))
-  const line = (cells) => `| ${cells.join(' | ')} |`
-  const padded = rows.map((row) =>
-    line(
-      widths.map((width, column) =>
-        column === 0 ? (row[0] ?? '').padEnd(width) : (row[column] ?? '').padStart(width),
-      ),
-    ),
+  const [header, ...texts] = rows.map((row, index) =>
+    row.map(({ text, style }, column) => {
+      if (style === 'ratio' && column === 0) return `_${text}_`
+      return text && index > 0 && STYLES[style] ? STYLES[style](escaped(text)) : escaped(text)
+    }),
   )
-  const rule = line(widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)))
-  return [padded[0], rule, ...padded.slice(1)].join('\n')
+  const widths = header.map((_, column) => Math.max(3, ...[header, ...texts].map((row) => row[column].length)))
+  const line = (cells) => `| ${cells.join(' | ')} |`
+  const padded = (row) => line(widths.map((width, column) => row[column][column ? 'padStart' : 'padEnd'](width)))
+  const rule = line(widths.map((width, column) => (column ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))))
+  return [padded(header), rule, ...texts.map(padded)].join('\n')
 }
 
-/** Who does better than whom, a line a row. */
-function overviewTable(results) {
-  const lines = overview(results).map(({ title, measure, ours, peer, advantage, standing }) => [
-    escaped(`${title}: ${measure.title}`),
-    bold(escaped(ours)),
-    peer ? `${peer.median} ${escaped(peer.name)}` : 'none',
-    standing === 'ahead' ? bold(advantage) : (advantage ?? ''),
-  ])
-  return markdownTable([['', OURS, 'best peer', 'advantage'], ...lines])
-}
-
-/** A row of the benchmark: a heading, what is done, a table, and the reasons of those that are not in it. */
-function rowSection(row) {
-  const { title, detail, measures } = row
-  const entries = ranked(row)
-  const ours = entries.find(isOurs)
-  const cell = (contestant) => (measure) => {
-    const { median, spread } = measureTexts(contestant, measure)
-    return median + bracketed(spread)
-  }
-  const lines = entries.map((contestant) => {
-    const texts = [escaped(label(contestant)), ...measures.map(cell(contestant))]
-    return isOurs(contestant) ? texts.map(bold) : texts
-  })
-  const ratios = measures.map((measure) => (ours ? ratioTexts(ours, measure) : undefined))
-  if (ratios.some(Boolean)) {
-    const texts = ratios.map((ratio) =>
-      ratio ? `${ratio.median}${bracketed(ratio.spread)}, ${escaped(ratio.of)}` : '',
-    )
-    lines.push(['_ours / best peer_', ...texts])
-  }
-  const header = ['', ...measures.map((measure) => escaped(measure.title))]
-  const blocks = [`### ${escaped(title)}`, escaped(detail)]
-  if (entries.length > 0) blocks.push(markdownTable([header, ...lines]))
-  return [...blocks, ...reasonList(row)].join('\n\n')
-}
-
-/** A curve: its chart, and the figures below it. */
-function curveSection(curve, picture) {
-  const points = pointsOf(curve)
-  const entries = measuredIn(curve)
-  const tables = curve.measures.map((measure) => {
-    const header = [escaped(`${measure.title}, by ${curve.x}`), ...points.map(number)]
-    const lines = entries.map((each) => [escaped(label(each)), ...points.map((x) => pointText(each, x, measure))])
-    return markdownTable([header, ...lines.map((texts, index) => (isOurs(entries[index]) ? texts.map(bold) : texts))])
-  })
-  return [
-    `### ${escaped(curve.title)}`,
-    ...(picture ? [picture] : [escaped(curve.detail)]),
-    ...tables,
-    ...reasonList(curve),
+/** A heading, a chart or else what is done, the tables, and the reasons of those who are not in them. */
+const markdownSection = ({ title, detail, tables, notes }, picture) =>
+  [
+    `### ${escaped(title)}`,
+    picture ?? escaped(detail),
+    ...tables.map(markdownTable),
+    ...(notes.length > 0 ? [notes.map(({ name, text }) => `- ${escaped(name)}: ${escaped(text)}`).join('\n')] : []),
   ].join('\n\n')
-}
-
-/** Who has no figures, or not all, and why; nothing if there is nobody. */
-function reasonList(part) {
-  const lines = reasonsIn(part).map(({ name, text }) => `- ${escaped(name)}: ${escaped(text)}`)
-  return lines.length > 0 ? [lines.join('\n')] : []
-}
 
 /** A chart, in the colours of the reader's page. `folder`: where the charts are, seen from the page. */
 function picture({ id, title, description }, folder) {
@@ -113,4 +57,36 @@ function circumstancesText(measured) {
   return `Measured with \`${measured.command}\` (${run.slice(measured.command.length + 2)}) on ${escaped(machine)}, with ${escaped(versions)}.`
 }
 
-module.exports = { circumstancesText, curveSection, overviewTable, picture, rowSection }
+const SECTIONS = {
+  /** For the package's README: the charts, and ours against the best. */
+  summary: (results, pictures) => [
+    ...SUMMARY_CHARTS.flatMap((id) => pictures[id] ?? []),
+    markdownTable(overview(results)),
+    circumstancesText(results.measured),
+  ],
+  /** For the benchmark's README: every figure. */
+  report: (results, pictures) => [
+    circumstancesText(results.measured),
+    markdownTable(overview(results)),
+    ...sections(results).map((section) => markdownSection(section, pictures[section.chart])),
+  ],
+}
+
+/**
+ * `text` of a README with its sections made anew.
+ *
+ * @param folder where the charts are, seen from the README.
+ * @throws {Error} if there is no section: its figures would stay what they were.
+ */
+function rewrite(text, results, folder) {
+  const pictures = Object.fromEntries(charts(results).map((chart) => [chart.id, picture(chart, folder)]))
+  let count = 0
+  const rewritten = text.replace(SECTION, (_, begin, name, end) => {
+    count++
+    return `${begin}\n${SECTIONS[name](results, pictures).join('\n\n')}\n\n${end}`
+  })
+  if (count === 0) throw new Error('there is no section <!-- benchmark:summary --> or <!-- benchmark:report -->')
+  return rewritten
+}
+
+module.exports = { rewrite }
