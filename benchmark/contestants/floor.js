@@ -1,6 +1,6 @@
 'use strict'
 
-// What nobody can be faster than (see ../floor): no lock to use, but the parts that one cannot do without.
+// What nobody can be faster than (see ../floor): no lock to use, but the parts that every lock needs.
 //
 // The six system calls are those of a lock done properly: open, fstat, flock, stat of the path (does it still name the file
 // that was locked?), flock to unlock, close.
@@ -10,9 +10,14 @@ const path = require('node:path')
 
 const load = () => require(path.join(__dirname, '../floor/floor.node'))
 
-function floor(name, rows, open) {
-  return { name: `floor: ${name}`, kind: 'floor', rows, needs: 'floor', version: () => undefined, open }
-}
+const floor = (name, rows, open) => ({
+  name: `floor: ${name}`,
+  kind: 'floor',
+  rows,
+  needs: 'floor',
+  version: () => undefined,
+  open,
+})
 
 /** An empty file, for calls that do not create it. */
 function created(file) {
@@ -22,19 +27,27 @@ function created(file) {
 
 /** All of acquire and release is one round trip. */
 function trips(file) {
-  const thread = new (load().RoundTrip)(file)
-  return { acquire: () => thread.travel(), release() {} }
+  let arrived
+  const thread = new (load().RoundTrip)((failure) => arrived(failure), file)
+  return {
+    acquire: () =>
+      new Promise((resolve, reject) => {
+        arrived = (failure) => (failure ? reject(new Error(failure)) : resolve())
+        thread.depart()
+      }),
+    release() {},
+  }
+}
+
+/** The floor has a loop of its own, without JavaScript. */
+const loop = (name) => (file) => {
+  const existing = created(file)
+  return { turnsSync: (count) => load()[name](existing, count) }
 }
 
 module.exports = [
   floor('thread round trip', ['uncontended-async'], () => trips()),
   floor('thread round trip + 6 system calls', ['uncontended-async'], (file) => trips(created(file))),
-  floor('6 system calls', ['uncontended-sync'], (file) => {
-    created(file)
-    return { turnsSync: (count) => load().lockProperly(file, count) }
-  }),
-  floor('open + flock + close', ['uncontended-sync'], (file) => {
-    created(file)
-    return { turnsSync: (count) => load().lockBarely(file, count) }
-  }),
+  floor('6 system calls', ['uncontended-sync'], loop('lockProperly')),
+  floor('open + flock + close', ['uncontended-sync'], loop('lockBarely')),
 ]
