@@ -238,7 +238,7 @@ describe('charts', { skip: process.env.LOCKET_REQUIRE_ALL === '1' ? false : miss
   })
 
   test('have names that keep apart, and stay near their lines', async () => {
-    const { apart } = await import('../benchmark/report/draw.mjs')
+    const { apart } = await import('../benchmark/report/panels.mjs')
     assert.deepEqual(apart([10, 50, 50, 90], 10, 0, 100), [10, 45, 55, 90])
     assert.deepEqual(apart([98, 99, 100], 10, 0, 100), [80, 90, 100])
     assert.deepEqual(apart([5, 5], 10, 5, 100), [5, 15])
