@@ -16,9 +16,7 @@ const USAGE = `npm run bench -- [options]
   --contestants NAME,…  these contestants only
   --out FOLDER          where to write results.json and charts/; a full run writes them into benchmark/ by default
 
-Rows: ${rows()
-  .map(({ id }) => id)
-  .join(', ')}
+Rows: ${rows.map(({ id }) => id).join(', ')}
 Contestants: ${contestants()
   .map(({ name }) => name)
   .join(', ')}`
@@ -38,7 +36,7 @@ function readOptions(args) {
   if (values.help) return undefined
   const { quick, rounds = quick ? 1 : 5 } = values
   if (!(Number(rounds) >= 1)) throw new Error(`--rounds takes a number of 1 or more, not ${rounds}`)
-  const chosenRows = chosen(rows(), values.only, 'id', 'row')
+  const chosenRows = chosen(rows, values.only, 'id', 'row')
   const competes = (contestant) => chosenRows.some((row) => takesPart(contestant, row))
   const isFull = !quick && !values.only && !values.contestants
   return {

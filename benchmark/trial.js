@@ -8,7 +8,7 @@
 const fs = require('node:fs')
 
 const { contestant } = require('./contestants/index.js')
-const { row } = require('./rows/index.js')
+const { rows } = require('./rows/index.js')
 
 function report(result) {
   // Synchronously: nothing that the contestant left behind can come in between.
@@ -23,7 +23,7 @@ function fail(error) {
 async function main() {
   const { row: id, contestant: name, ...options } = JSON.parse(process.argv[2])
   process.on('uncaughtException', fail)
-  report(await row(id).trial(contestant(name), options))
+  report(await rows.find((row) => row.id === id).trial(contestant(name), options))
   // The contestant may have left threads and timers behind.
   process.exit()
 }

@@ -1,7 +1,6 @@
 'use strict'
 
-// Python's locket and filelock. No Node loads them: the rows of several processes start a program in Python for each
-// of theirs, which takes the lock by the adapter, a module with `lock(path)`.
+// Python's locket and filelock, in the rows of several processes, each of which is a program in Python: see agent.py.
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
@@ -19,7 +18,7 @@ function python(name) {
     runtime: 'Python',
     version: () => spawnSync(PYTHON, ['-c', VERSION, name], { encoding: 'utf8' }).stdout.trim(),
     needs: 'python',
-    program: { file: PYTHON, adapter: path.join(__dirname, `python_${name}.py`) },
+    program: [PYTHON, path.join(__dirname, '../rows/support/agent.py'), name],
     rows: ROWS,
   }
 }

@@ -45,7 +45,7 @@ const contention = (processes) => ({
   },
 })
 
-const curve = {
+const processesCurve = {
   id: 'processes',
   title: 'Processes on one file',
   detail:
@@ -63,7 +63,7 @@ const curve = {
     return withAgents(contestant, x, [path.join(folder, 'lock')], async (agents) => {
       const { total } = await increments(agents, folder, quick ? CURVE_TURNS.quick : CURVE_TURNS.full)
       const footprints = agents.map(({ pid }) => footprint(pid))
-      const most = (measure) => footprints.reduce((max, { [measure]: value }) => (value > max ? value : max), null)
+      const most = (measure) => Math.max(...footprints.map((each) => each[measure]))
       return { total, threads: most('threads'), memory: most('memory') }
     })
   },
@@ -99,4 +99,4 @@ async function race(agents, counter, options) {
   return { start, records, count }
 }
 
-module.exports = { contention, curve }
+module.exports = { contention, processesCurve }

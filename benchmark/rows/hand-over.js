@@ -3,8 +3,7 @@
 const path = require('node:path')
 
 const { withAgents } = require('./support/agents.js')
-const { now, sleepSync, MICROSECOND, MILLISECOND } = require('./support/clock.js')
-const { quantile } = require('./support/quantile.js')
+const { now, quantile, sleepSync, MICROSECOND, MILLISECOND } = require('./support/clock.js')
 
 /** The shortest and the longest wait before the holder releases. */
 const WAIT = [200 * MICROSECOND, 2 * MILLISECOND]

@@ -1,37 +1,25 @@
 'use strict'
 
-// The rows and, at the end, the curves, in the order of the report. A trial's process loads its own and no other.
+const { contendedFiles, filesCurve } = require('./contended-files.js')
+const { contention, processesCurve } = require('./contention.js')
+const { waiters, waitersCurve } = require('./waiters.js')
 
-const LOADERS = {
-  'uncontended-async': () => require('./uncontended-async.js'),
-  'uncontended-sync': () => require('./uncontended-sync.js'),
-  'files-at-once': () => require('./files-at-once.js'),
-  'hand-over': () => require('./hand-over.js'),
-  'contention-2': () => require('./contention.js').contention(2),
-  'contention-8': () => require('./contention.js').contention(8),
-  'contention-32': () => require('./contention.js').contention(32),
-  'waiters-1000': () => require('./waiters.js').waiters(1000),
-  'waiters-10000': () => require('./waiters.js').waiters(10_000),
-  'contended-files': () => require('./contended-files.js').contendedFiles,
-  'waits-in-vain': () => require('./waits-in-vain.js'),
-  'killed-holder': () => require('./killed-holder.js'),
-  'idle-waiter': () => require('./idle-waiter.js'),
-  neighbours: () => require('./neighbours.js'),
-  loading: () => require('./loading.js'),
-  waiters: () => require('./waiters.js').curve,
-  files: () => require('./contended-files.js').curve,
-  processes: () => require('./contention.js').curve,
+/** The rows and, at the end, the curves, in the order of the report. */
+module.exports = {
+  rows: [
+    ...require('./uncontended.js'),
+    require('./files-at-once.js'),
+    require('./hand-over.js'),
+    ...[2, 8, 32].map(contention),
+    ...[1000, 10_000].map(waiters),
+    contendedFiles,
+    require('./waits-in-vain.js'),
+    require('./killed-holder.js'),
+    require('./idle-waiter.js'),
+    require('./neighbours.js'),
+    require('./loading.js'),
+    waitersCurve,
+    filesCurve,
+    processesCurve,
+  ],
 }
-
-const IDS = Object.keys(LOADERS)
-
-/** The row of that id. */
-function row(id) {
-  if (!IDS.includes(id)) throw new Error(`no row is called ${id}; there are: ${IDS.join(', ')}`)
-  return LOADERS[id]()
-}
-
-/** All rows. */
-const rows = () => IDS.map(row)
-
-module.exports = { row, rows }

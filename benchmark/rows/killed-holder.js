@@ -4,9 +4,7 @@ const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { withAgents } = require('./support/agents.js')
-const { now, MILLISECOND } = require('./support/clock.js')
-const { quantile } = require('./support/quantile.js')
-const { within } = require('./support/within.js')
+const { now, quantile, within, MILLISECOND } = require('./support/clock.js')
 
 const KILLS = { full: 10, quick: 4 }
 

@@ -8,8 +8,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { promisify } = require('node:util')
 
 const { withAgents } = require('./support/agents.js')
-const { now, MILLISECOND } = require('./support/clock.js')
-const { quantile } = require('./support/quantile.js')
+const { now, quantile, MILLISECOND } = require('./support/clock.js')
 
 const WAITS = 100
 

@@ -3,51 +3,32 @@
 const path = require('node:path')
 
 const { runScript } = require('./support/agents.js')
-const { now, MILLISECOND } = require('./support/clock.js')
+const { now, within, MILLISECOND } = require('./support/clock.js')
 const { Crowd } = require('./support/crowd.js')
-const { within } = require('./support/within.js')
 
 /** The longest that serving all may take, in milliseconds. */
 const PATIENCE = { full: 15_000, quick: 2000 }
 
-const measures = [
-  { id: 'total', title: 'all served', unit: 'ms', better: 'lower' },
-  { id: 'threads', title: 'more threads', unit: 'threads', better: 'lower' },
-  { id: 'memory', title: 'more memory', unit: 'MB', better: 'lower' },
-  { id: 'overtakers', title: 'served out of order', unit: '', better: 'lower' },
-]
-
-const about = (count) =>
-  `${count} handles of one process ask for the lock that a further handle holds, which is released at once; each ` +
-  'releases as soon as it is served: from the first acquire() to the last release(). By how much the process has ' +
-  'grown when all wait is measured in another process, where each holds for a turn of the event loop: nobody may ' +
-  'get in then.'
-
-const shared = { measures, kinds: ['kernel', 'file', 'memory'] }
-
-const waiters = (count) => ({
-  ...shared,
-  id: `waiters-${count}`,
-  title: `${count.toLocaleString('en')} waiters on one file`,
-  detail: about(count.toLocaleString('en')),
-  trial: (contestant, { folder, quick }) => trial(contestant, folder, count, quick),
+const shared = (text, count) => ({
+  detail:
+    `${text} handles of one process ask for the lock that a further handle holds, which is released at once; each ` +
+    'releases as soon as it is served: from the first acquire() to the last release(). By how much the process has ' +
+    'grown when all wait is measured in another process, where each holds for a turn of the event loop: nobody may ' +
+    'get in then.',
+  measures: [
+    { id: 'total', title: 'all served', unit: 'ms', better: 'lower' },
+    { id: 'threads', title: 'more threads', unit: 'threads', better: 'lower' },
+    { id: 'memory', title: 'more memory', unit: 'MB', better: 'lower' },
+    { id: 'overtakers', title: 'served out of order', unit: '', better: 'lower' },
+  ],
+  kinds: ['kernel', 'file', 'memory'],
+  async trial(contestant, { folder, quick, x = count }) {
+    const served = await serve(contestant, path.join(folder, 'timed'), x, quick ? PATIENCE.quick : PATIENCE.full)
+    const { failed, threads, memory } = await runScript('waiting.js', [contestant.name, path.join(folder, 'lock'), x])
+    if (failed) throw new Error(failed)
+    return { ...served, threads, memory }
+  },
 })
-
-const curve = {
-  ...shared,
-  id: 'waiters',
-  title: 'Waiters on one file',
-  detail: about('That many'),
-  curve: { x: 'waiters', points: [1, 10, 100, 1000, 10_000], quickPoints: [1, 100] },
-  trial: (contestant, { folder, quick, x }) => trial(contestant, folder, x, quick),
-}
-
-async function trial(contestant, folder, count, quick) {
-  const served = await serve(contestant, path.join(folder, 'timed'), count, quick ? PATIENCE.quick : PATIENCE.full)
-  const { failed, threads, memory } = await runScript('waiting.js', [contestant.name, path.join(folder, 'lock'), count])
-  if (failed) throw new Error(failed)
-  return { ...served, threads, memory }
-}
 
 /** How long it takes to serve all, and how many overtook others. */
 async function serve(contestant, file, count, patience) {
@@ -62,4 +43,16 @@ async function serve(contestant, file, count, patience) {
   return { total: (now() - start) / MILLISECOND, overtakers: crowd.overtakers }
 }
 
-module.exports = { waiters, curve }
+const waiters = (count) => {
+  const text = count.toLocaleString('en')
+  return { id: `waiters-${count}`, title: `${text} waiters on one file`, ...shared(text, count) }
+}
+
+const waitersCurve = {
+  id: 'waiters',
+  title: 'Waiters on one file',
+  ...shared('That many'),
+  curve: { x: 'waiters', points: [1, 10, 100, 1000, 10_000], quickPoints: [1, 100] },
+}
+
+module.exports = { waiters, waitersCurve }

@@ -1,10 +1,9 @@
 """The twin of agent.js, for Python's libraries: the same lines, the same answers. See there.
 
-Usage: agent.py ADAPTER FILE...   where ADAPTER is a Python file with lock(path), which returns an object with
-acquire() and release().
+Usage: agent.py LIBRARY FILE...
 """
 
-import importlib.util
+import importlib
 import json
 import math
 import os
@@ -15,16 +14,9 @@ import time
 
 now = time.monotonic_ns
 
-
-# Or Python would leave a folder beside the adapter.
-sys.dont_write_bytecode = True
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location("adapter", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+# How each library makes a lock from a path. Without a timeout, locket waits in the kernel; filelock tries again every
+# 50 ms, which is its default.
+MAKERS = {"locket": "lock_file", "filelock": "FileLock"}
 
 
 def say(line):
@@ -66,8 +58,9 @@ def count(lock, counter, start, turns=math.inf, duration=math.inf, hold=0):
     return {"taken": taken, "inTime": in_time, "ended": now()}
 
 
-def main(adapter, *files):
-    locks = [load(adapter).lock(file) for file in files]
+def main(library, *files):
+    make = getattr(importlib.import_module(library), MAKERS[library])
+    locks = [make(file) for file in files]
     log = []
     lines = queue.SimpleQueue()
     threading.Thread(target=read_lines, args=[lines], daemon=True).start()

@@ -65,11 +65,7 @@ class Agent {
   }
 }
 
-function commandLine({ name, program }) {
-  return program
-    ? [program.file, path.join(__dirname, 'agent.py'), program.adapter]
-    : [process.execPath, path.join(__dirname, 'agent.js'), name]
-}
+const commandLine = ({ name, program }) => program ?? [process.execPath, path.join(__dirname, 'agent.js'), name]
 
 /**
  * Starts `count` agents, each with handles for all the `files`, and calls `task` with them when they are ready. Ends

@@ -1,6 +1,6 @@
 'use strict'
 
-/** The time in nanoseconds, by the clock that all processes share: it is time.monotonic_ns() in Python too. */
+/** The time in nanoseconds, by the clock that all processes share. It is time.monotonic_ns() in Python too. */
 const now = () => Number(process.hrtime.bigint())
 
 const MICROSECOND = 1e3
@@ -19,4 +19,24 @@ function spin(duration) {
   while (now() < end);
 }
 
-module.exports = { now, sleepSync, spin, MICROSECOND, MILLISECOND }
+/**
+ * Resolves as `promise` does, if that is within `ms` milliseconds. Otherwise it rejects: the trial has failed. `progress()`
+ * says how far it has come.
+ */
+async function within(ms, promise, progress) {
+  let timer
+  const late = new Promise((_, reject) => {
+    // Marked, so that no more of the run's time is spent on it.
+    const fail = () => reject(Object.assign(new Error(`${progress()} within ${ms / 1000} s`), { timedOut: true }))
+    timer = setTimeout(fail, ms)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+/** The value below which that share of the values lies: 0.5 for the median. */
+function quantile(values, share) {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}
+
+module.exports = { now, quantile, sleepSync, spin, within, MICROSECOND, MILLISECOND }
