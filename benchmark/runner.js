@@ -7,6 +7,7 @@ const { once } = require('node:events')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { text } = require('node:stream/consumers')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const ROOT = path.join(__dirname, '..')
@@ -21,23 +22,16 @@ const LIMIT = { full: 30_000, quick: 6000 }
 /** How long the processes that a trial has started may take to end, in milliseconds. */
 const LONGEST_END = 100
 
-/** How much of what a trial says on stderr is kept, for the report of a crash. */
-const KEPT = 4000
-
 class Runner {
-  #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-bench-'))
+  /** Where the files of all trials are. */
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-bench-'))
   #count = 0
   /** The process of the trial that is running. */
   #child
 
-  /** Where the files of all trials are. */
-  get folder() {
-    return this.#folder
-  }
-
   /** Resolves to the measures of one trial, or to { failed } with the reason, and `timedOut` if time was the reason. */
   async run({ row, contestant, quick, x }) {
-    const folder = path.join(this.#folder, String(++this.#count))
+    const folder = path.join(this.folder, String(++this.#count))
     fs.mkdirSync(folder)
     const task = JSON.stringify({ row: row.id, contestant: contestant.name, folder, quick, x })
     // Detached: it leads a process group, so that it can be killed with all the processes that it starts.
@@ -48,7 +42,10 @@ class Runner {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const result = await resultOf(this.#child, row.limit ?? (quick ? LIMIT.quick : LIMIT.full))
-    await end(this.#child)
+    // The kernel needs a while to end thousands of threads, and they would disturb the next trial. But where init is slow
+    // to bury them, the dead are counted for another second.
+    const latest = performance.now() + LONGEST_END
+    while (killGroup(this.#child) && performance.now() < latest) await sleep(2)
     this.#child = undefined
     remove(folder)
     return result.failed ? { ...result, failed: gist(result.failed, folder) } : result
@@ -56,40 +53,29 @@ class Runner {
 
   /** Ends what is running, and removes all files. */
   close() {
-    if (this.#child) killGroup(this.#child)
-    remove(this.#folder)
+    if (this.#child?.pid) killGroup(this.#child)
+    remove(this.folder)
   }
 }
 
-/** What a trial says, or that it has not said it within `limit` ms. */
-function resultOf(child, limit) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => settle({ failed: `not over within ${limit / 1000} s`, timedOut: true }), limit)
-    const settle = (result) => {
-      clearTimeout(timer)
-      resolve(result)
-    }
-    let output = ''
-    let errors = ''
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      output += text
-      // The result is the end of the trial: what a contestant leaves behind may keep its process alive for long.
-      if (output.endsWith('\n')) settle(lastLine(output))
-    })
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      errors = (errors + text).slice(-KEPT)
-    })
-    child.on('error', (error) => settle({ failed: error.message }))
-    child.on('close', (code, signal) => settle({ failed: `ended without a result, with ${signal ?? code}\n${errors}` }))
-  })
-}
-
-function lastLine(output) {
-  const line = output.trimEnd().split('\n').at(-1)
+/** The last line of what a trial says. Kills the trial if it is not over within `limit` ms. */
+async function resultOf(child, limit) {
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    killGroup(child)
+  }, limit)
+  const [output, errors, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
+  clearTimeout(timer)
+  if (timedOut) return { failed: `not over within ${limit / 1000} s`, timedOut }
   try {
-    return JSON.parse(line)
+    return JSON.parse(output.trimEnd().split('\n').at(-1))
   } catch {
-    return { failed: `said ${line} instead of a result` }
+    return { failed: `ended without a result, with ${signal ?? code}\n${errors}` }
   }
 }
 
@@ -97,23 +83,12 @@ function lastLine(output) {
 function gist(message, folder) {
   const [first, ...others] = message.split('\n')
   const thrown = others.find((line) => /^\w*Error\b/.test(line))
-  const text = thrown ? `${first}: ${thrown}` : first
-  return text.replaceAll(`${folder}/`, '').replaceAll(`${ROOT}/`, '')
+  const shown = thrown ? `${first}: ${thrown}` : first
+  return shown.replaceAll(`${folder}/`, '').replaceAll(`${ROOT}/`, '')
 }
 
-/** Ends a trial. The kernel needs a while to end thousands of threads, and the next trial shall not be disturbed by that. */
-async function end(child) {
-  if (!killGroup(child)) return
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  // Not for ever: where init is slow to bury them, the dead are counted for another second.
-  const latest = performance.now() + LONGEST_END
-  while (killGroup(child) && performance.now() < latest) await sleep(2)
-}
-
-/** Kills a trial and all the processes that it has started. Returns whether there was anybody. */
+/** Kills a trial and all the processes that it has started. Returns false if there are none. */
 function killGroup({ pid }) {
-  // It could not be started.
-  if (pid === undefined) return false
   try {
     return process.kill(-pid, 'SIGKILL')
   } catch (error) {
@@ -123,7 +98,7 @@ function killGroup({ pid }) {
 }
 
 function remove(folder) {
-  // Again and again, should one of the killed still be about to make a file.
+  // Again and again, in case one of the killed is about to make a file.
   fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
 }
 

@@ -1,31 +1,28 @@
 'use strict'
 
-// The process of one trial: one row, one contestant. It is started by runner.js with one argument, a JSON object:
-// { row, contestant, folder, quick, x }, where x is the point of a curve. It writes one JSON line to stdout: the
-// measures, or { failed } with the reason, and `timedOut` where another try would take as long. After that the runner ends
-// it, with all the processes that it has started.
+// The process of one trial: one row, one contestant. runner.js starts it with one argument, a JSON object:
+// { row, contestant, folder, quick, x }, where x is the point of a curve. It writes one JSON line to stdout, the measures,
+// or { failed } with the reason, and `timedOut` if another try would take as long. Then it kills itself.
 
 const fs = require('node:fs')
 
 const { contestant } = require('./contestants/index.js')
 const { rows } = require('./rows/index.js')
 
-function report(result) {
-  // Synchronously: nothing that the contestant left behind can come in between.
+function end(result) {
   fs.writeSync(1, `${JSON.stringify(result)}\n`)
+  // Not process.exit(): it waits for the threads of libuv's pool, in which some peers wait for a lock.
+  process.kill(process.pid, 'SIGKILL')
 }
 
-function fail(error) {
-  report({ failed: error?.message ?? String(error), timedOut: error?.timedOut })
-  process.exit(1)
-}
+const fail = (error) => end({ failed: error?.message ?? String(error), timedOut: error?.timedOut })
 
 async function main() {
-  const { row: id, contestant: name, ...options } = JSON.parse(process.argv[2])
+  const { row: id, contestant: name, quick, ...options } = JSON.parse(process.argv[2])
   process.on('uncaughtException', fail)
-  report(await rows.find((row) => row.id === id).trial(contestant(name), options))
-  // The contestant may have left threads and timers behind.
-  process.exit()
+  const row = rows.find((each) => each.id === id)
+  const sizes = quick ? row.quick : row.full
+  end(await row.trial(contestant(name), { ...options, ...sizes }))
 }
 
 main().catch(fail)

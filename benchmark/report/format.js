@@ -35,18 +35,13 @@ function unitFor(value, unit) {
   return units.findLast((name) => round(base / scale[name]) >= 1) ?? units[0]
 }
 
+const THREE_DIGITS = { minimumSignificantDigits: DIGITS, maximumSignificantDigits: DIGITS }
+
 function digits(value, unit) {
   if (value === 0) return '0'
-  if (isCount(value, unit)) return grouped(value, 0)
-  const rounded = round(value)
-  const wholeDigits = Math.floor(Math.log10(Math.abs(rounded))) + 1
-  return grouped(rounded, Math.max(0, DIGITS - wholeDigits))
+  const text = isCount(value, unit) ? value.toLocaleString('en-US') : round(value).toLocaleString('en-US', THREE_DIGITS)
+  return text.replace('-', MINUS)
 }
-
-const grouped = (value, decimals) =>
-  value
-    .toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
-    .replace('-', MINUS)
 
 /** `value` as digits of another unit of its quantity. */
 const digitsIn = (value, unit, shown) => digits(unit === shown ? value : inBase(value, unit) / inBase(1, shown), shown)

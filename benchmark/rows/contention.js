@@ -8,11 +8,6 @@ const { now, MICROSECOND, MILLISECOND } = require('./support/clock.js')
 const { countIn, ZERO } = require('./support/count.js')
 const { footprint } = require('./support/processes.js')
 
-/** How many turns all processes take together, however many they are: then their times can be compared. */
-const TURNS = { full: 6400, quick: 640 }
-const CURVE_TURNS = { full: 3200, quick: 640 }
-
-const FAIRNESS_DURATION = { full: 1000 * MILLISECOND, quick: 300 * MILLISECOND }
 const FAIRNESS_HOLD = 100 * MICROSECOND
 
 /** How long the trial needs to tell all processes when to start: for each of them. */
@@ -37,10 +32,13 @@ const contention = (processes) => ({
   ],
   kinds: ['kernel', 'file'],
   limit: LIMIT,
-  trial(contestant, { folder, quick }) {
+  // The turns of all processes together, however many they are: then their times can be compared.
+  full: { turns: 6400, duration: 1000 * MILLISECOND },
+  quick: { turns: 640, duration: 300 * MILLISECOND },
+  trial(contestant, { folder, turns, duration }) {
     return withAgents(contestant, processes, [path.join(folder, 'lock')], async (agents) => {
-      const { total, count } = await increments(agents, folder, quick ? TURNS.quick : TURNS.full)
-      return { total, count, ...(await fairness(agents, folder, quick)) }
+      const { total, count } = await increments(agents, folder, turns)
+      return { total, count, ...(await fairness(agents, folder, duration)) }
     })
   },
 })
@@ -59,9 +57,11 @@ const processesCurve = {
   kinds: ['kernel', 'file'],
   limit: LIMIT,
   curve: { x: 'processes', points: [2, 4, 8, 16, 32, 64], quickPoints: [2, 4] },
-  trial(contestant, { folder, quick, x }) {
+  full: { turns: 3200 },
+  quick: { turns: 640 },
+  trial(contestant, { folder, turns, x }) {
     return withAgents(contestant, x, [path.join(folder, 'lock')], async (agents) => {
-      const { total } = await increments(agents, folder, quick ? CURVE_TURNS.quick : CURVE_TURNS.full)
+      const { total } = await increments(agents, folder, turns)
       const footprints = agents.map(({ pid }) => footprint(pid))
       const most = (measure) => Math.max(...footprints.map((each) => each[measure]))
       return { total, threads: most('threads'), memory: most('memory') }
@@ -78,8 +78,7 @@ async function increments(agents, folder, turns) {
 }
 
 /** All take as many turns as they get. How many the unluckiest and the luckiest had. */
-async function fairness(agents, folder, quick) {
-  const duration = quick ? FAIRNESS_DURATION.quick : FAIRNESS_DURATION.full
+async function fairness(agents, folder, duration) {
   const { records } = await race(agents, path.join(folder, 'fair'), { duration, hold: FAIRNESS_HOLD })
   const turns = records.map(({ inTime }) => inTime)
   const fewest = Math.min(...turns)

@@ -3,9 +3,6 @@
 const path = require('node:path')
 
 const FILES = 1000
-/** The first one creates the files, and starts threads. */
-const WARM_UP = 1
-const BURSTS = { full: 15, quick: 3 }
 
 module.exports = {
   id: 'files-at-once',
@@ -16,11 +13,14 @@ module.exports = {
     { id: 'released', title: 'until all are released', unit: 'ms', better: 'lower' },
   ],
   kinds: ['kernel', 'file', 'memory'],
-  async trial(contestant, { folder, quick }) {
+  full: { count: 15 },
+  quick: { count: 3 },
+  async trial(contestant, { folder, count }) {
     const handles = Array.from({ length: FILES }, (_, i) => contestant.open(path.join(folder, `${i}.lock`)))
-    for (let i = 0; i < WARM_UP; i++) await burst(handles)
+    // The first one creates the files, and starts threads.
+    await burst(handles)
     const bursts = []
-    for (let i = 0; i < (quick ? BURSTS.quick : BURSTS.full); i++) bursts.push(await burst(handles))
+    for (let i = 0; i < count; i++) bursts.push(await burst(handles))
     // The burst in the middle, so that the two times are those of one burst.
     return bursts.sort((a, b) => a.released - b.released)[bursts.length >> 1]
   },

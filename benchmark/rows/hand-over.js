@@ -8,9 +8,6 @@ const { now, quantile, sleepSync, MICROSECOND, MILLISECOND } = require('./suppor
 /** The shortest and the longest wait before the holder releases. */
 const WAIT = [200 * MICROSECOND, 2 * MILLISECOND]
 
-/** Who tries again only now and then gets fewer hand-overs than the others into this time. */
-const BUDGET = { full: 3000 * MILLISECOND, quick: 800 * MILLISECOND }
-
 const randomWait = () => WAIT[0] + Math.random() * (WAIT[1] - WAIT[0])
 
 module.exports = {
@@ -26,9 +23,12 @@ module.exports = {
     { id: 'count', title: 'hand-overs', unit: '', better: 'none' },
   ],
   kinds: ['kernel', 'file'],
-  async trial(contestant, { folder, quick }) {
+  // Who tries again only now and then gets fewer hand-overs than the others into the budget.
+  full: { most: 400, budget: 3000 * MILLISECOND },
+  quick: { most: 100, budget: 800 * MILLISECOND },
+  async trial(contestant, { folder, most, budget }) {
     const turns = await withAgents(contestant, 2, [path.join(folder, 'lock')], async (agents) => {
-      await takeTurns(agents, quick ? 100 : 400, now() + (quick ? BUDGET.quick : BUDGET.full))
+      await takeTurns(agents, most, now() + budget)
       const logs = await Promise.all(agents.map((agent) => agent.log()))
       return logs.flat()
     })

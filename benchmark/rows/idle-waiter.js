@@ -7,10 +7,6 @@ const { withAgents } = require('./support/agents.js')
 const { MILLISECOND } = require('./support/clock.js')
 const { usage, used } = require('./support/processes.js')
 
-/** How long the wait is watched, in milliseconds, and how long it has lasted by then: a process is busy at first. */
-const WATCH = { full: 10_000, quick: 1000 }
-const SETTLE = { full: 1000, quick: 300 }
-
 module.exports = {
   id: 'idle-waiter',
   title: 'What a waiter costs while it waits',
@@ -23,14 +19,17 @@ module.exports = {
   ],
   kinds: ['kernel', 'file'],
   rounds: 2,
-  trial(contestant, { folder, quick }) {
+  // In milliseconds: how long the wait is watched, after how long. A process is busy at first.
+  full: { settle: 1000, watch: 10_000 },
+  quick: { settle: 300, watch: 1000 },
+  trial(contestant, { folder, settle, watch }) {
     return withAgents(contestant, 2, [path.join(folder, 'lock')], async ([holder, waiter]) => {
       await holder.ask('acquire')
       waiter.say('acquire')
-      await sleep(quick ? SETTLE.quick : SETTLE.full)
+      await sleep(settle)
 
       const before = usage(waiter.pid)
-      await sleep(quick ? WATCH.quick : WATCH.full)
+      await sleep(watch)
       const { cpu, switches } = used(before, usage(waiter.pid))
 
       holder.say('release')

@@ -6,11 +6,6 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { withAgents } = require('./support/agents.js')
 const { now, quantile, within, MILLISECOND } = require('./support/clock.js')
 
-const KILLS = { full: 10, quick: 4 }
-
-/** The longest that the next one may take, in milliseconds. */
-const PATIENCE = { full: 15_000, quick: 2000 }
-
 /** Who takes seconds to notice is tried only once: when this has gone by, no further holder is killed. */
 const BUDGET = 3000 * MILLISECOND
 
@@ -31,9 +26,10 @@ module.exports = {
   ],
   kinds: ['kernel', 'file'],
   rounds: 3,
-  async trial(contestant, { folder, quick }) {
-    const kills = quick ? KILLS.quick : KILLS.full
-    const patience = quick ? PATIENCE.quick : PATIENCE.full
+  // `patience`: the longest that the next one may take, in milliseconds.
+  full: { kills: 10, patience: 15_000 },
+  quick: { kills: 4, patience: 2000 },
+  async trial(contestant, { folder, kills, patience }) {
     const latencies = await withAgents(contestant, kills + 1, [path.join(folder, 'lock')], (agents) =>
       succession(agents, patience),
     )

@@ -5,9 +5,6 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const LOAD = path.join(__dirname, 'support/load.js')
-/** The first one warms the page cache. */
-const WARM_UP = 1
-const LOADS = { full: 11, quick: 3 }
 const KB = 1000
 
 module.exports = {
@@ -23,8 +20,12 @@ module.exports = {
     { id: 'listeners', title: 'listeners added', unit: '', better: 'lower' },
   ],
   kinds: ['kernel', 'file', 'memory'],
-  trial({ entry, paths }, { quick }) {
-    const loads = Array.from({ length: WARM_UP + (quick ? LOADS.quick : LOADS.full) }, () => load(entry)).slice(WARM_UP)
+  full: { count: 11 },
+  quick: { count: 3 },
+  trial({ entry, paths }, { count }) {
+    // To warm the page cache.
+    load(entry)
+    const loads = Array.from({ length: count }, () => load(entry))
     const { time, threads, listeners, addons } = loads.sort((a, b) => a.time - b.time)[loads.length >> 1]
     return { time, binary: sizeOf(addons) / KB, installed: sizeOf(paths()) / KB, threads, listeners }
   },

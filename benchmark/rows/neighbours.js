@@ -15,10 +15,6 @@ const WAITS = 100
 /** How long the waits are given to get under way, in milliseconds. */
 const SETTLE = 100
 
-/** A call that takes longer than this counts as having taken this long, in milliseconds. */
-const PATIENCE = { full: 2000, quick: 500 }
-
-const CALLS = { full: 300, quick: 60 }
 const WARM_UP = 20
 
 const pbkdf2 = promisify(crypto.pbkdf2)
@@ -50,18 +46,24 @@ module.exports = {
   ],
   kinds: ['kernel', 'file'],
   rounds: 3,
-  trial(contestant, { folder, quick }) {
+  // `patience`: a call that takes longer counts as having taken this long, in milliseconds.
+  full: { calls: 300, patience: 2000 },
+  quick: { calls: 60, patience: 500 },
+  trial(contestant, { folder, calls, patience }) {
     const file = path.join(folder, 'lock')
-    const calls = quick ? CALLS.quick : CALLS.full
-    const patience = quick ? PATIENCE.quick : PATIENCE.full
     return withAgents(contestant, 1, [file], async ([holder]) => {
       await holder.ask('acquire')
       await latencies(WARM_UP, patience)
       const alone = await latencies(calls, patience)
-      const waits = startWaits(contestant, file)
+      // They are not over before the trial is.
+      let served = 0
+      for (let wait = 0; wait < WAITS; wait++) {
+        const handle = contestant.open(file)
+        handle.acquire().then(() => served++)
+      }
       await sleep(SETTLE)
       const waiting = await latencies(calls, patience)
-      if (waits.served > 0) throw new Error(`let in ${waits.served} of ${WAITS} waiters while the lock was held`)
+      if (served > 0) throw new Error(`let in ${served} of ${WAITS} waiters while the lock was held`)
       return compare(alone, waiting)
     })
   },
@@ -74,18 +76,6 @@ function compare(alone, waiting) {
     ...alone,
     ...Object.fromEntries(names.map((name) => [`${name}Waiting`, waiting[name]])),
   }
-}
-
-/** Waits which are not over before the trial is. */
-function startWaits(contestant, file) {
-  const waits = { served: 0 }
-  for (let wait = 0; wait < WAITS; wait++) {
-    contestant
-      .open(file)
-      .acquire()
-      .then(() => waits.served++)
-  }
-  return waits
 }
 
 /** The median time of each of the neighbours, in milliseconds. */

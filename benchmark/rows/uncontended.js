@@ -6,7 +6,6 @@ const BATCH = 50
 
 /** In milliseconds. After the warm-up the code is compiled, and threads have been started. */
 const WARM_UP = 100
-const DURATION = { full: 1000, quick: 200 }
 
 const uncontended = (id, title, detail, kinds, turnsOf) => ({
   id,
@@ -14,10 +13,12 @@ const uncontended = (id, title, detail, kinds, turnsOf) => ({
   detail,
   measures: [{ id: 'rate', title: 'locks', unit: 'per second', better: 'higher' }],
   kinds,
-  async trial(contestant, { folder, quick }) {
+  full: { duration: 1000 },
+  quick: { duration: 200 },
+  async trial(contestant, { folder, duration }) {
     const turns = turnsOf(contestant.open(path.join(folder, 'a.lock')))
     await rateOf(turns, WARM_UP)
-    return { rate: await rateOf(turns, quick ? DURATION.quick : DURATION.full) }
+    return { rate: await rateOf(turns, duration) }
   },
 })
 

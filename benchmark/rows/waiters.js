@@ -6,9 +6,6 @@ const { runScript } = require('./support/agents.js')
 const { now, within, MILLISECOND } = require('./support/clock.js')
 const { Crowd } = require('./support/crowd.js')
 
-/** The longest that serving all may take, in milliseconds. */
-const PATIENCE = { full: 15_000, quick: 2000 }
-
 const shared = (text, count) => ({
   detail:
     `${text} handles of one process ask for the lock that a further handle holds, which is released at once; each ` +
@@ -22,8 +19,11 @@ const shared = (text, count) => ({
     { id: 'overtakers', title: 'served out of order', unit: '', better: 'lower' },
   ],
   kinds: ['kernel', 'file', 'memory'],
-  async trial(contestant, { folder, quick, x = count }) {
-    const served = await serve(contestant, path.join(folder, 'timed'), x, quick ? PATIENCE.quick : PATIENCE.full)
+  // The longest that serving all may take, in milliseconds.
+  full: { patience: 15_000 },
+  quick: { patience: 2000 },
+  async trial(contestant, { folder, patience, x = count }) {
+    const served = await serve(contestant, path.join(folder, 'timed'), x, patience)
     const { failed, threads, memory } = await runScript('waiting.js', [contestant.name, path.join(folder, 'lock'), x])
     if (failed) throw new Error(failed)
     return { ...served, threads, memory }
