@@ -4,9 +4,7 @@
 
 const ADAPTERS = [
   'locket-native',
-  'fs-ext',
-  'fs-native-extensions',
-  'os-lock',
+  'descriptors',
   'proper-lockfile',
   'lockfile',
   'async-mutex',
