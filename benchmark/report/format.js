@@ -14,10 +14,10 @@ const MINUS = '−'
 /** Three significant digits. */
 const round = (value) => Number(value.toPrecision(DIGITS))
 
-/** Is it a measured time, whatever its unit? */
+/** Returns true for units of time. */
 const isTime = (unit) => unit in SCALES[0]
 
-/** Is it a size in bytes, whatever its unit? */
+/** Returns true for units of size. */
 const isSize = (unit) => unit in SCALES[1]
 
 /** `value` of `unit` in seconds or bytes; other units stay as they are. */

@@ -1,22 +1,19 @@
 'use strict'
 
-// Who is who on the lists: ours, the peers that it is compared with, and those that only show a limit.
+// The roles of contestants: ours, the peers that it is compared with, and those that only show a limit.
 
 const OURS = '@locket/native'
 
 const isOurs = ({ name }) => name === OURS
 
-/** Those that lock a file, as ours does. The others lock nothing but memory, or are the bare system calls. */
+/** Returns true for locks of files. The others lock only memory, or are the floor. */
 const locksFile = ({ kind }) => kind === 'kernel' || kind === 'file'
 
 /** Why a contestant has no figures. */
 const obstacle = ({ cannot, failed }) => (failed ? `failed: ${failed}` : cannot)
 
 /** Its name, with what sets it apart from a file lock. */
-function label({ name, kind }) {
-  if (kind === 'memory') return `${name} (no file)`
-  return kind === 'floor' && !name.includes('floor') ? `${name} (floor)` : name
-}
+const label = ({ name, kind }) => (kind === 'memory' ? `${name} (no file)` : name)
 
 /** The measure by which the contestants of a row are ranked. */
 const headline = (measures) => measures.find(({ better }) => better !== 'none') ?? measures[0]
@@ -40,7 +37,7 @@ const unranked = ({ contestants }) => [
   ...contestants.filter(({ failed, cannot }) => cannot && !failed),
 ]
 
-/** May a Node program take it instead of ours? A process of another language has no event loop to get back to. */
+/** Returns true for what a Node program can use instead of ours. Another language has no event loop to return to. */
 const isPeer = (contestant) => locksFile(contestant) && !isOurs(contestant) && contestant.runtime === undefined
 
 /** The peer with a file lock that did best, by the median over the run. */

@@ -23,7 +23,7 @@ module.exports = {
     { id: 'count', title: 'hand-overs', unit: '', better: 'none' },
   ],
   kinds: ['kernel', 'file'],
-  // Who tries again only now and then gets fewer hand-overs than the others into the budget.
+  // Locks that poll have fewer hand-overs than the others within the budget.
   full: { most: 400, budget: 3000 * MILLISECOND },
   quick: { most: 100, budget: 800 * MILLISECOND },
   async trial(contestant, { folder, most, budget }) {

@@ -6,7 +6,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { withAgents } = require('./support/agents.js')
 const { now, quantile, within, MILLISECOND } = require('./support/clock.js')
 
-/** Who takes seconds to notice is tried only once: when this has gone by, no further holder is killed. */
+/** After this time no further holder is killed: a lock that takes seconds to notice is tried only once. */
 const BUDGET = 3000 * MILLISECOND
 
 /** How long the next one waits before the kill, in milliseconds: random, for those who look only now and then. */

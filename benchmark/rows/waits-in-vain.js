@@ -33,7 +33,7 @@ module.exports = {
   },
 }
 
-/** How late the last one fails, and how many know who was in the way. */
+/** How late the last one fails, and how many errors name the holder. */
 async function waitInVain(handles, holder) {
   const start = now()
   const errors = await Promise.all(handles.map(failure))

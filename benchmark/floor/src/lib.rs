@@ -10,7 +10,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat};
 
-/// Locks and unlocks the file at `path` so many times, with all that a lock needs, on the calling thread.
+/// Locks and unlocks the file at `path` `times` times, with all that a lock needs, on the calling thread.
 #[napi]
 pub fn lock_properly(path: String, times: u32) -> Result<()> {
     repeat(path, times, lock_once)

@@ -3,8 +3,8 @@
 // A process that takes locks as it is told, line by line. agent.py is the same for Python's libraries.
 //
 //   acquire          waits for the locks of all its files, then says "acquired"
-//   release          releases them and says nothing: to write and to be read would take processor time from whoever
-//                    gets the lock now
+//   release          releases them and says nothing: writing would take processor time from the process that gets the
+//                    lock now
 //   log              says when it asked, entered and left, for each acquire, in nanoseconds of the clock
 //   count {options}  takes turns with other processes at incrementing a counter, then says how it went (see count.js)
 //

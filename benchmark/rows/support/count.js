@@ -13,8 +13,8 @@ const countIn = (counter) => fs.readFileSync(counter).readUInt32LE()
 
 /**
  * Increments the number in the file `counter` under the lock, again and again: from the time `start`, for `turns`
- * turns or for `duration`, whichever is over first. Each turn reads, goes on for `hold`, and writes: whoever gets in
- * meanwhile makes the final count wrong. All times are in nanoseconds of the clock of all processes.
+ * turns or for `duration`, whichever is over first. Each turn reads, goes on for `hold`, and writes: another process that
+ * gets in meanwhile makes the final count wrong. All times are in nanoseconds of the clock of all processes.
  *
  * Resolves to the turns taken, how many of them had begun in time, and when the last was over.
  */
