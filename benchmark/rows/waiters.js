@@ -2,7 +2,7 @@
 
 const path = require('node:path')
 
-const { runScript } = require('./support/agents.js')
+const { withAgents } = require('./support/agents.js')
 const { now, within, MILLISECOND } = require('./support/clock.js')
 const { Crowd } = require('./support/crowd.js')
 
@@ -24,9 +24,9 @@ const shared = (text, count) => ({
   quick: { patience: 2000 },
   async trial(contestant, { folder, patience, x = count }) {
     const served = await serve(contestant, path.join(folder, 'timed'), x, patience)
-    const { failed, threads, memory } = await runScript('waiting.js', [contestant.name, path.join(folder, 'lock'), x])
-    if (failed) throw new Error(failed)
-    return { ...served, threads, memory }
+    // In another process: memory that has been used once counts as used for ever.
+    const grown = await withAgents(contestant, 1, [path.join(folder, 'lock')], ([agent]) => agent.ask('crowd', x))
+    return { ...served, ...JSON.parse(grown) }
   },
 })
 

@@ -7,6 +7,7 @@
 //                    lock now
 //   log              says when it asked, entered and left, for each acquire, in nanoseconds of the clock
 //   count {options}  takes turns with other processes at incrementing a counter, then says how it went (see count.js)
+//   crowd {count}    says by how much it grows when so many wait for its file (see crowd.js; not in Python)
 //
 // It says "ready" first. It dies when its stdin ends, so that a trial that is ended leaves nobody behind.
 //
@@ -18,6 +19,7 @@ const readline = require('node:readline')
 const { contestant } = require('../../contestants/index.js')
 const { now } = require('./clock.js')
 const { count } = require('./count.js')
+const { growthOfCrowd } = require('./crowd.js')
 
 const [name, ...files] = process.argv.slice(2)
 const handles = files.map((file) => contestant(name).open(file))
@@ -36,6 +38,7 @@ const commands = {
   },
   log: () => JSON.stringify(log),
   count: async (options) => JSON.stringify(await count(handles[0], JSON.parse(options))),
+  crowd: async (size) => JSON.stringify(await growthOfCrowd(contestant(name), files[0], Number(size))),
 }
 
 function say(line) {

@@ -71,27 +71,14 @@ const commandLine = ({ name, program }) => program ?? [process.execPath, path.jo
  * Starts `count` agents, each with handles for all the `files`, and calls `task` with them when they are ready. Ends
  * them when it is over: processes that are still dying would disturb the next trial.
  */
-function withAgents(contestant, count, files, task) {
-  const commands = new Array(count).fill([...commandLine(contestant), ...files])
-  return withProcesses(commands, async (agents) => {
-    await Promise.all(agents.map((agent) => agent.line()))
-    return task(agents)
-  })
-}
-
-/** Runs a script of this folder in a process of its own. Resolves to what it says in one line of JSON. */
-function runScript(script, args) {
-  const command = [process.execPath, path.join(__dirname, script), ...args]
-  return withProcesses([command], async ([agent]) => JSON.parse(await agent.line()))
-}
-
-async function withProcesses(commands, task) {
-  const agents = commands.map((command) => new Agent(command))
+async function withAgents(contestant, count, files, task) {
+  const agents = Array.from({ length: count }, () => new Agent([...commandLine(contestant), ...files]))
   try {
+    await Promise.all(agents.map((agent) => agent.line()))
     return await task(agents)
   } finally {
     await Promise.all(agents.map((agent) => agent.kill()))
   }
 }
 
-module.exports = { runScript, withAgents }
+module.exports = { withAgents }

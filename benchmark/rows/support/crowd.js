@@ -1,8 +1,8 @@
 'use strict'
 
-const { setTimeout: sleep } = require('node:timers/promises')
+const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
 
-const { footprint } = require('./processes.js')
+const { footprint, growth } = require('./processes.js')
 
 /** How often, in milliseconds, to look whether all wait, and how many looks in a row must show as many threads. */
 const LOOK = 20
@@ -69,4 +69,30 @@ class Crowd {
   }
 }
 
-module.exports = { Crowd }
+/** For how long two waiters must not get in at once, in milliseconds. */
+const EXCLUSION_CHECK = 500
+
+/**
+ * By how many threads and MB this process grows when `count` handles wait for a file. Then they are served one by one for
+ * a while, each for a turn of the event loop, which shows whether the lock excludes them from each other.
+ */
+async function growthOfCrowd(contestant, file, count) {
+  const holder = contestant.open(file)
+  await holder.acquire()
+
+  const before = footprint()
+  const crowd = new Crowd(contestant, new Array(count).fill(file))
+  let callers = 0
+  const served = crowd.serve(async () => {
+    if (++callers > 1) throw new Error('let in two waiters at once')
+    await nextTurn()
+    callers--
+  })
+  served.catch(() => {})
+  const grown = growth(before, await crowd.footprint())
+  await holder.release()
+  await Promise.race([served, sleep(EXCLUSION_CHECK)])
+  return grown
+}
+
+module.exports = { Crowd, growthOfCrowd }
