@@ -1,10 +1,8 @@
 //! Queries: who holds a lock, or waits for it, and whether it is held. Clients make them, and requests that are refused.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +14,7 @@ use crate::exec::Guard;
 use crate::holders::{Holder, LockedFile, Party, Proc};
 use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Permit, Request};
 use crate::sync::{Mutex, MutexGuard};
-use crate::sys::{FileId, LockMode, OpenHow, SystemError, is_busy};
+use crate::sys::{LockMode, OpenHow, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
 
 #[cfg(all(test, not(loom)))]
@@ -42,6 +40,23 @@ enum Question {
     Locked(Arc<Handle>, Instant),
 }
 
+/// What queries for holders are about.
+enum Subject {
+    Path(Arc<Handle>, Party),
+    /// A lock that this process uses.
+    Entry(Arc<LockEntry>),
+}
+
+impl Subject {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Path(handle, party), Self::Path(other, of)) => party == of && handle.path == other.path,
+            (Self::Entry(entry), Self::Entry(other)) => Arc::ptr_eq(entry, other),
+            _ => false,
+        }
+    }
+}
+
 /// Queries that ask the same.
 type Group = Vec<Arc<Query>>;
 
@@ -51,8 +66,7 @@ pub(crate) struct Queries(Mutex<Lists>);
 
 #[derive(Default)]
 struct Lists {
-    by_path: BTreeMap<(PathBuf, Party), Group>,
-    by_entry: BTreeMap<FileId, (Arc<LockEntry>, Group)>,
+    asked: Vec<(Subject, Group)>,
     /// Their files have been found: now the tables can be read.
     found: Vec<(Group, LockedFile)>,
     /// A worker is reading the tables. The next reading is for all that are found in the meantime, by however many
@@ -75,14 +89,13 @@ impl Engine {
     /// [`Outcome::Holders`] or [`Outcome::Failed`], goes to `sink`.
     pub fn find_holders(
         self: &Arc<Self>,
-        handle: &Handle,
+        handle: &Arc<Handle>,
         party: Party,
         sink: Arc<dyn CompletionSink>,
         token: u64,
     ) {
         let query = Query::new(Question::Holders, sink, token);
-        self.queries.lock().by_path.entry((handle.path.clone(), party)).or_default().push(query);
-        self.submit(Task::AnswerQueries);
+        self.ask(Subject::Path(handle.clone(), party), query);
     }
 
     /// Asks whether any process holds the lock of the file at the path of `handle`. The answer, an [`Outcome::Locked`],
@@ -98,8 +111,15 @@ impl Engine {
     pub(crate) fn find_holders_for(self: &Arc<Self>, entry: &Arc<LockEntry>, request: &Request) {
         let query = Query::new(Question::HoldersAtRefusal, request.sink.clone(), request.token);
         self.after(CANCEL_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
+        self.ask(Subject::Entry(entry.clone()), query);
+    }
+
+    fn ask(self: &Arc<Self>, subject: Subject, query: Arc<Query>) {
         let mut queries = self.queries.lock();
-        queries.by_entry.entry(entry.id()).or_insert_with(|| (entry.clone(), Group::new())).1.push(query);
+        match queries.asked.last_mut().filter(|(last, _)| last.is(&subject)) {
+            Some((_, group)) => group.push(query),
+            None => queries.asked.push((subject, vec![query])),
+        }
         drop(queries);
         // A job for each: should a worker be stuck with one of them, there is another job for the rest.
         self.submit(Task::AnswerQueries);
@@ -111,39 +131,37 @@ impl Engine {
     }
 
     fn answer_queries_by(self: &Arc<Self>, proc: &Proc) {
-        let by_entry = mem::take(&mut self.queries.lock().by_entry);
-        for (entry, group) in by_entry.into_values() {
-            // Other code may have closed the descriptor: its number may be another file's by now.
-            let descriptor = entry.descriptor().filter(|_| entry.check_descriptor());
-            match descriptor.and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
-                Some(file) => self.queries.lock().found.push((group, file)),
-                None => tell(&group, None),
-            }
-        }
-        while let Some(((path, party), group)) = self.next_query_by_path() {
-            match (proc.file_at(&path), party) {
-                (Ok(Some(file)), Party::Holders) => self.queries.lock().found.push((group, file)),
-                (Ok(Some(file)), Party::Waiters) => {
-                    let mut waiters = proc.waiters(&file);
-                    if let Some(waiters) = &mut waiters {
-                        proc.add_commands(slice::from_mut(waiters));
-                    }
-                    tell(&group, waiters.as_deref());
-                }
-                (Ok(None), _) => tell(&group, Some(&[])),
-                (Err(error), _) => {
-                    let error = SystemError::new(&error, "open");
-                    for query in group {
-                        query.fail(error);
+        loop {
+            let Some((subject, group)) = self.queries.lock().asked.pop() else { break };
+            match subject {
+                Subject::Entry(entry) => {
+                    // Other code may have closed the descriptor: its number may be another file's by now.
+                    let descriptor = entry.descriptor().filter(|_| entry.check_descriptor());
+                    match descriptor.and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
+                        Some(file) => self.queries.lock().found.push((group, file)),
+                        None => tell(&group, None),
                     }
                 }
+                Subject::Path(handle, party) => match (proc.file_at(&handle.path), party) {
+                    (Ok(Some(file)), Party::Holders) => self.queries.lock().found.push((group, file)),
+                    (Ok(Some(file)), Party::Waiters) => {
+                        let mut waiters = proc.waiters(&file);
+                        if let Some(waiters) = &mut waiters {
+                            proc.add_commands(slice::from_mut(waiters));
+                        }
+                        tell(&group, waiters.as_deref());
+                    }
+                    (Ok(None), _) => tell(&group, Some(&[])),
+                    (Err(error), _) => {
+                        let error = SystemError::new(&error, "open");
+                        for query in group {
+                            query.fail(error);
+                        }
+                    }
+                },
             }
         }
         self.read_tables(proc);
-    }
-
-    fn next_query_by_path(&self) -> Option<((PathBuf, Party), Group)> {
-        self.queries.lock().by_path.pop_first()
     }
 
     /// Reads the tables for all files that were found, unless another worker does.
@@ -179,12 +197,8 @@ impl Engine {
 
     /// Fails the queries for holders that are under way: there is no thread to answer them.
     pub(crate) fn fail_queries(&self, error: SystemError) {
-        let (by_path, by_entry) = {
-            let mut queries = self.queries.lock();
-            (mem::take(&mut queries.by_path), mem::take(&mut queries.by_entry))
-        };
-        let by_entry = by_entry.into_values().flat_map(|(_, group)| group);
-        for query in by_path.into_values().flatten().chain(by_entry) {
+        let asked = mem::take(&mut self.queries.lock().asked);
+        for query in asked.into_iter().flat_map(|(_, group)| group) {
             query.fail(error);
         }
     }

@@ -49,7 +49,7 @@ fn a_request_whose_file_is_still_being_found_asks_for_no_holders() {
         options.names_holders = true;
     });
     assert!(matches!(wait.outcome(), Outcome::Unanswered));
-    assert!(engine.queries.lock().by_entry.is_empty());
+    assert!(engine.queries.lock().asked.is_empty());
 }
 
 #[test]
