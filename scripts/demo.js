@@ -1,106 +1,182 @@
 'use strict'
 
-// `npm run demo`: processes take turns on one lock. One is killed while it holds the lock, and the next one gets in at
-// once; another one does not want to wait for long, and is refused. Exit code 0 if all of that is so, else 1.
+// `npm run demo`: four processes take turns on one lock. One is killed while it holds the lock, and the next one has it
+// at once; a fifth process waits for a short time only, and learns who holds the lock. Exits with 0 if all of that
+// happens, and with 1 otherwise.
 
+const { fork } = require('node:child_process')
+const { EventEmitter, on, once } = require('node:events')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
 
-const { overlap, succession } = require('./demo/record.js')
-const { WIDTH, openScreen } = require('./demo/screen.js')
-const { Stage } = require('./demo/stage.js')
-const { summary } = require('./demo/picture.js')
-const { prepare } = require('./prepare.js')
-
-const TURN_TAKERS = ['A', 'B', 'C', 'D']
+const NAMES = ['A', 'B', 'C', 'D']
 const TURNS_EACH = 3
-/** Whose turn this is gets killed. So early that some other process has turns left, and is the next. */
+/** Early enough that others have turns left when the holder is killed. */
 const FATAL_TURN = 6
 
-// All times are in milliseconds.
-const HOLD = 330
-const REST = 130
-const IMPATIENCE = 300
-const SUSPENSE = 150
-/** Longer than it takes the next one to get in on any machine. The kernel needs two or three of these. */
-const SUCCESSION_LIMIT = 20_000
-const USUAL_LENGTH = 4700
-/** The show hangs if it is not over by then. */
+// In milliseconds.
+const HOLD = 250
+const REST = 100
+const TIMEOUT = 300
 const LIMIT = 90_000
 
-/** The story. */
-async function play(stage, file) {
-  const takers = TURN_TAKERS.map((name) => stage.enter(name, file))
-  const impatient = stage.enter('E', file)
-  await stage.until(() => stage.actors.every(({ state }) => state === 'ready'))
+/** Milliseconds of the monotonic clock, which all processes share. */
+const now = () => Number(process.hrtime.bigint()) / 1e6
 
-  let turn = 0
-  async function takeTurns(actor) {
-    for (let own = 0; own < TURNS_EACH; own++) {
-      await actor.acquire()
-      if (++turn === FATAL_TURN) return dieHolding(actor)
-      await stage.pause(HOLD)
-      await actor.release()
-      await stage.pause(REST)
+/** One of the four processes. It holds the lock until it is told to release it. */
+async function contend(file) {
+  const { lockFile } = require('..')
+  const tell = (event) => process.send({ event, at: now() })
+  process.on('disconnect', () => process.exit())
+  // Ctrl-C goes to every process of the terminal. The parent ends the others.
+  process.on('SIGINT', () => {})
+  const lock = lockFile(file)
+  for (let turn = 0; turn < TURNS_EACH; turn++) {
+    tell('waits')
+    await lock.acquire()
+    tell('holds')
+    await once(process, 'message')
+    tell('releases')
+    lock.release()
+    await sleep(REST)
+  }
+  process.disconnect()
+}
+
+class Demo {
+  #start = now()
+  #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-demo-'))
+  #file = path.join(this.#folder, 'demo.lock')
+  #events = new EventEmitter()
+  #abort = new AbortController()
+  #children = []
+
+  /** Ends the demo. The first reason counts. */
+  fail(error) {
+    this.#abort.abort(error)
+  }
+
+  async run() {
+    const limit = setTimeout(() => this.fail(new Error(`not over within ${LIMIT} ms`)), LIMIT)
+    try {
+      await this.#play()
+    } catch (error) {
+      this.fail(error)
     }
-    await actor.leave()
+    clearTimeout(limit)
+    for (const child of this.#children) kill(child)
+    await this.#ended()
+    fs.rmSync(this.#folder, { recursive: true, force: true })
+    return this.#abort.signal.reason
   }
 
-  async function dieHolding(victim) {
-    await impatient.acquire({ timeout: IMPATIENCE })
-    if (impatient.state !== 'refused') throw new Error(`${impatient.name} has the lock that ${victim.name} holds`)
-    await impatient.leave()
-    await stage.until(() => takers.some(({ state }) => state === 'waits'))
-    await stage.pause(SUSPENSE)
-    victim.kill()
-    await stage.untilWithin(
-      SUCCESSION_LIMIT,
-      () => succession(stage.events),
-      `the next holder after ${victim.name} was killed`,
-    )
+  async #play() {
+    const { lockFile } = require('..')
+    const { signal } = this.#abort
+    const lock = lockFile(this.#file).acquireSync()
+    this.#say(`this process (${process.pid}) holds the lock`)
+    const holds = on(this.#events, 'holds', { signal })
+    this.#children = NAMES.map((name) => this.#startProcess(name))
+    while (this.#waiting().length < NAMES.length) await once(this.#events, 'waits', { signal })
+
+    let turns = NAMES.length * TURNS_EACH
+    let end = { at: now(), what: 'the release' }
+    let killed
+    lock.release()
+    for (let turn = 1; turn <= turns; turn++) {
+      const [holder, at] = (await holds.next()).value
+      if (at < end.at) throw new Error(`${nameOf(holder)} held the lock before ${end.what}`)
+      const wait = `${(at - end.at).toFixed(1)} ms after ${end.what}`
+      if (killed && !killed.next) killed.next = `${nameOf(holder)} held the lock ${wait}`
+      this.#say(`${nameOf(holder)} holds the lock, ${wait}; waiting: ${this.#waiting().join(', ') || 'nobody'}`)
+      holder.turns++
+      if (turn === FATAL_TURN) {
+        end = await this.#killWhileHeld(holder, lockFile(this.#file))
+        killed = { holder }
+        turns -= TURNS_EACH - holder.turns
+      } else {
+        await sleep(HOLD, undefined, { signal })
+        holder.process.send('release')
+        end = { at: (await once(holder.events, 'releases', { signal }))[0], what: `${holder.name} released it` }
+      }
+    }
+    await this.#ended()
+    if (signal.aborted) return
+    console.log(`\n${turns} turns of ${NAMES.length} processes, and never two holders at once.`)
+    console.log(`${nameOf(killed.holder)} was killed while it held the lock. ${killed.next}.`)
   }
 
-  await Promise.all(takers.map(takeTurns))
+  /** Resolves to the end of the hold. */
+  async #killWhileHeld(holder, lock) {
+    const { signal } = this.#abort
+    this.#say(`this process (${process.pid}) wants the lock within ${TIMEOUT} ms`)
+    const error = await lock.acquire(TIMEOUT).catch((reason) => reason)
+    if (error.code !== 'ERR_LOCK_TIMEOUT') throw new Error(`${nameOf(holder)} did not keep the lock: ${error}`)
+    this.#say(`this process (${process.pid}) gives up: ${error.message}`)
+    while (this.#waiting().length === 0) await once(this.#events, 'waits', { signal })
+    const end = { at: now(), what: `${holder.name} was killed` }
+    kill(holder)
+    this.#say(`${nameOf(holder)} is killed by SIGKILL while it holds the lock`)
+    return end
+  }
+
+  #startProcess(name) {
+    const child = fork(__filename, [this.#file])
+    const contender = { name, process: child, events: new EventEmitter(), turns: 0, state: 'starts', killed: false }
+    child.on('message', ({ event, at }) => {
+      contender.state = event
+      contender.events.emit(event, at)
+      this.#events.emit(event, contender, at)
+    })
+    contender.gone = new Promise((resolve) => {
+      child.on('error', (error) => {
+        this.fail(error)
+        resolve()
+      })
+      child.on('exit', (code, signal) => {
+        if (code !== 0 && !contender.killed) this.fail(new Error(`${nameOf(contender)} ended with ${signal ?? code}`))
+        resolve()
+      })
+    })
+    return contender
+  }
+
+  #ended() {
+    return Promise.all(this.#children.map(({ gone }) => gone))
+  }
+
+  /** The names of those that wait. */
+  #waiting() {
+    return this.#children.filter(({ state }) => state === 'waits').map(({ name }) => name)
+  }
+
+  #say(what) {
+    console.log(`${((now() - this.#start) / 1000).toFixed(3).padStart(6)} s  ${what}`)
+  }
 }
 
-/** What must be true of any show that came to its end. */
-function check(events) {
-  const clash = overlap(events)
-  if (clash) {
-    const [first, second] = clash.map(({ name, from, to }) => `${name} from ${from.toFixed(3)} to ${to.toFixed(3)} ms`)
-    throw new Error(`two holders at once: ${first}, ${second}`)
-  }
+function kill(contender) {
+  contender.killed = true
+  contender.process.kill('SIGKILL')
 }
+
+const nameOf = ({ name, process: { pid } }) => `${name} (${pid})`
 
 async function main() {
-  prepare()
-  process.exitCode = 1
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-demo-'))
-  const stage = new Stage()
+  require('./prepare.js').prepare()
+  console.log(`${NAMES.length} processes take turns on one lock. One of them will be killed.\n`)
+  const demo = new Demo()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     const exitCode = 128 + os.constants.signals[signal]
-    process.on(signal, () => stage.stop(Object.assign(new Error(`interrupted by ${signal}`), { exitCode })))
+    process.on(signal, () => demo.fail(Object.assign(new Error(`interrupted by ${signal}`), { exitCode })))
   }
-  process.stdout.on('error', (error) => stage.stop(error))
-  const limit = setTimeout(() => stage.stop(new Error(`not over within ${LIMIT} ms`)), LIMIT)
-
-  console.log(`${TURN_TAKERS.length} processes take turns on one lock. One of them will be killed.\n`)
-  const screen = openScreen(process.stdout, stage, USUAL_LENGTH)
-  try {
-    await play(stage, path.join(folder, 'demo.lock'))
-    check(stage.events)
-  } catch (error) {
-    stage.stop(error)
-  }
-  clearTimeout(limit)
-  await stage.clear()
-  fs.rmSync(folder, { recursive: true, force: true })
-
-  const { failure, events } = stage
-  screen.close(failure ? [] : summary(events, WIDTH))
+  process.stdout.on('error', (error) => demo.fail(error))
+  const failure = await demo.run()
   if (failure) console.error(`The demo failed: ${failure.message}`)
   process.exitCode = failure ? (failure.exitCode ?? 1) : 0
 }
 
-main()
+if (process.send && process.argv[2]) contend(process.argv[2])
+else main()
