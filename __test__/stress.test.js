@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { readOptions } = require('../scripts/stress/options.js')
+const { readOptions } = require('../scripts/stress.js')
 
 const STRESS = path.join(__dirname, '../scripts/stress.js')
 
@@ -30,6 +30,12 @@ test('a storm ends by itself, and finds nothing in a lock that works', async (t)
   assert.match(stdout, /^acquires +[1-9]/m)
 })
 
+test('a lock that is released too early is found', async (t) => {
+  const { code, stdout, stderr } = await stress(t, '--seconds=3', '--files=1', '--sabotage=early', '--seed=5')
+  assert.equal(code, 1, stdout + stderr)
+  assert.match(stdout, /^overlap: [1-9]/m)
+})
+
 test('a lock that is never released is found, and who has it', async (t) => {
   // With this seed nobody is killed in that time, which would release the lock.
   const small = ['--processes=2', '--workers=0', '--files=1', '--patience=1']
@@ -41,7 +47,7 @@ test('a lock that is never released is found, and who has it', async (t) => {
 })
 
 test('options that make no sense are refused', async (t) => {
-  assert.equal(readOptions(['--help']), undefined)
+  assert.equal(readOptions(['--help']).help, true)
   assert.equal(readOptions(['--seconds=7']).seconds, 7)
   for (const wrong of ['--seconds=0', '--seconds=', '--files=x', '--tasks=1.5', '--sabotage=no', '--what', 'more']) {
     assert.throws(() => readOptions([wrong]), wrong)

@@ -1,24 +1,62 @@
 'use strict'
 
-// `npm run stress`: exclusion under storm. Processes, worker threads and tasks want a few locks, in all forms that there
-// are, beside Python's libraries and flock(1); some are killed, some terminated. Each thread logs what it has asked for and
-// what it has got, and a checker then says whether the logs can be those of a lock. Exit code 0 if so, else 1.
+// `npm run stress`: exclusion under storm. Processes, worker threads and tasks want a few locks, by every method, beside
+// Python's libraries and flock(1). Some are killed, some terminated. Each thread logs what it asks for and what it gets,
+// and a checker then decides whether the logs can be those of a lock. Exits with 0 if so, and with 1 otherwise.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { parseArgs } = require('node:util')
 
 const { prepare } = require('./prepare.js')
 const { PYTHON, preparePython } = require('./python.js')
-const { USAGE, readOptions } = require('./stress/options.js')
+const { WAYS } = require('./stress/sabotage.js')
 
-const WRONG_USAGE = 64
+/** The options that take a number: the default, the least, the greatest, and what it is for. */
+const NUMBERS = {
+  seconds: [60, 1, 86_400, 'how long'],
+  processes: [3, 1, 64, 'of Node'],
+  workers: [1, 0, 64, 'worker threads in each, beside the main thread'],
+  tasks: [16, 1, 10_000, 'in each thread, side by side'],
+  files: [5, 1, 200, 'locks; of several the last one is deleted on release, and only Node uses it'],
+  seed: [undefined, 0, 2 ** 32 - 1, 'of all choices; a new one by default'],
+  patience: [30, 1, 3600, 'seconds that all processes have to end, before that counts as a hang'],
+}
 
-/** What the logs may take, in bytes, where there is room: one and a half hours, or so. */
+const USAGE = `npm run stress -- [options]
+${Object.entries(NUMBERS)
+  .map(
+    ([name, [usual, , , what]]) => `  ${`--${name}=N`.padEnd(15)} ${what}${usual === undefined ? '' : ` (${usual})`}`,
+  )
+  .join('\n')}
+  --sabotage=HOW  one process in which one lock in twenty is broken: ${WAYS.join(', ')}. It must be found out`
+
+/** Throws if the command line cannot be understood. */
+function readOptions(args) {
+  const string = { type: 'string' }
+  const names = [...Object.keys(NUMBERS), 'sabotage']
+  const { values } = parseArgs({
+    args,
+    options: { ...Object.fromEntries(names.map((name) => [name, string])), help: { type: 'boolean', short: 'h' } },
+  })
+  if (values.sabotage !== undefined && !WAYS.includes(values.sabotage)) {
+    throw new Error(`--sabotage takes one of ${WAYS.join(', ')}, not ${values.sabotage}`)
+  }
+  for (const [name, [usual, least, greatest]] of Object.entries(NUMBERS)) {
+    const text = values[name]
+    values[name] = text === undefined ? (usual ?? Math.floor(Math.random() * greatest)) : Number(text || Number.NaN)
+    if (values[name] >= least && values[name] <= greatest && Number.isInteger(values[name])) continue
+    throw new Error(`--${name} takes a whole number from ${least} to ${greatest}, not ${text}`)
+  }
+  return values
+}
+
+/** How many bytes the logs may have where there is room. The storm ends then. */
 const LOG_LIMIT = 4 * 2 ** 30
 
-/** A folder in memory needs so much room, in bytes. */
+/** A folder in memory is used if it has so many bytes free. */
 const ROOM = 2 ** 30
 
 const roomIn = (folder) => {
@@ -32,29 +70,26 @@ function parentFolder() {
   return fs.existsSync(memory) && roomIn(memory) >= ROOM ? memory : os.tmpdir()
 }
 
-/** The other programs that can take part. Says which ones cannot, and why. */
+/** The other programs that can take part. Prints which ones cannot, and why. */
 function neighbours() {
-  const all = { locket: undefined, filelock: undefined, flock: undefined }
-  // Their clock is ours on Linux; elsewhere it may be another one.
+  // Their clock is ours on Linux. Elsewhere it may be another one.
   const obstacle = process.platform === 'linux' ? preparePython() : 'this is not Linux'
-  for (const name in all) all[name] = obstacle
-  if (spawnSync('flock', ['--version']).status !== 0) all.flock ??= 'it is not installed'
-  for (const [name, why] of Object.entries(all)) {
-    if (why === undefined) continue
-    if (process.env.LOCKET_REQUIRE_ALL === '1') throw new Error(`LOCKET_REQUIRE_ALL: ${name}: ${why}`)
-    console.log(`Without ${name}: ${why}`)
-  }
-  return Object.keys(all).filter((name) => all[name] === undefined)
+  const obstacles = { locket: obstacle, filelock: obstacle, flock: obstacle }
+  if (spawnSync('flock', ['--version']).status !== 0) obstacles.flock ??= 'it is not installed'
+  return Object.keys(obstacles).filter((name) => {
+    if (obstacles[name] === undefined) return true
+    if (process.env.LOCKET_REQUIRE_ALL === '1') throw new Error(`LOCKET_REQUIRE_ALL: ${name}: ${obstacles[name]}`)
+    console.log(`Without ${name}: ${obstacles[name]}`)
+    return false
+  })
 }
 
 async function run(options) {
   // Not at the top: they need the addon, which may have to be built.
   const { check } = require('./stress/checker.js')
-  const { Counter } = require('./stress/counter.js')
-  const { counterOf } = require('./stress/field.js')
+  const { Counter } = require('./stress/files.js')
   const { logsIn } = require('./stress/journal.js')
   const { Storm } = require('./stress/storm.js')
-  const { describe } = require('./stress/text.js')
 
   const parent = parentFolder()
   const others = neighbours()
@@ -68,16 +103,50 @@ async function run(options) {
     `${seconds} s: ${processes} processes × (1 + ${workers} workers) × ${tasks} tasks${others.map((name) => `, ${name}`).join('')};` +
       ` ${files} files; seed ${seed}\n`,
   )
-  const { seconds: took } = await storm.run()
-  const counters = Array.from({ length: files }, (_, file) => new Counter(counterOf(folder, file)).read())
-  const report = check(logsIn(folder), { counters })
-  console.log(describe(report, { seconds: took, remarks: storm.remarks }).join('\n'))
-  if (report.violationCount > 0) {
+  const took = await storm.run()
+  const counters = Array.from({ length: files }, (_, file) => new Counter(folder, file).read())
+  const report = check(logsIn(folder), counters)
+  console.log([...describe(report, took), '', ...storm.remarks].join('\n').trimEnd())
+  if (Object.keys(report.violations).length > 0) {
     console.log(`\nThe logs are in ${folder}`)
     process.exitCode = 1
     return
   }
   fs.rmSync(folder, { recursive: true, force: true })
+}
+
+const count = (number) => number.toLocaleString('en-US')
+const NAMES = { node: '@locket/native', locket: 'locket (Python)', filelock: 'filelock (Python)', flock: 'flock(1)' }
+
+/** The report of the checker, for people. */
+function describe(report, seconds) {
+  const { acquires, rejections, endedByDeath, longestWait, shares, violations } = report
+  const programs = Object.keys(NAMES).filter((name) => acquires[name])
+  const sum = (of, names = Object.keys(of)) => names.reduce((total, name) => total + of[name], 0)
+  const all = programs.map((name) => sum(acquires[name], ['exclusive', 'shared']))
+  const details = (of) =>
+    Object.entries(of).flatMap(([name, number]) => (number > 0 ? [`${count(number)} ${name}`] : []))
+  const rows = [
+    ['seconds', seconds.toFixed(1)],
+    ['acquires', count(sum(all)), `${count(Math.round(sum(all) / seconds))} a second`],
+    ...programs.map((name, i) => [`  ${NAMES[name]}`, count(all[i]), ...details(acquires[name])]),
+    ['rejections', count(sum(rejections)), ...details(rejections)],
+    ['kills', count(report.kills)],
+    ['terminations', count(report.terminations)],
+    ['ended by death', count(sum(endedByDeath)), ...details(endedByDeath)],
+    ['longest wait', `${(longestWait.ns / 1e6).toFixed(1)} ms`, longestWait.who],
+    ['overlaps of shared', count(shares.any), `${count(shares.betweenProcesses)} between processes`],
+    ['events', count(report.events)],
+    ['violations', count(sum(Object.values(violations).map((each) => each.count)))],
+  ]
+  const lines = rows.map(
+    ([name, value, ...more]) => `${name.padEnd(20)} ${value}${more.length > 0 ? `: ${more.join(', ')}` : ''}`,
+  )
+  for (const [kind, { count: number, described }] of Object.entries(violations)) {
+    lines.push('', `${kind}: ${count(number)}`, ...described.map((text) => `  ${text}`))
+    if (number > described.length) lines.push('  …')
+  }
+  return lines
 }
 
 function main() {
@@ -86,12 +155,14 @@ function main() {
     options = readOptions(process.argv.slice(2))
   } catch (error) {
     console.error(`${error.message}\n\n${USAGE}`)
-    process.exitCode = WRONG_USAGE
+    process.exitCode = 64
     return undefined
   }
-  if (options === undefined) return console.log(USAGE)
+  if (options.help) return console.log(USAGE)
   prepare()
   return run(options)
 }
 
-main()
+if (require.main === module) main()
+
+module.exports = { readOptions }

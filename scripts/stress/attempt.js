@@ -1,19 +1,16 @@
 'use strict'
 
-// One attempt after the other to have a lock: what is asked for, what comes of it, and what the log is told.
+// One attempt after the other to acquire a lock: what is asked for, what comes of it, and what is logged.
 //
-// The log is told of the begin of a hold after the call has returned, and of its end before the release is called. So what
-// stands there lies within what the kernel and the package have granted, and two intervals that overlap are two holders.
+// The begin of a hold is logged after the call has returned, and its end before the release is called. So what is logged
+// lies within what the kernel and the package have granted, and two intervals that overlap are two holders.
 
-const fs = require('node:fs')
+const { makeWish } = require('./wish.js')
 
-const { FORMS, KINDS } = require('./journal.js')
-const { makeWish, optionsOf } = require('./wish.js')
-
-const REJECTIONS = { ERR_LOCK_TIMEOUT: KINDS.TIMED_OUT, ABORT_ERR: KINDS.ABORTED }
+const REASONS = { ERR_LOCK_TIMEOUT: 'timeout', ABORT_ERR: 'abort' }
 
 /** One for all: to make one takes longer than most holds. */
-const REASON = new Error('on purpose')
+const ON_PURPOSE = new Error('on purpose')
 
 const turn = () => new Promise(setImmediate)
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -27,7 +24,7 @@ class Attempts {
   #random
   #alone
   #own
-  /** An attempt that was rejected, and a handle that nobody else has: it must not come to hold anything now. */
+  /** An attempt that was rejected, and its handle, which nobody else has: it must not come to hold anything now. */
   #rejected
 
   /** `own`: handles that nobody else uses. `thread`: see thread.js. */
@@ -38,16 +35,15 @@ class Attempts {
     this.#own = own
   }
 
-  /** Makes one attempt, by an async form or, among other tasks, by a sync one. */
+  /** Makes one attempt that returns a promise or, among other tasks, one that blocks the thread. */
   async make() {
     const wish = makeWish(this.#random, { ...this.#thread.situation(), alone: false })
     if (wish.sync) return this.#makeSync(wish)
     const lock = this.#lockFor(wish)
     const abort = startAbort(wish.abort, this.#random)
-    const options = optionsOf(wish, abort.signal)
     const attempt = this.#request(wish)
     try {
-      const started = this.#start(lock, attempt, options)
+      const started = this.#start(lock, attempt, { ...optionsOf(wish), signal: abort.signal })
       abort.started()
       await started
     } catch (error) {
@@ -57,7 +53,7 @@ class Attempts {
   }
 
   async #start(lock, attempt, options) {
-    switch (FORMS[attempt.form]) {
+    switch (attempt.method) {
       case 'run':
         return lock.run(() => this.#hold(lock, attempt), options)
       case 'tryAcquire':
@@ -84,13 +80,12 @@ class Attempts {
 
   #makeSync(wish) {
     const lock = this.#lockFor(wish)
-    const options = optionsOf(wish)
     const attempt = this.#request(wish)
     try {
-      if (FORMS[wish.form] === 'tryAcquireSync') {
-        if (!lock.tryAcquireSync(options)) return this.#reject(attempt, lock)
+      if (wish.method === 'tryAcquireSync') {
+        if (!lock.tryAcquireSync(optionsOf(wish))) return this.#reject(attempt, lock)
       } else {
-        lock.acquireSync(options)
+        lock.acquireSync(optionsOf(wish))
       }
       const value = this.#begin(lock, attempt)
       if (wish.hold === 'while') sleepSync(this.#random.next())
@@ -101,7 +96,7 @@ class Attempts {
     }
   }
 
-  /** Looks, some time after a rejection, whether it has been kept. */
+  /** Looks, some time after a rejection, whether the handle still holds nothing. */
   lookBack() {
     if (this.#rejected) this.#lookAt(this.#rejected)
     this.#rejected = undefined
@@ -109,14 +104,19 @@ class Attempts {
 
   #lockFor(wish) {
     const { common } = this.#thread
-    const from = { own: () => this.#own.keep(wish.file), common: () => common.keep(wish.file) }
-    const lock = from[wish.handle]?.() ?? this.#own.make(wish.file)
+    const lock = {
+      own: () => this.#own.keep(wish.file),
+      common: () => common.keep(wish.file),
+      new: () => this.#own.make(wish.file),
+    }[wish.handle]()
     return this.#thread.sabotaged(lock, this.#random)
   }
 
   #request(wish) {
-    const attempt = { attempt: this.#thread.nextAttempt(), ...wish }
-    this.#thread.journal.write(KINDS.REQUESTED, attempt)
+    const attempt = { number: this.#thread.nextAttempt(), ...wish }
+    const { number, file, mode, timeout, sync, method } = attempt
+    const limit = method.startsWith('try') ? 0 : timeout
+    this.#thread.journal.write('requested', { attempt: number, file, mode, sync: sync || undefined, timeout: limit })
     return attempt
   }
 
@@ -124,8 +124,8 @@ class Attempts {
   #begin(lock, attempt) {
     const { journal, counters } = this.#thread
     const time = journal.now()
-    const value = attempt.shared ? 0 : counters[attempt.file].read() + 1
-    journal.write(KINDS.GRANTED, { ...attempt, value }, time)
+    const value = attempt.mode === 'exclusive' ? counters[attempt.file].read() + 1 : undefined
+    journal.write('held', { attempt: attempt.number, value }, time)
     if (!lock.held) this.#fail(attempt, 'the handle does not hold what it has acquired')
     if (this.#random.chance(0.5)) this.#thread.meetDoom()
     return value
@@ -133,10 +133,10 @@ class Attempts {
 
   #end(lock, attempt, value) {
     const { journal, counters } = this.#thread
-    if (!attempt.shared) counters[attempt.file].write(value)
+    if (value !== undefined) counters[attempt.file].write(value)
     this.#thread.meetDoom()
     if (!lock.held) this.#fail(attempt, 'the handle has lost what it held')
-    journal.write(KINDS.RELEASED, attempt)
+    journal.write('releasing', { attempt: attempt.number })
   }
 
   #release(lock, { disposes }) {
@@ -145,8 +145,9 @@ class Attempts {
   }
 
   #reject(attempt, lock, error) {
-    if (error && !(error.code in REJECTIONS)) return this.#fail(attempt, error.stack)
-    this.#thread.journal.write(error ? REJECTIONS[error.code] : KINDS.REFUSED, attempt)
+    const reason = error ? REASONS[error.code] : 'busy'
+    if (!reason) return this.#fail(attempt, error.stack)
+    this.#thread.journal.write('rejected', { attempt: attempt.number, reason })
     if (attempt.handle === 'common') return
     this.#rejected = { attempt, lock }
     this.#lookAt(this.#rejected)
@@ -154,29 +155,30 @@ class Attempts {
 
   #lookAt({ attempt, lock }) {
     if (!lock.held) return
-    this.#thread.journal.write(KINDS.GRANTED, attempt)
+    this.#thread.journal.write('held', { attempt: attempt.number })
     lock.release()
   }
 
-  #fail(attempt, why) {
-    this.#thread.journal.write(KINDS.FAILED, attempt)
-    fs.writeSync(2, `attempt ${attempt.attempt} (${FORMS[attempt.form]}): ${why}\n`)
+  #fail({ number, method }, why) {
+    this.#thread.journal.write('failed', { attempt: number, why: `${method}: ${why}` })
   }
 }
+
+const optionsOf = ({ mode, timeout }) => (timeout === undefined ? { mode } : { mode, timeout })
 
 /** Aborts at some time, if at all, until the end. */
 function startAbort(when, random) {
   if (when === undefined) return { started() {}, end() {} }
   const controller = new AbortController()
-  const { signal } = controller
-  if (when === 'before') controller.abort(REASON)
+  const abort = () => controller.abort(ON_PURPOSE)
+  if (when === 'before') abort()
   let timer
   return {
-    signal,
+    signal: controller.signal,
     started() {
-      if (when === 'at once') controller.abort(REASON)
-      if (when === 'soon') setImmediate(() => controller.abort(REASON))
-      if (when === 'later') timer = setTimeout(() => controller.abort(REASON), random.below(15))
+      if (when === 'at once') abort()
+      if (when === 'soon') setImmediate(abort)
+      if (when === 'later') timer = setTimeout(abort, random.below(15))
     },
     end: () => clearTimeout(timer),
   }

@@ -1,139 +1,75 @@
 'use strict'
 
-// The logs of a storm. Each thread writes one of its own, a record of fixed size per event, each by one system call: what
-// has been written survives SIGKILL, but for a torn last record. neighbour.py writes the same.
+// The logs of a storm: one per thread, one JSON object a line, one event each. Every line is one system call, so what has
+// been written survives SIGKILL, except for a torn last line. neighbour.py writes the same.
 //
-// Binary, since ten minutes make tens of millions of records, and since a thread that writes longer lines makes fewer
-// attempts.
+// Every event has `time` (ns since the start of the storm, by the monotonic clock of all processes) and `event`:
+//
+//   opened      pid                              the first event of a log
+//   requested   attempt, file, mode, sync?, timeout?   the call is about to be made
+//   held        attempt, value?                  the call has returned; `value` is what the holder will write into the counter
+//   releasing   attempt                          the counter has been written, the release is about to be called
+//   rejected    attempt, reason                  'timeout', 'abort', or 'busy' for a try
+//   failed      attempt, why                     what must not happen, such as an error of another kind
+//   terminates  thread                           this worker thread of the same process is about to be terminated
+//   leftover    count                            holds and waits that the process still knows of when all has ended
+//   closed                                       the last event of a thread that ended by itself
+//
+// In the log of the storm itself, and `kills` also in the log of a process that kills itself:
+//
+//   starts, kills, hangs, crashed   process      `hangs`: it has not ended in time, and is killed for that
+//   locked      file                             this file was still locked after all processes had ended
 
 const fs = require('node:fs')
+const path = require('node:path')
 
-/** Bytes of a record: a double, two 32-bit numbers, four of 8 bits, one of 32. Little-endian. */
-const SIZE = 24
-const CHUNK = SIZE * 65_536
-
-const KINDS = {
-  /** The first record of every log. `value`: the process's id. */
-  OPENED: 1,
-  /** About to ask for the lock. `timeout`: the longest wait. */
-  REQUESTED: 2,
-  /** The call has returned with the lock. `value`: what the holder is going to write into the counter, if anything. */
-  GRANTED: 3,
-  /** About to release. The counter has been written. */
-  RELEASED: 4,
-  TIMED_OUT: 5,
-  ABORTED: 6,
-  /** An attempt that does not wait has not got it. */
-  REFUSED: 7,
-  /** What must not happen: an error of another kind, or a handle that does not know what it holds. */
-  FAILED: 8,
-  /** All that was asked for has come to its end. The last record of a thread that was left to end by itself. */
-  CLOSED: 9,
-  /** About to be terminated: the thread `value` of this process. */
-  TERMINATED: 10,
-  /** When all has ended, the process knows of this many (`value`) holds and waits. */
-  LEFT_OVER: 11,
-
-  // In the log of the storm itself. `value`: the process's number.
-  STARTED: 20,
-  /** About to be killed. Also in the log of a process that kills itself. */
-  KILLED: 21,
-  /** Has not ended in time, and is about to be killed for that. */
-  HUNG: 22,
-  /** Has ended by itself, and badly. */
-  CRASHED: 23,
-  /** After all processes had ended, `file` was still locked. */
-  STILL_LOCKED: 24,
-}
-
-/** In the order of their numbers in a record. Those from FIRST_SYNC on block their thread. */
-const FORMS = ['acquire', 'run', 'tryAcquire', 'acquireSync', 'tryAcquireSync']
-const FIRST_SYNC = FORMS.indexOf('acquireSync')
-
-/** The `timeout` of a wait without end. */
-const ENDLESS = 0xffff_ffff
-
-/** The one clock of all processes, in nanoseconds since `start`: CLOCK_MONOTONIC, as Python's time.monotonic_ns(). */
-const nowSince = (start) => Number(process.hrtime.bigint() - start)
-
-const logName = ({ process, thread, program }) => `${process}.${thread}.${program}.log`
+const CHUNK = 2 ** 16
 
 class Journal {
   #fd
-  #bytes = new Uint8Array(SIZE)
-  #time = new Float64Array(this.#bytes.buffer, 0, 1)
-  #words = new Uint32Array(this.#bytes.buffer)
   #start
 
-  constructor(file, start) {
-    this.#fd = fs.openSync(file, 'wx')
+  constructor(folder, { process: number, thread = 0, program }, start) {
+    this.#fd = fs.openSync(path.join(folder, `${number}.${thread}.${program}.log`), 'wx')
     this.#start = start
-    this.write(KINDS.OPENED, { value: process.pid })
+    this.write('opened', { pid: process.pid })
   }
 
+  /** Nanoseconds since the start. */
   now() {
-    return nowSince(this.#start)
+    return Number(process.hrtime.bigint() - this.#start)
   }
 
-  write(kind, { attempt = 0, value = 0, file = 0, shared = false, form = 0, timeout = 0 }, time = this.now()) {
-    this.#time[0] = time
-    this.#words[2] = attempt
-    this.#words[3] = value
-    this.#bytes[16] = kind
-    this.#bytes[17] = file
-    this.#bytes[18] = shared ? 1 : 0
-    this.#bytes[19] = form
-    this.#words[5] = timeout
-    fs.writeSync(this.#fd, this.#bytes)
+  write(event, details, time = this.now()) {
+    fs.writeSync(this.#fd, `${JSON.stringify({ time, event, ...details })}\n`)
   }
 }
 
-/** The contents of a log, piece by piece. All but the last are of whole records. */
-function* readChunks(file) {
-  const fd = fs.openSync(file, 'r')
+/** The events in a log. The file is open only while it is read: there may be thousands of them. */
+function* eventsIn(file) {
   const chunk = Buffer.alloc(CHUNK)
-  try {
-    for (;;) {
-      const length = fs.readSync(fd, chunk, 0, CHUNK)
-      if (length === 0) return
-      yield chunk.subarray(0, length)
-    }
-  } finally {
+  let rest = Buffer.alloc(0)
+  for (let position = 0; ; ) {
+    const fd = fs.openSync(file, 'r')
+    const length = fs.readSync(fd, chunk, 0, CHUNK, position)
     fs.closeSync(fd)
-  }
-}
-
-/** Calls `visit` with each whole record. It is one object, and only good until the call returns. */
-function eachRecord(chunks, visit) {
-  const record = { time: 0, attempt: 0, value: 0, kind: 0, file: 0, shared: false, form: 0, timeout: 0 }
-  for (const chunk of chunks) {
-    const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    for (let at = 0; at + SIZE <= chunk.byteLength; at += SIZE) {
-      record.time = view.getFloat64(at, true)
-      record.attempt = view.getUint32(at + 8, true)
-      record.value = view.getUint32(at + 12, true)
-      record.kind = view.getUint8(at + 16)
-      record.file = view.getUint8(at + 17)
-      record.shared = view.getUint8(at + 18) === 1
-      record.form = view.getUint8(at + 19)
-      record.timeout = view.getUint32(at + 20, true)
-      visit(record)
-    }
+    if (length === 0) return
+    position += length
+    const bytes = Buffer.concat([rest, chunk.subarray(0, length)])
+    const end = bytes.lastIndexOf('\n') + 1
+    rest = bytes.subarray(end)
+    for (const line of bytes.toString('utf8', 0, end).split('\n')) if (line) yield JSON.parse(line)
   }
 }
 
 /** The logs in `folder`, as the checker takes them. */
 function logsIn(folder) {
-  return fs
-    .readdirSync(folder)
-    .map((name) => ({ name, parts: /^(\d+)\.(\d+)\.(\w+)\.log$/.exec(name) }))
-    .filter(({ parts }) => parts)
-    .map(({ name, parts: [, process, thread, program] }) => ({
-      program,
-      process: Number(process),
-      thread: Number(thread),
-      chunks: readChunks(`${folder}/${name}`),
-    }))
+  return fs.readdirSync(folder).flatMap((name) => {
+    const [, number, thread, program] = /^(\d+)\.(\d+)\.(\w+)\.log$/.exec(name) ?? []
+    if (program === undefined) return []
+    const events = eventsIn(path.join(folder, name))
+    return [{ process: Number(number), thread: Number(thread), program, events }]
+  })
 }
 
-module.exports = { ENDLESS, FIRST_SYNC, FORMS, Journal, KINDS, SIZE, eachRecord, logName, logsIn, nowSince }
+module.exports = { Journal, logsIn }

@@ -1,5 +1,5 @@
-"""A process of a storm that takes the locks by a Python library, or by flock(1). It writes the log that journal.js
-describes, and counts in the files that field.js names.
+"""A process of a storm that acquires the locks by a Python library, or by flock(1). It writes the log that journal.js
+describes, and counts in the files that files.js names.
 
 Usage: neighbour.py locket|filelock|flock PLAN
 """
@@ -12,10 +12,7 @@ import struct
 import sys
 import time
 
-RECORD = struct.Struct("<dIIBBBBI")
 COUNTER = struct.Struct("<I")
-OPENED, REQUESTED, GRANTED, RELEASED, TIMED_OUT, CLOSED = 1, 2, 3, 4, 5, 9
-ENDLESS = 0xFFFF_FFFF
 
 # How long the libraries that poll sleep in between, in seconds.
 POLL = 0.002
@@ -29,46 +26,37 @@ REFUSED_EXIT = 75
 
 
 class Refused(Exception):
-    """The lock was not to be had in time."""
+    """The lock did not become free in time."""
 
 
-class Locket:
+class Library:
     shares = False
 
+    def acquire(self):
+        try:
+            self._lock.acquire()
+        except self._error as error:
+            raise Refused from error
+
+    def release(self):
+        self._lock.release()
+
+
+class Locket(Library):
     def __init__(self, path, shared, timeout):
         import locket
 
         self._error = locket.LockError
         self._lock = locket.lock_file(path, timeout=timeout, retry_period=POLL)
 
-    def acquire(self):
-        try:
-            self._lock.acquire()
-        except self._error as error:
-            raise Refused from error
 
-    def release(self):
-        self._lock.release()
-
-
-class Filelock:
-    shares = False
-
+class Filelock(Library):
     def __init__(self, path, shared, timeout):
         import filelock
 
         self._error = filelock.Timeout
         timeout = -1 if timeout is None else timeout
         self._lock = filelock.FileLock(path, timeout, poll_interval=POLL, fallback_to_soft=False)
-
-    def acquire(self):
-        try:
-            self._lock.acquire()
-        except self._error as error:
-            raise Refused from error
-
-    def release(self):
-        self._lock.release()
 
 
 class Flock:
@@ -104,14 +92,14 @@ class Journal:
     def __init__(self, path, start):
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         self._start = start
-        self.write(OPENED, value=os.getpid())
+        self.write("opened", pid=os.getpid())
 
     def now(self):
         return time.monotonic_ns() - self._start
 
-    def write(self, kind, attempt=0, value=0, file=0, shared=False, timeout=0, at=None):
+    def write(self, event, at=None, **details):
         at = self.now() if at is None else at
-        os.write(self._fd, RECORD.pack(at, attempt, value, kind, file, shared, 0, timeout))
+        os.write(self._fd, (json.dumps({"time": at, "event": event, **details}) + "\n").encode())
 
 
 def main(library, plan):
@@ -139,26 +127,28 @@ def main(library, plan):
         shared = lock_type.shares and choices.random() < 0.4
         timeout = None if choices.random() < 0.3 else choices.randrange(LONGEST + 1)
         lock = lock_type(f"{folder}/{file}.lock", shared, None if timeout is None else timeout / 1000)
-        this = {"attempt": attempt, "file": file, "shared": shared}
         attempt += 1
-        journal.write(REQUESTED, timeout=ENDLESS if timeout is None else timeout, **this)
+        limit = {} if timeout is None else {"timeout": timeout}
+        journal.write("requested", attempt=attempt, file=file, mode="shared" if shared else "exclusive", **limit)
         try:
             lock.acquire()
         except Refused:
-            journal.write(TIMED_OUT, **this)
+            journal.write("rejected", attempt=attempt, reason="timeout")
         else:
             begin = journal.now()
-            value = 0 if shared else COUNTER.unpack(os.pread(counters[file], COUNTER.size, 0))[0] + 1
-            journal.write(GRANTED, value=value, at=begin, **this)
+            value = {}
+            if not shared:
+                value["value"] = COUNTER.unpack(os.pread(counters[file], COUNTER.size, 0))[0] + 1
+            journal.write("held", at=begin, attempt=attempt, **value)
             if choices.random() < 0.2:
                 time.sleep(choices.random() / 1000)
             if not shared:
-                os.pwrite(counters[file], COUNTER.pack(value), 0)
-            journal.write(RELEASED, **this)
+                os.pwrite(counters[file], COUNTER.pack(value["value"]), 0)
+            journal.write("releasing", attempt=attempt)
             lock.release()
         if choices.random() < 0.3:
             time.sleep(choices.random() * PAUSE / 1000)
-    journal.write(CLOSED)
+    journal.write("closed")
 
 
 main(sys.argv[1], json.loads(sys.argv[2]))

@@ -10,7 +10,6 @@ const { Worker } = require('node:worker_threads')
 
 const { query } = require('../..')
 const { sleep } = require('./attempt.js')
-const { KINDS } = require('./journal.js')
 const { Thread } = require('./thread.js')
 
 /** How long a worker lives before it is terminated, on average, if nothing else ends it. */
@@ -32,7 +31,7 @@ async function keepWorker(plan, stop, main, numbers, alive) {
     const timer = setTimeout(
       () => {
         if (main.isOver()) return
-        main.journal.write(KINDS.TERMINATED, { value: number })
+        main.journal.write('terminates', { thread: number })
         worker.terminate()
       },
       main.random(`life of ${number}`).interval(TERMINATION),
@@ -43,7 +42,7 @@ async function keepWorker(plan, stop, main, numbers, alive) {
   }
 }
 
-/** Whatever has ended has left nothing behind. */
+/** What has ended must have left nothing behind. */
 async function lookForRemains(main) {
   const end = Date.now() + PATIENCE
   let remains
@@ -53,7 +52,7 @@ async function lookForRemains(main) {
     if (remains.length === 0) return
     await sleep(10)
   } while (Date.now() < end)
-  main.journal.write(KINDS.LEFT_OVER, { value: remains.length })
+  main.journal.write('leftover', { count: remains.length })
   fs.writeSync(2, `left over: ${JSON.stringify(remains)}\n`)
 }
 
@@ -63,7 +62,7 @@ async function main() {
   const thread = new Thread(plan, 0, stop)
   const alive = new Set()
 
-  // Whoever interrupts the storm from a terminal interrupts this process as well; when to end is for the storm to say.
+  // Ctrl-C goes to every process of the terminal. The storm says when to end.
   process.on('SIGINT', () => {})
   process.on('message', (message) => {
     if (message === 'stop') Atomics.store(stop, 0, 1)
@@ -76,7 +75,7 @@ async function main() {
   const workers = Array.from({ length: plan.workers }, () => keepWorker(plan, stop, thread, numbers, alive))
   await Promise.all([thread.run(), ...workers])
   await lookForRemains(thread)
-  thread.close()
+  thread.journal.write('closed')
   process.off('disconnect', abandoned)
   process.disconnect()
 }

@@ -9,8 +9,8 @@ const { setTimeout: delay } = require('node:timers/promises')
 
 const { lockFile } = require('../..')
 const { sleep } = require('./attempt.js')
-const { createFiles, lockOf } = require('./field.js')
-const { Journal, KINDS, logName } = require('./journal.js')
+const { createFiles, lockOf } = require('./files.js')
+const { Journal } = require('./journal.js')
 const { randomOf } = require('./random.js')
 
 /** How long until the next process is killed, on average, in milliseconds. Others kill themselves: see thread.js. */
@@ -56,11 +56,13 @@ class Storm {
     this.#python = python
     this.#random = randomOf(options.seed, 'storm')
     this.#end = options.seconds * 1e9
-    const name = logName({ process: STORM, thread: 0, program: 'storm' })
-    this.#journal = new Journal(path.join(folder, name), this.#start)
+    this.#journal = new Journal(folder, { process: STORM, program: 'storm' }, this.#start)
   }
 
-  /** Resolves when all processes have ended, in one way or another: `patience` seconds after the end at the latest. */
+  /**
+   * Resolves when all processes have ended, in one way or another, `patience` seconds after the end at the latest: to the
+   * seconds that the storm has taken.
+   */
   async run() {
     createFiles(this.#folder, this.#options.files)
     const programs = [...Array(this.#options.processes).fill('node'), ...this.#options.neighbours]
@@ -68,8 +70,8 @@ class Storm {
     const everyone = places.then(() => this.#isOver() || this.stop('nobody is left'))
     await Promise.all([everyone, this.#kill(), this.#limitLogs()])
     for (let file = 0; file < this.#options.files; file++) this.#mustBeFree(file)
-    this.#journal.write(KINDS.CLOSED, {})
-    return { seconds: Math.min(this.#end, this.#journal.now()) / 1e9 }
+    this.#journal.write('closed')
+    return Math.min(this.#end, this.#journal.now()) / 1e9
   }
 
   /** Ends the storm before its time. */
@@ -99,7 +101,7 @@ class Storm {
     const number = ++this.#lastNumber
     const errors = path.join(this.#folder, `${number}.stderr`)
     const fd = fs.openSync(errors, 'w')
-    this.#journal.write(KINDS.STARTED, { value: number })
+    this.#journal.write('starts', { process: number })
     const child = this.#spawn(program, number, place, fd)
     fs.closeSync(fd)
 
@@ -145,11 +147,11 @@ class Storm {
     if (signal === 'SIGKILL') return
     if (signal === 'SIGTERM' && this.#isOver()) {
       // Told to stop before it could listen to that.
-      this.#journal.write(KINDS.KILLED, { value: number })
+      this.#journal.write('kills', { process: number })
       return
     }
     if (code === 0 && this.#isOver()) return
-    this.#journal.write(KINDS.CRASHED, { value: number })
+    this.#journal.write('crashed', { process: number })
     this.remarks.push(`${program} ${number} ended by itself: ${error ?? signal ?? `exit code ${code}`}`)
   }
 
@@ -163,7 +165,7 @@ class Storm {
   /** A process hangs. Asks it what it is waiting for, and kills it. */
   async #giveUp(one) {
     one.killed = true
-    this.#journal.write(KINDS.HUNG, { value: one.number })
+    this.#journal.write('hangs', { process: one.number })
     const words = one.program === 'node' ? await lastWords(one.child) : 'it cannot be asked'
     this.remarks.push(`${one.program} ${one.number} (${one.child.pid}) hangs: ${words}`)
     for (let file = 0; file < this.#options.files; file++) {
@@ -181,7 +183,7 @@ class Storm {
       const victim = this.#random.pick([...this.#running].filter(({ killed }) => !killed))
       if (!victim) continue
       victim.killed = true
-      this.#journal.write(KINDS.KILLED, { value: victim.number })
+      this.#journal.write('kills', { process: victim.number })
       victim.child.kill('SIGKILL')
     }
   }
@@ -206,7 +208,7 @@ class Storm {
     try {
       lockFile(lockOf(this.#folder, file)).acquireSync({ timeout: FREE_WITHIN }).release()
     } catch (error) {
-      this.#journal.write(KINDS.STILL_LOCKED, { file })
+      this.#journal.write('locked', { file })
       this.remarks.push(error.message)
     }
   }

@@ -1,28 +1,25 @@
 'use strict'
 
-// What a thread of a storm does until the end: either many tasks side by side, or one that blocks the thread. Workers start
-// here; the main thread of a process comes by process.js.
+// What a thread of a storm does until the end: many tasks side by side, or one that blocks the thread. Workers start here,
+// the main thread of a process in process.js.
 
-const path = require('node:path')
 const { workerData } = require('node:worker_threads')
 
 const { Attempts, sleep, sleepSync, turn } = require('./attempt.js')
-const { Counter } = require('./counter.js')
-const { counterOf } = require('./field.js')
-const { Handles } = require('./handles.js')
-const { Journal, KINDS, logName } = require('./journal.js')
+const { Counter, Handles } = require('./files.js')
+const { Journal } = require('./journal.js')
 const { randomOf } = require('./random.js')
 const { broken } = require('./sabotage.js')
 
 /** How many worker threads do nothing but block, of all. */
 const BLOCKING = 0.3
 
-/** How often a lock is broken where that is asked for. */
+/** How often a lock is broken in a process that is sabotaged. */
 const SABOTAGE = 0.05
 
 /**
- * Each second begins with so many nanoseconds in which nobody here asks for a lock. Those that poll hardly ever find it free
- * otherwise, and a lock that is always wanted is never seen to become free and be taken again.
+ * Each second begins with so many nanoseconds in which no process of Node asks for a lock. Otherwise programs that poll
+ * hardly ever find it free, and a lock that is always wanted is never seen to become free and be taken again.
  */
 const LULL = 60e6
 
@@ -34,8 +31,8 @@ const LULL = 60e6
 const FAVOUR = 200e6
 
 /**
- * How long a thread lives, in milliseconds on average, until it kills its process while it holds a lock. Whoever is killed
- * from outside hardly ever holds one.
+ * How long a thread lives, in milliseconds on average, until it kills its process while it holds a lock. A process that is
+ * killed from outside hardly ever holds one.
  */
 const DOOM = 20_000
 
@@ -48,14 +45,17 @@ class Thread {
   #season
   #situation
 
-  /** `plan`: see storm.js. `number`: of this thread in its process. `stop`: not 0 any more when all shall end. */
+  /** `plan`: see storm.js. `number`: of this thread in its process. `stop`: no longer 0 when all shall end. */
   constructor(plan, number, stop) {
     this.#plan = plan
     this.#number = number
     this.#stop = stop
-    const name = logName({ process: plan.process, thread: number, program: 'node' })
-    this.journal = new Journal(path.join(plan.folder, name), BigInt(plan.start))
-    this.counters = Array.from({ length: plan.files }, (_, file) => new Counter(counterOf(plan.folder, file)))
+    this.journal = new Journal(
+      plan.folder,
+      { process: plan.process, thread: number, program: 'node' },
+      BigInt(plan.start),
+    )
+    this.counters = Array.from({ length: plan.files }, (_, file) => new Counter(plan.folder, file))
     this.#doom = this.journal.now() + this.random('doom').interval(DOOM) * 1e6
     this.common = new Handles(plan, this.random('common'))
   }
@@ -106,7 +106,7 @@ class Thread {
     return randomOf(this.#plan.seed, this.#plan.process, this.#number, what)
   }
 
-  /** The files that there are, and the one that this process mostly wants now. */
+  /** The number of files, and the one that this process mostly wants now. */
   situation() {
     const { seed, process, files } = this.#plan
     const season = Math.floor(this.journal.now() / FAVOUR)
@@ -117,12 +117,12 @@ class Thread {
     return this.#situation
   }
 
-  /** Kills this process, if it is time: called by those who hold a lock. */
+  /** Kills this process if it is time. Called by holders. */
   meetDoom() {
     if (this.journal.now() < this.#doom) return
-    this.journal.write(KINDS.KILLED, { value: this.#plan.process })
+    this.journal.write('kills', { process: this.#plan.process })
     process.kill(process.pid, 'SIGKILL')
-    // The signal may take an instant to come. Until then nothing more must be done.
+    // The signal may take an instant to come. Nothing more may be done until then.
     for (;;) sleepSync(1000)
   }
 
@@ -134,16 +134,12 @@ class Thread {
   #lull() {
     return Math.ceil((LULL - (this.journal.now() % 1e9)) / 1e6)
   }
-
-  close() {
-    this.journal.write(KINDS.CLOSED, {})
-  }
 }
 
 async function main({ plan, number, stop }) {
   const thread = new Thread(plan, number, stop)
   await thread.run()
-  thread.close()
+  thread.journal.write('closed')
 }
 
 if (workerData?.plan) main(workerData)
