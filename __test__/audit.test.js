@@ -1,35 +1,31 @@
 'use strict'
 
-// What `npm run audit` finds in package.json and its lock file. The rest of it asks other programs.
+// What `npm run audit` finds in package.json and its lock file. The other checks are those of other programs.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
-const { licencesOf, problemsOf } = require('../scripts/audit/packages.js')
+const { problemsOf } = require('../scripts/audit.js')
 const manifest = require('../package.json')
 const lock = require('../package-lock.json')
 
-/** The lock file with one package changed. */
-function changed(folder, properties) {
+/** The problems of the lock file with one package changed. */
+function problemsWith(folder, properties) {
   const packages = { ...lock.packages, [folder]: { ...lock.packages[folder], ...properties } }
-  return { ...lock, packages }
+  return problemsOf(manifest, { ...lock, packages })
 }
 
 test('nothing of the package runs code when it is installed, and users get no other package', () => {
   assert.deepEqual(problemsOf(manifest, lock), [])
-  assert.equal(licencesOf(lock).runTime, 'none')
 })
 
-test('an install script is found, of this package and of those that it takes', () => {
+test('an install script is found, of this package and of those that it uses', () => {
   const scripts = { ...manifest.scripts, postinstall: 'node x.js' }
   assert.deepEqual(problemsOf({ ...manifest, scripts }, lock), ['package.json has an install script: postinstall'])
-  assert.deepEqual(problemsOf(manifest, changed('node_modules/publint', { hasInstallScript: true })), [
+  assert.deepEqual(problemsWith('node_modules/publint', { hasInstallScript: true }), [
     'node_modules/publint has an install script',
   ])
-})
-
-test('an install script that is gone is not known any longer', () => {
-  assert.deepEqual(problemsOf(manifest, changed('node_modules/esbuild', { hasInstallScript: undefined })), [
+  assert.deepEqual(problemsWith('node_modules/esbuild', { hasInstallScript: undefined }), [
     'node_modules/esbuild is known for an install script, and has none',
   ])
 })
@@ -38,9 +34,10 @@ test('a package at run time, an address, a missing checksum or licence is found'
   assert.deepEqual(problemsOf({ ...manifest, dependencies: { x: '1' } }, lock), [
     'package.json has a dependency at run time: x',
   ])
-  const bad = { resolved: 'https://example.com/x.tgz', integrity: undefined, license: undefined }
-  assert.deepEqual(problemsOf(manifest, changed('node_modules/publint', bad)), [
-    'node_modules/publint names where it comes from: https://example.com/x.tgz',
+  const bad = { resolved: 'https://example.com/x.tgz', integrity: undefined, license: undefined, dev: undefined }
+  assert.deepEqual(problemsWith('node_modules/publint', bad), [
+    'node_modules/publint is not for development',
+    'node_modules/publint names its source: https://example.com/x.tgz',
     'node_modules/publint has no checksum',
     'node_modules/publint names no licence',
   ])
