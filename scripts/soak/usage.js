@@ -4,8 +4,6 @@
 
 const fs = require('node:fs')
 
-const entries = (folder) => fs.readdirSync(folder).length
-
 const tasksOf = (pid) => `/proc/${pid}/task`
 
 /** What each thread of a process has done: its name, its processor time in ns, how often it has gone to sleep by itself. */
@@ -23,10 +21,10 @@ function threads(pid) {
   return found
 }
 
-/** Memory in bytes; `gc`: once the garbage is gone, as far as it can be told. */
-function usage({ gc = true } = {}) {
-  if (gc) globalThis.gc?.()
-  return { rss: process.memoryUsage.rss(), descriptors: entries('/proc/self/fd'), threads: entries(tasksOf('self')) }
+/** Memory in bytes, without garbage, and descriptors. */
+function usage() {
+  globalThis.gc()
+  return { rss: process.memoryUsage.rss(), descriptors: fs.readdirSync('/proc/self/fd').length }
 }
 
 /**
