@@ -18,8 +18,8 @@ const captures = (text, pattern) => [...text.matchAll(pattern)].map(([, each]) =
 /** The versions that a file says, beside package.json. */
 const PLACES = {
   'package-lock.json': (text) => [JSON.parse(text).version, JSON.parse(text).packages[''].version],
-  'Cargo.toml': (text) => captures(text, /^\[package\]\nname = "locket"\nversion = "(.+)"/gm),
-  'Cargo.lock': (text) => captures(text, /^name = "locket"\nversion = "(.+)"/gm),
+  'Cargo.toml': (text) => captures(text, /^\[(?:workspace\.)?package\]\n(?:name = .+\n)?version = "(.+)"/gm),
+  'Cargo.lock': (text) => captures(text, /^name = "locket(?:-native)?"\nversion = "(.+)"/gm),
   'native.js': (text) => captures(text, /bindingPackageVersion !== '(.+?)'/g),
 }
 

@@ -1,46 +1,46 @@
 'use strict'
 
-// `npm run test:runtimes`: what the package does (__test__/runtimes/), shown on every runtime. Exit code 1 if something
-// fails that should work. `npm run test:runtimes -- node@24 bun`: on some of them. `-- --docs`: the table of
-// docs/runtimes.md is written, too.
+// `npm run test:runtimes`: runs the tests of the API in every runtime, with the package as users install it. Exits with 1
+// if one fails that has to pass. `npm run test:runtimes -- node@24 bun`: in some of them. `-- --docs` also writes what
+// was found into docs/runtimes.md.
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { parseArgs } = require('node:util')
 
 const { installInto, packAll } = require('./packaging.js')
 const { prepare, root } = require('./prepare.js')
 const { install, RUNTIMES } = require('./runtimes/install.js')
-const { makeProject, reportFailures, showAll } = require('./runtimes/suite.js')
-const { asMarkdown, asText } = require('./runtimes/table.js')
+const { LIMITS } = require('./runtimes/limits.js')
+const { makeProject, report, runTests, titleOf } = require('./runtimes/run.js')
 
 const DOCS = path.join(root, 'docs/runtimes.md')
 const DOCS_PART = /(?<=<!-- runtimes -->\n)[\s\S]*(?=<!-- \/runtimes -->)/
 
-/** The names of runtimes and the flags that were asked for. Ends this process if there is no such thing. */
-function parseArguments() {
-  const docs = process.argv.includes('--docs')
-  const wanted = process.argv.slice(2).filter((argument) => argument !== '--docs')
-  const unknown = wanted.filter((name) => !(name in RUNTIMES))
-  if (unknown.length > 0 || (docs && wanted.length > 0)) {
-    const problem = unknown.length > 0 ? `Unknown: ${unknown.join(', ')}` : '--docs needs all runtimes'
-    console.error(`${problem}. There are: ${Object.keys(RUNTIMES).join(', ')}`)
-    process.exit(64)
-  }
-  return { docs, wanted: wanted.length > 0 ? wanted : Object.keys(RUNTIMES) }
+/** The results as Markdown. */
+function asMarkdown(results) {
+  const titles = results.map(({ runtime }) => titleOf(runtime)).join(', ')
+  const limits = LIMITS.filter(({ text }) => text).map(({ on, text }) => {
+    const where = results.map(({ runtime }) => titleOf(runtime)).filter((title) => on.test(title))
+    return `- ${where.join(', ')}: ${text}\n`
+  })
+  return `\nThey pass on ${titles} (${process.platform}, ${process.arch}), except for this:\n\n${limits.join('')}\n`
 }
 
 async function main() {
-  const { docs, wanted } = parseArguments()
+  const { values, positionals } = parseArgs({ options: { docs: { type: 'boolean' } }, allowPositionals: true })
+  const wanted = positionals.length > 0 ? positionals : Object.keys(RUNTIMES)
+  const unknown = wanted.filter((name) => !(name in RUNTIMES))
+  if (unknown.length > 0 || (values.docs && positionals.length > 0)) {
+    console.error(`The runtimes are: ${Object.keys(RUNTIMES).join(', ')}. --docs needs all of them`)
+    process.exit(64)
+  }
   prepare()
-  const runtimes = install(wanted)
-  const project = makeProject((into, folder) => installInto(into, packAll(folder)))
-
-  const columns = []
-  for (const runtime of runtimes) columns.push(await showAll(runtime, project))
-
-  console.log(`\n${asText(columns)}`)
-  const failed = reportFailures(columns)
-  if (docs) fs.writeFileSync(DOCS, fs.readFileSync(DOCS, 'utf8').replace(DOCS_PART, asMarkdown(columns)))
+  const home = makeProject((project, folder) => installInto(project, packAll(folder)))
+  const results = []
+  for (const runtime of install(wanted)) results.push(await runTests(runtime, home))
+  const failed = report(results)
+  if (values.docs) fs.writeFileSync(DOCS, fs.readFileSync(DOCS, 'utf8').replace(DOCS_PART, asMarkdown(results)))
   process.exitCode = failed ? 1 : 0
 }
 

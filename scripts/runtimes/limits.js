@@ -1,0 +1,68 @@
+'use strict'
+
+// The tests that fail in a runtime, and why. They are run all the same.
+//
+// `text`: what users of the runtime have to know, as it stands in docs/runtimes.md. `why`: the test is about something that
+// the runtime has not, or does not do as Node does; nothing of the package is missing there.
+
+const LIMITS = [
+  {
+    on: /^deno /,
+    tests: /^terminate\(\) ends a worker that waits in acquireSync/,
+    text:
+      '`terminate()` does not wait for a worker that is blocked in `acquireSync()`, and cannot end it. The thread stays in ' +
+      'the queue until it is its turn, and then gives the lock up at once. Use a `timeout`, or `acquire()`.',
+  },
+  {
+    on: /^deno /,
+    tests: /^a signal whose event an earlier listener stops/,
+    text:
+      'A listener on the signal that calls `event.stopImmediatePropagation()`, and was added before the wait began, keeps ' +
+      'the wait from hearing of the abort.',
+  },
+  {
+    on: /^bun /,
+    tests: /^a handle cannot be cloned/,
+    text: '`structuredClone()` and `postMessage()` turn a handle into an empty object, instead of throwing.',
+  },
+  {
+    on: /^bun /,
+    tests: /^children see no descriptor|^a subscriber that throws|^a worker that fails/,
+    why: 'it reports the error in question in another place',
+  },
+  {
+    on: /^(bun|deno) /,
+    tests:
+      /^(acquire|tryAcquire|run) (with a signal that had|rejects when the signal) fire|^the reason of a signal that is a timeout/,
+    why: 'its AbortError has other own properties',
+  },
+  { on: /^(bun|deno) /, tests: /^says who was in the way$/, why: 'its program is not called node' },
+  {
+    on: /^(bun|deno) /,
+    tests: /^one thread at a time has the lock/,
+    why: 'its process.hrtime() is one of each thread',
+  },
+  {
+    on: /^(bun|deno) /,
+    tests:
+      /^is undefined, and no error, without \/proc|^questions during a reading|^a wait that times out ends all the same|^a process whose command line cannot/,
+    why: 'it does not start under a slowed down or missing /proc',
+  },
+  {
+    on: /^deno /,
+    tests: /not UTF-8|^shows of a command line only|^children see no descriptor|even while a child is being started/,
+    why: 'its node:fs and node:child_process know no bytes that are not UTF-8, and no descriptors',
+  },
+  {
+    on: /^deno /,
+    tests: /^the locks and waits of all threads|^a worker that ends by itself|^a worker stays until/,
+    why: 'a listener on parentPort keeps a worker alive, also after unref()',
+  },
+  {
+    on: /./,
+    tests: /^two copies of the package|^the addon imports no function/,
+    why: 'they look for the binary of the clone',
+  },
+]
+
+module.exports = { LIMITS }
