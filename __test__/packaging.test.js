@@ -79,7 +79,7 @@ test('the tarball has what is needed, and nothing else', () => {
   )
   assert.ok(scripts.every((name) => name.endsWith('.js')))
   const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'index.d.ts', 'index.js', 'native.d.ts', 'native.js']
-  assert.deepEqual(packed.face.files, [...others, 'package.json', ...scripts].sort())
+  assert.deepEqual(packed.main.files, [...others, 'package.json', ...scripts].sort())
 })
 
 test('the binary is in a package of its own, of the name that the loader asks for, for this platform alone', () => {
@@ -101,7 +101,7 @@ test('the binary is in a package of its own, of the name that the loader asks fo
 
 test('what is published has no binary, though one is built here', () => {
   assert.ok(fs.existsSync(path.join(root, builtBinary())))
-  assert.ok(packed.face.files.every((name) => !name.endsWith('.node')))
+  assert.ok(packed.main.files.every((name) => !name.endsWith('.node')))
   const installed = JSON.parse(fs.readFileSync(path.join(project, 'node_modules/@locket/native/package.json'), 'utf8'))
   assert.deepEqual(
     installed.files.filter((entry) => entry.endsWith('.node')),
@@ -262,14 +262,14 @@ for (const format of ['cjs', 'esm']) {
 
 test('publint finds nothing in the tarball', async () => {
   const { publint } = await import('publint')
-  const { buffer, byteOffset, byteLength } = fs.readFileSync(packed.face.tarball)
+  const { buffer, byteOffset, byteLength } = fs.readFileSync(packed.main.tarball)
   const tarball = buffer.slice(byteOffset, byteOffset + byteLength)
   const { messages } = await publint({ pack: { tarball }, strict: true })
   assert.deepEqual(messages, [])
 })
 
 test('@arethetypeswrong/cli finds nothing in the tarball', () => {
-  const { status, output } = node(ATTW, packed.face.tarball, '--no-definitely-typed', '--format', 'ascii')
+  const { status, output } = node(ATTW, packed.main.tarball, '--no-definitely-typed', '--format', 'ascii')
   assert.equal(status, 0, output)
   assert.match(output, /No problems found/)
 })

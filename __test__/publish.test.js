@@ -8,7 +8,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { publishAll } = require('../scripts/packaging/publish.js')
-const { fileOf, nameOf, PLATFORMS, platformFolders, stageFace } = require('../scripts/packaging/stage.js')
+const { fileOf, nameOf, PLATFORMS, platformFolders, stageMain } = require('../scripts/packaging/stage.js')
 const manifest = require('../package.json')
 const { outcomeOf, temporaryFolder } = require('./support.js')
 
@@ -37,7 +37,7 @@ test('the platforms are those that have a binary', () => {
 
 test('the published package.json has the platforms at its own version, and nothing that only a clone can use', (t) => {
   const { devDependencies, napi, overrides, scripts, ...kept } = manifest
-  const folder = stageFace(path.join(temporaryFolder(t), 'face'), PLATFORMS)
+  const folder = stageMain(path.join(temporaryFolder(t), 'main'), PLATFORMS)
   const optionalDependencies = Object.fromEntries(PLATFORMS.map((each) => [`@locket/native-${each}`, version]))
   const staged = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
   const files = kept.files.filter((entry) => !entry.endsWith('.node'))

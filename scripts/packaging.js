@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const { output, root } = require('./packaging/run.js')
-const { stageFace } = require('./packaging/stage.js')
+const { stageMain } = require('./packaging/stage.js')
 
 const NAPI = path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
 
@@ -37,9 +37,9 @@ function packBinary(into) {
   return pack(folder, into)
 }
 
-/** Packs the package and its binary into `folder`. The face names no platforms: there is no registry to ask for them. */
+/** Packs the main package, without names of platforms (there is no registry), and its binary into `folder`. */
 function packAll(folder) {
-  return { face: pack(stageFace(path.join(folder, 'face'), []), folder), binary: packBinary(folder) }
+  return { main: pack(stageMain(path.join(folder, 'main'), []), folder), binary: packBinary(folder) }
 }
 
 /** Installs what is at `places` into the empty folder `project`. There are no dependencies, so no registry is asked. */
@@ -49,7 +49,7 @@ function install(project, places, options = []) {
   output('npm', ['install', ...quiet, ...options, ...places], project)
 }
 
-/** The same with the tarballs of the face and of a binary. */
-const installInto = (project, { face, binary }, options) => install(project, [face.tarball, binary.tarball], options)
+/** The same with the tarballs of the main package and of a binary. */
+const installInto = (project, { main, binary }, options) => install(project, [main.tarball, binary.tarball], options)
 
 module.exports = { builtBinary, install, installInto, output, pack, packAll, root }

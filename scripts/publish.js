@@ -1,7 +1,7 @@
 'use strict'
 
 // `npm run publish:all -- [--provenance] [--dry-run] [--registry=URL] [--tag=TAG]`: publishes the packages of all
-// platforms, which `npm run prebuilds` has made in npm/, and then the face.
+// platforms, which `npm run prebuilds` has made in npm/, and then the main package.
 
 const { parseArgs } = require('node:util')
 

@@ -8,7 +8,7 @@ const { after, before, test } = require('node:test')
 const { fileOf } = require('../../scripts/packaging/stage.js')
 const { programOf, TOOLS } = require('../../scripts/registry/install.js')
 const { startRegistry } = require('../../scripts/registry/start.js')
-const { name: FACE } = require('../../package.json')
+const { name: MAIN } = require('../../package.json')
 const { MANAGERS } = require('./managers.js')
 const { Project } = require('./project.js')
 const { filesOf, fitsHere, has, PLATFORMS, publishTo } = require('./published.js')
@@ -33,11 +33,11 @@ async function downloads() {
   return { names: names.sort(), bytes: tarballs.reduce((sum, { bytes }) => sum + bytes, 0) }
 }
 
-/** That the face and these platforms came, with their files, and that nothing else came or was made. */
-async function assertArrived(project, platforms, { fetched = platforms, faceIsZipped = false } = {}) {
+/** That the main package and these platforms came, with their files, and that nothing else came or was made. */
+async function assertArrived(project, platforms, { fetched = platforms, mainIsZipped = false } = {}) {
   const { names, bytes } = await downloads()
-  assert.deepEqual(names, [FACE, ...fetched.map(({ name }) => name)].sort())
-  const unpacked = [...(faceIsZipped ? [] : [FACE]), ...platforms.map(({ name }) => name)]
+  assert.deepEqual(names, [MAIN, ...fetched.map(({ name }) => name)].sort())
+  const unpacked = [...(mainIsZipped ? [] : [MAIN]), ...platforms.map(({ name }) => name)]
   assert.deepEqual(project.packages(), Object.fromEntries(unpacked.map((name) => [name, filesOf(name)])))
   return bytes
 }
@@ -52,13 +52,13 @@ for (const [name, manager] of Object.entries(MANAGERS)) {
     const project = new Project(registry, manager)
     await downloads()
     const start = performance.now()
-    project.add(FACE)
+    project.add(MAIN)
     const seconds = (performance.now() - start) / 1000
     const { inProject, inAll } = project.bytes()
 
     const fitting = PLATFORMS.filter((each) => fitsHere(each, manager.knowsLibc))
     const fetched = manager.fetchesAll ? PLATFORMS : fitting
-    const bytes = await assertArrived(project, fitting, { fetched, faceIsZipped: manager.node !== undefined })
+    const bytes = await assertArrived(project, fitting, { fetched, mainIsZipped: manager.node !== undefined })
     const figures = `${kilobytes(bytes)} downloaded, ${kilobytes(inProject)} in the project, ${kilobytes(inAll)} with cache`
     t.diagnostic(`${name} (${TOOLS[tool].version}): ${seconds.toFixed(1)} s, ${figures}`)
 
@@ -86,7 +86,7 @@ for (const { platform, name, os, cpu, libc } of PLATFORMS) {
     if (!has(t, 'npm')) return
     const project = new Project(registry)
     await downloads()
-    project.add(FACE, `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : []))
+    project.add(MAIN, `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : []))
     await assertArrived(project, [{ name }])
   })
 }
@@ -94,12 +94,12 @@ for (const { platform, name, os, cpu, libc } of PLATFORMS) {
 test('npm ci installs the same from the lock file, which knows all platforms', async (t) => {
   if (!has(t, 'npm')) return
   const first = new Project(registry)
-  first.add(FACE)
+  first.add(MAIN)
   const lock = first.read('package-lock.json')
   const locked = Object.keys(JSON.parse(lock).packages).filter((key) => key !== '')
   assert.deepEqual(
     locked.sort(),
-    [FACE, ...PLATFORMS.map(({ name }) => name)].map((each) => `node_modules/${each}`).sort(),
+    [MAIN, ...PLATFORMS.map(({ name }) => name)].map((each) => `node_modules/${each}`).sort(),
   )
 
   const second = new Project(registry)
@@ -116,9 +116,9 @@ test('without its binary (--omit=optional) it fails with an error that names the
   if (!has(t, 'npm')) return
   const project = new Project(registry)
   await downloads()
-  project.add(FACE, '--omit=optional')
+  project.add(MAIN, '--omit=optional')
   await assertArrived(project, [])
-  const load = `try { require('${FACE}') } catch (error) { console.log(error instanceof Error, error.message) }`
+  const load = `try { require('${MAIN}') } catch (error) { console.log(error instanceof Error, error.message) }`
   const { status, output } = project.node('-e', load)
   assert.equal(status, 0, output)
   assert.match(output, /^true /)

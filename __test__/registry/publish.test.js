@@ -11,8 +11,8 @@ const manifest = require('../../package.json')
 const { Project } = require('./project.js')
 const { filesOf, has, PLATFORMS, publishTo } = require('./published.js')
 
-const { name: FACE, version: VERSION } = manifest
-const NAMES = [...PLATFORMS.map(({ name }) => name), FACE]
+const { name: MAIN, version: VERSION } = manifest
+const NAMES = [...PLATFORMS.map(({ name }) => name), MAIN]
 
 let registry
 
@@ -52,12 +52,12 @@ test('a dry run publishes nothing', async (t) => {
   const lines = publishTo(registry, PLATFORMS.slice(0, 1), { dryRun: true })
   assert.deepEqual(
     lines,
-    [NAMES[0], FACE].map((name) => `${name}@${VERSION} would be published`),
+    [NAMES[0], MAIN].map((name) => `${name}@${VERSION} would be published`),
   )
   assert.deepEqual(await puts(), [])
 })
 
-test('publishing that stops half way can be repeated, and the face is never there before its binaries', async (t) => {
+test('publishing that stops half way can be repeated, and the main package is never there before its binaries', async (t) => {
   if (!has(t, 'npm')) return
   for (const stop of NAMES.slice(-2)) {
     await t.test(`it stops at ${stop}`, async () => {
@@ -74,9 +74,9 @@ test('publishing that stops half way can be repeated, and the face is never ther
   await t.test('it is repeated: what is missing is published, the rest is left alone', async () => {
     await registry.refuse([])
     const lines = publishTo(registry, PLATFORMS)
-    const expected = NAMES.map((name) => `${name}@${VERSION} is ${name === FACE ? 'published' : 'there already'}`)
+    const expected = NAMES.map((name) => `${name}@${VERSION} is ${name === MAIN ? 'published' : 'there already'}`)
     assert.deepEqual(lines, expected)
-    assert.deepEqual(await puts(), [`${FACE} 201`])
+    assert.deepEqual(await puts(), [`${MAIN} 201`])
     assert.deepEqual(await present(), NAMES)
   })
 })
@@ -87,7 +87,7 @@ test('all is there: nothing is published', async (t) => {
   const lines = publishTo(registry, PLATFORMS.slice(0, 1))
   assert.deepEqual(
     lines,
-    [NAMES[0], FACE].map((name) => `${name}@${VERSION} is there already`),
+    [NAMES[0], MAIN].map((name) => `${name}@${VERSION} is there already`),
   )
   assert.deepEqual(await puts(), [])
 })
@@ -112,10 +112,10 @@ test('the registry knows which platform each package fits', async (t) => {
   }
 })
 
-test('the face depends on the platforms, if they fit, of its very version; and on nothing else', async (t) => {
+test('the main package depends on the platforms, if they fit, of its very version; and on nothing else', async (t) => {
   if (!has(t, 'npm')) return
   await publishMissing()
-  const { dependencies, optionalDependencies, peerDependencies, os, cpu, libc } = await metadata(FACE)
+  const { dependencies, optionalDependencies, peerDependencies, os, cpu, libc } = await metadata(MAIN)
   const expected = Object.fromEntries(PLATFORMS.map(({ name }) => [name, VERSION]))
   assert.deepEqual(optionalDependencies, expected)
   assert.deepEqual([dependencies, peerDependencies, os, cpu, libc], Array(5).fill(undefined))

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is published for these tests: the packages of the platforms that `npm run prebuilds` has made, and the face.
+// What is published for these tests: the main package, and the packages of platforms that `npm run prebuilds` has made.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -10,7 +10,7 @@ const { root } = require('../../scripts/packaging/run.js')
 const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
 const { programOf } = require('../../scripts/registry/install.js')
-const { name: FACE } = require('../../package.json')
+const { name: MAIN } = require('../../package.json')
 const { unavailable } = require('../support.js')
 const { Project } = require('./project.js')
 
@@ -38,7 +38,7 @@ if (!PLATFORMS.some((each) => fitsHere(each))) {
 /** The files that are to be in the package of this name. */
 function filesOf(name) {
   const common = ['LICENSE', 'README.md', 'package.json']
-  if (name !== FACE) {
+  if (name !== MAIN) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
@@ -51,7 +51,7 @@ function filesOf(name) {
   return [...common, ...folders, 'CHANGELOG.md', 'index.d.ts', 'index.js', 'native.d.ts', 'native.js'].sort()
 }
 
-/** Publishes the packages of these platforms, and the face, in the registry. What was done comes back line by line. */
+/** Publishes the packages of these platforms, and the main package, in the registry. Returns what it printed, by line. */
 function publishTo(registry, platforms, options) {
   const lines = []
   publishAll({

@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const { root } = require('../../scripts/packaging/run.js')
-const { name: FACE, version: VERSION } = require('../../package.json')
+const { name: MAIN, version: VERSION } = require('../../package.json')
 
 const MODULES = path.join(root, 'node_modules')
 
@@ -24,7 +24,7 @@ const WORKS = { status: 0, output: 'true true\nfalse\n' }
 
 /** The same in TypeScript, which finds out by the way whether there are any types. */
 const TYPED = `
-  import { type FileLock, type LockMode, lockFile, LockTimeoutError } from '${FACE}'
+  import { type FileLock, type LockMode, lockFile, LockTimeoutError } from '${MAIN}'
   const mode: LockMode = 'exclusive'
   const lock: FileLock = await lockFile('test.lock', { mode }).acquire({ timeout: 5000 })
   const refused: unknown = await lockFile('test.lock').acquire({ timeout: 0 }).catch((error: unknown) => error)
@@ -37,18 +37,18 @@ const TYPED = `
 
 /** Says which binaries serve it. */
 const LOADED = `
-  require('${FACE}')
+  require('${MAIN}')
   const binaries = Object.keys(require.cache).filter((file) => file.endsWith('.node'))
   console.log(...binaries.map((file) => require('node:path').basename(file)))
 `
 
 function assertRequired(project) {
-  project.write('required.cjs', program(`const all = require('${FACE}')`))
+  project.write('required.cjs', program(`const all = require('${MAIN}')`))
   assert.deepEqual(project.node('required.cjs'), WORKS)
 }
 
 function assertImported(project) {
-  project.write('imported.mjs', program(`import * as all from '${FACE}'`))
+  project.write('imported.mjs', program(`import * as all from '${MAIN}'`))
   assert.deepEqual(project.node('imported.mjs'), WORKS)
 }
 

@@ -1,13 +1,13 @@
 'use strict'
 
-// Publishes the platforms' packages, and then the face: whoever can install the face finds the binary that it needs.
+// Publishes the platforms' packages, and then the main package: when it can be installed, its binaries can, too.
 
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
 const { run } = require('./run.js')
-const { platformFolders, stageFace } = require('./stage.js')
+const { platformFolders, stageMain } = require('./stage.js')
 
 /** What went wrong is to be seen also if npm was told to be silent, as by `npm run --silent`. */
 const LOUD = '--loglevel=error'
@@ -36,8 +36,8 @@ function publish(folder, { registry, publishing, env, log }) {
 }
 
 /**
- * Publishes the packages of `platforms` in the folder `npm`, and the face with them as its optional dependencies. What is
- * in the registry already is left alone, so it can be repeated after it has failed half way.
+ * Publishes the packages of `platforms` in the folder `npm`, and the main package with them as its optional dependencies.
+ * What is in the registry already is left alone, so this can be repeated after it has failed half way.
  * @param {{ npm: string, platforms: string[], registry?: string, tag?: string, provenance?: boolean,
  *   dryRun?: boolean, env?: NodeJS.ProcessEnv, log?: (line: string) => void }} options
  */
@@ -45,14 +45,14 @@ function publishAll({ npm, platforms, registry, tag, provenance, dryRun, env = p
   const folders = platformFolders(npm, platforms)
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'locket-publish-'))
   try {
-    const face = stageFace(path.join(temporary, 'face'), platforms)
+    const main = stageMain(path.join(temporary, 'main'), platforms)
     const how = {
       registry: registry ? [`--registry=${registry}`] : [],
       publishing: [tag && `--tag=${tag}`, provenance && '--provenance', dryRun && '--dry-run'].filter(Boolean),
       env,
       log,
     }
-    for (const folder of [...folders, face]) publish(folder, how)
+    for (const folder of [...folders, main]) publish(folder, how)
   } finally {
     fs.rmSync(temporary, { recursive: true, force: true })
   }

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is published: the face, as it is in git but for its package.json, and a package for each platform, as
+// What is published: the main package, as it is in git but for its package.json, and a package for each platform, as
 // `npm run prebuilds` makes them.
 
 const fs = require('node:fs')
@@ -21,7 +21,7 @@ const fileOf = platforms.binaryOf
 
 /**
  * The package.json that users get: without what only a clone can use, and with the platform packages. They are optional,
- * since on each platform all but one do not fit; and of the very version of the face, since the two only fit each other.
+ * since one of them fits each platform, and of the very version of the main package, since only these two fit together.
  */
 function publishedManifest(platforms) {
   const { devDependencies, napi, overrides, scripts, ...kept } = manifest
@@ -31,10 +31,10 @@ function publishedManifest(platforms) {
 }
 
 /**
- * Puts the face as it is published into the folder `into`: the files that npm packs, but for binaries, with the package.json
- * above.
+ * Puts the main package as it is published into the folder `into`: the files that npm packs, except for binaries, with the
+ * package.json above.
  */
-function stageFace(into, platforms) {
+function stageMain(into, platforms) {
   const [{ files }] = Object.values(
     JSON.parse(output('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], root)),
   )
@@ -56,7 +56,7 @@ function problemOf(platform, folder) {
   return fs.statSync(binary, { throwIfNoEntry: false })?.size > 0 ? undefined : `${binary} is missing or empty`
 }
 
-/** The folders of the platforms' packages below `npm`. Throws if any of them is not what the face needs. */
+/** The folders of the platforms' packages below `npm`. Throws if any of them is not what the main package needs. */
 function platformFolders(npm, platforms) {
   const folders = platforms.map((platform) => path.join(npm, platform))
   const problems = platforms.map((platform, i) => problemOf(platform, folders[i])).filter(Boolean)
@@ -64,4 +64,4 @@ function platformFolders(npm, platforms) {
   return folders
 }
 
-module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageFace }
+module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageMain }
