@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { publishAll } = require('../scripts/packaging/publish.js')
+const { publishAll } = require('../scripts/publish.js')
 const { fileOf, nameOf, PLATFORMS, platformFolders, stageMain } = require('../scripts/packaging/stage.js')
 const manifest = require('../package.json')
 const { outcomeOf, temporaryFolder } = require('./support.js')

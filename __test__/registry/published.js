@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { publishAll } = require('../../scripts/packaging/publish.js')
+const { publishAll } = require('../../scripts/publish.js')
 const { root } = require('../../scripts/packaging/run.js')
 const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')

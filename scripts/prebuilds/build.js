@@ -54,8 +54,6 @@ function environment(toolchain, platform) {
   return {
     ...env,
     PATH: [...toolchain.programs, env.PATH].join(path.delimiter),
-    CARGO: toolchain.cargo,
-    RUSTC: toolchain.rustc,
     // Building the standard library is not stable yet; a stable compiler can do it when it is told so.
     RUSTC_BOOTSTRAP: '1',
     CARGO_TARGET_DIR: TARGETS,
@@ -74,7 +72,7 @@ function build(name, toolchain) {
   const args = ['rustc', '--release', '--locked', '--lib', '--crate-type', 'cdylib', ...target, ...STD]
   const env = environment(toolchain, platform)
   // Crates' sources must be there before the flags name their folders.
-  spawnSync(toolchain.cargo, ['fetch', '--locked', '--quiet'], { cwd: root, stdio: 'inherit' })
+  spawnSync('cargo', ['fetch', '--locked', '--quiet'], { cwd: root, stdio: 'inherit' })
   const { status, error } = spawnSync(toolchain.zigbuild, args, { cwd: root, stdio: 'inherit', env })
   if (error) console.error(error.message)
   if (status !== 0) process.exit(1)

@@ -11,12 +11,22 @@ const { nodeOfRegistry, programOf } = require('./install.js')
 /** A registry in a process of its own. It ends with this process, however that ends. */
 class Registry {
   #process
+  #ended
 
-  constructor(child, { folder, url }) {
-    this.#process = child
-    /** A folder for whatever the test writes: it goes when the registry ends. */
-    this.folder = folder
-    this.url = url
+  constructor() {
+    this.#process = fork(path.join(__dirname, 'server.js'), [programOf('verdaccio')], {
+      execPath: nodeOfRegistry(),
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#ended = once(this.#process, 'exit').then(() => Promise.reject(new Error('The registry has ended')))
+    this.#ended.catch(() => {})
+  }
+
+  /** Resolves when it listens: then it has a URL, and a folder for what the test writes, which goes with it. */
+  async start() {
+    Object.assign(this, await this.#message())
+    return this
   }
 
   /** What it has answered since this was last called: method, url without escapes, status, and bytes of the body. */
@@ -24,45 +34,28 @@ class Registry {
     return (await this.#ask({})).answered
   }
 
-  /** From now on, the packages of these names are refused when they are published. */
+  /** From now on, packages of these names are refused when they are published. */
   async refuse(names) {
     await this.#ask({ refuse: names })
   }
 
-  async #ask(message) {
-    const answer = nextMessage(this.#process)
+  #ask(message) {
     this.#process.send(message)
-    return answer
+    return this.#message()
+  }
+
+  async #message() {
+    const [message] = await Promise.race([once(this.#process, 'message'), this.#ended])
+    return message
   }
 
   async stop() {
-    const exited = once(this.#process, 'exit')
     this.#process.disconnect()
-    await exited
-  }
-}
-
-async function nextMessage(child) {
-  const ended = new AbortController()
-  const { signal } = ended
-  try {
-    return await Promise.race([
-      once(child, 'message', { signal }).then(([message]) => message),
-      once(child, 'exit', { signal }).then(() => Promise.reject(new Error('The registry has ended'))),
-    ])
-  } finally {
-    ended.abort()
+    await this.#ended.catch(() => {})
   }
 }
 
 /** Starts a registry, in which nothing is published yet. */
-async function startRegistry() {
-  const child = fork(path.join(__dirname, 'server.js'), [programOf('verdaccio')], {
-    execPath: nodeOfRegistry(),
-    execArgv: [],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
-  return new Registry(child, await nextMessage(child))
-}
+const startRegistry = () => new Registry().start()
 
 module.exports = { startRegistry }
