@@ -13,11 +13,13 @@ const { LIMITS } = require('./limits.js')
 
 const FOLDERS = ['api', 'process', 'threads', 'runtimes']
 
-/** Files that are not run: they need a package, or all descriptors of their process for themselves. */
-const NOT_RUN = ['api/fuzz.test.js', 'api/lost.test.js']
-
-/** Files that are run in Node alone: they use its insides, or look at its system calls. */
-const OF_NODE = [
+/**
+ * Files that are not run: they need a development dependency, or all descriptors of their process for themselves, or look at
+ * the insides and the system calls of Node.
+ */
+const NOT_RUN = [
+  'api/fuzz.test.js',
+  'api/lost.test.js',
   'api/nested-runs.test.js',
   'process/death.test.js',
   'process/traces.test.js',
@@ -129,10 +131,9 @@ function parse(report) {
 
 /** Runs all files in a runtime. Resolves to its limits, and to the failures that they do not explain. */
 async function runTests(runtime, home) {
-  const left = runtime.kind === 'node' ? NOT_RUN : [...NOT_RUN, ...OF_NODE]
   const files = FOLDERS.flatMap((folder) => {
     const names = fs.readdirSync(path.join(home, '__test__', folder)).filter((name) => /\.test\.[cm]?js$/.test(name))
-    return names.map((name) => `${folder}/${name}`).filter((name) => !left.includes(name))
+    return names.map((name) => `${folder}/${name}`).filter((name) => !NOT_RUN.includes(name))
   })
   const results = []
   const work = async () => {
