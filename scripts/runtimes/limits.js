@@ -59,6 +59,12 @@ const LIMITS = [
     why: 'a listener on parentPort keeps a worker alive, also after unref()',
   },
   {
+    on: /^emulated /,
+    tests:
+      /^a child \(|^children see no descriptor|^says who was in the way$|not UTF-8|without \/proc|^questions during a reading|^a wait that times out ends all the same|^a process whose command line cannot/,
+    why: 'processes that are not started by the test itself are not started by the emulator',
+  },
+  {
     on: /./,
     tests: /^two copies of the package/,
     why: 'it looks for the binary of the clone',

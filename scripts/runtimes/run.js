@@ -142,7 +142,7 @@ async function runTests(runtime, home) {
   }
   await Promise.all(Array.from({ length: os.availableParallelism() }, work))
 
-  const limits = LIMITS.filter(({ on }) => on.test(titleOf(runtime)))
+  const limits = LIMITS.filter(({ on }) => on.test(runtime.preload ? `emulated ${titleOf(runtime)}` : titleOf(runtime)))
   const failures = results.flatMap((result) => result.failures.map((each) => ({ ...each, file: result.file })))
   const unknown = failures.filter(({ name }) => !limits.some(({ tests }) => tests.test(name)))
   const names = results.flatMap((result) => result.names)
