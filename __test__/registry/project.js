@@ -41,12 +41,6 @@ function filesIn(folder) {
   return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
 }
 
-/** The bytes of all files below the folders. One that has several names counts once. */
-function bytesIn(...folders) {
-  const stats = folders.flatMap(filesIn).map((file) => fs.statSync(file))
-  return [...new Map(stats.map(({ ino, size }) => [ino, size])).values()].reduce((a, b) => a + b, 0)
-}
-
 class Project {
   #environment
   #manager
@@ -132,11 +126,6 @@ class Project {
       if (name && !OF_MANAGERS.test(rest)) found[name] = [...(found[name] ?? []), rest].sort()
     }
     return found
-  }
-
-  /** How many bytes are in the project, and in it and the manager's cache together. */
-  bytes() {
-    return { inProject: bytesIn(this.folder), inAll: bytesIn(this.folder, this.home) }
   }
 }
 

@@ -63,4 +63,4 @@ function nodeOfRegistry() {
   return fs.existsSync(program) ? program : runtimes.install([RUNTIME])[0].command[0]
 }
 
-module.exports = { install, nodeOfRegistry, programOf, TOOLS }
+module.exports = { install, nodeOfRegistry, programOf }

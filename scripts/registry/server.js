@@ -26,8 +26,7 @@ function listen(verdaccio) {
   const server = http.createServer((request, response) => {
     const url = decodeURIComponent(request.url)
     response.on('finish', () => {
-      const bytes = Number(response.getHeader('content-length') ?? 0)
-      answered.push({ method: request.method, url, status: response.statusCode, bytes })
+      answered.push({ method: request.method, url, status: response.statusCode })
     })
     if (request.method === 'PUT' && refused.includes(url.slice(1))) return response.writeHead(403).end('{}')
     answer(request, response)

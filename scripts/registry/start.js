@@ -29,7 +29,7 @@ class Registry {
     return this
   }
 
-  /** What it has answered since this was last called: method, url without escapes, status, and bytes of the body. */
+  /** What it has answered since this was last called: method, url without escapes, and status. */
   async answered() {
     return (await this.#ask({})).answered
   }
