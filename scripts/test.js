@@ -39,19 +39,27 @@ const PARTS = {
       console.error(`LOCKET_REQUIRE_ALL: ${obstacle}`)
       process.exit(1)
     }
-    runNode(['__test__', '__test__/cli', '__test__/examples', '__test__/interop'].flatMap(testsIn))
+    runNode(testsIn('__test__'))
   },
-  /** What depends on how one waits, again with the way that is taken where nobody can wait in the kernel. */
+  /** What depends on how threads wait, again with the way that is taken where nobody can wait in the kernel. */
   paced() {
-    const subjects = ['cancel', 'identity', 'locket', 'queue', 'release', 'interop/flock']
-    const files = subjects.map((name) => `__test__/${name}.test.js`)
+    const subjects = ['api/abort', 'api/fairness', 'api/paths', 'api/queue', 'api/release', 'api/run', 'api/timeout']
+    const others = ['interop/flock', 'interop/locket-suite', 'platform/no-threads']
+    const files = [...subjects, ...others].map((name) => `__test__/${name}.test.js`)
     runNode(files, { LOCKET_WAIT: 'paced' })
   },
 }
 
+/** What has a command of its own. */
+const ELSEWHERE = ['__test__/registry', '__test__/runtimes']
+
+/** The test files in a folder and those below it. */
 function testsIn(folder) {
-  const names = fs.readdirSync(path.join(root, folder)).filter((name) => /\.test\.m?js$/.test(name))
-  return names.map((name) => `${folder}/${name}`)
+  return fs.readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = `${folder}/${entry.name}`
+    if (entry.isDirectory()) return entry.name.startsWith('.') || ELSEWHERE.includes(name) ? [] : testsIn(name)
+    return /\.test\.m?js$/.test(name) ? [name] : []
+  })
 }
 
 function runNode(files, env) {

@@ -1,0 +1,84 @@
+'use strict'
+
+// A process whose system calls on a lock file follow rules, for a test.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const { temporaryPath } = require('../folders.js')
+const { isFree } = require('../locks.js')
+const { AGENT, Talker } = require('../processes.js')
+const { needs, unavailable } = require('../systems.js')
+const { until } = require('../waiting.js')
+
+const SUPERVISOR = path.join(__dirname, 'supervisor.py')
+
+/** A command for `file`, whose system calls follow the rules that it is given. */
+class Subject extends Talker {
+  #rules
+
+  constructor(t, file, command, rules) {
+    const own = path.join(path.dirname(file), 'rules.json')
+    fs.writeFileSync(own, '[]')
+    super(t, 'python3', [SUPERVISOR, own, ...command])
+    this.#rules = own
+    this.file = file
+    if (rules) this.follow(...rules)
+  }
+
+  /** How many calls the rules have concerned since they are in force. */
+  get met() {
+    return fs.existsSync(`${this.#rules}.met`)
+      ? fs.readFileSync(`${this.#rules}.met`, 'utf8').split('\n').length - 1
+      : 0
+  }
+
+  /** From now on, calls follow these rules (see supervisor.py), on the lock file unless a rule says otherwise. */
+  follow(...rules) {
+    const own = rules.map((rule) => ({ path: this.file, ...rule }))
+    fs.rmSync(`${this.#rules}.met`, { force: true })
+    fs.writeFileSync(`${this.#rules}.new`, JSON.stringify(own))
+    fs.renameSync(`${this.#rules}.new`, this.#rules)
+  }
+
+  /** Resolves once a call is concerned. */
+  stopped() {
+    return until(() => this.met > 0, 'a call that is concerned')
+  }
+
+  /** What comes of a command of agent.js that takes the lock, and of `acquire` what comes of the wait. */
+  async take(command, options = '') {
+    const answer = await this.ask(`${command} ${options}`)
+    return command === 'acquire' ? this.line() : answer
+  }
+
+  /** `command` gets the lock, which is released. */
+  async takesAndReleases(command) {
+    assert.equal(await this.take(command), command === 'try' ? 'true' : 'acquired')
+    assert.equal(await isFree(this.file), false)
+    assert.equal(await this.ask('release'), 'released')
+    assert.equal(await isFree(this.file), true)
+  }
+
+  /** Acquires and releases, as if nothing had ever been wrong, and leaves nothing. */
+  async worksAgain() {
+    this.follow()
+    assert.equal(await this.ask('held'), 'false')
+    assert.equal(await isFree(this.file), true)
+    for (const command of ['acquire', 'sync']) await this.takesAndReleases(command)
+    assert.equal(await this.ask('closed'), 'closed')
+  }
+}
+
+/** A subject that is there: an agent, unless another script is given. undefined: the test is skipped. */
+async function subject(t, script = AGENT) {
+  if (!needs(t, 'python3')) return undefined
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  const it = new Subject(t, file, [process.execPath, script, file])
+  if ((await it.ask('held')) === 'false') return it
+  return unavailable(t, 'seccomp is not allowed here') || undefined
+}
+
+module.exports = { Subject, subject }
