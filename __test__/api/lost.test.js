@@ -5,30 +5,14 @@
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
-const path = require('node:path')
 const { test } = require('node:test')
 
-const { lockFile, LockError } = require('..')
-const { agent, errorOf, eventually, staysPending, temporaryFolder } = require('./support.js')
-
-const LINUX = process.platform === 'linux'
-const OPTIONS = { skip: !LINUX && 'needs /proc' }
-
-/** What a descriptor of this process is open for, unless it has been closed. */
-function targetOf(number) {
-  try {
-    return fs.readlinkSync(`/proc/self/fd/${number}`)
-  } catch {
-    return undefined
-  }
-}
-
-/** The descriptors of this process for `file`. */
-const descriptorsOf = (file) =>
-  fs
-    .readdirSync('/proc/self/fd')
-    .filter((number) => targetOf(number) === file)
-    .map(Number)
+const { lockFile, LockError } = require('../..')
+const { temporaryPaths } = require('../support/folders.js')
+const { descriptorsOf, waitsInKernel } = require('../support/kernel.js')
+const { agent, holderOf } = require('../support/processes.js')
+const { onLinux } = require('../support/systems.js')
+const { errorOf, eventually, staysPending } = require('../support/waiting.js')
 
 /** Closes the descriptor of `file`, and opens `other`, which gets its number. */
 function replace(file, other) {
@@ -39,14 +23,16 @@ function replace(file, other) {
   return reused
 }
 
-/** Two paths: of a lock file that exists, and of another file. */
-function twoPaths(t) {
-  const folder = temporaryFolder(t)
-  return ['test.lock', 'other'].map((name) => path.join(folder, name))
+/** Makes what is held of `file` a lock that was lost. */
+function lose(file) {
+  for (const descriptor of descriptorsOf(file)) fs.closeSync(descriptor)
 }
 
-test('a release says that the lock was lost, and closes and unlocks nothing that is not ours', OPTIONS, async (t) => {
-  const [file, foreign] = twoPaths(t)
+/** The code of the error of a release. */
+const failedRelease = async (lock) => (await errorOf(async () => lock.release())).code
+
+test('a release says that the lock was lost, and closes and unlocks nothing that is not ours', onLinux, async (t) => {
+  const [file, foreign] = temporaryPaths(t, 'test.lock', 'other')
   for (const acquire of [(lock) => lock.acquire(), (lock) => lock.acquireSync()]) {
     const lock = lockFile(file)
     await acquire(lock)
@@ -60,19 +46,19 @@ test('a release says that the lock was lost, and closes and unlocks nothing that
     const other = spawnSync('flock', ['-n', foreign, 'true'])
     assert.equal(other.status, 1, 'the lock of the foreign file is gone')
     fs.closeSync(reused)
-    assert.equal((await errorOf(async () => lock.release())).code, 'ERR_LOCK_NOT_HELD')
+    assert.equal(await failedRelease(lock), 'ERR_LOCK_NOT_HELD')
     await lock.acquire()
     lock.release()
   }
 })
 
-test('a request in line behind a lock that is lost gets it anew', OPTIONS, async (t) => {
-  const [file, foreign] = twoPaths(t)
+test('a request in line behind a lock that is lost gets it anew', onLinux, async (t) => {
+  const [file, foreign] = temporaryPaths(t, 'test.lock', 'other')
   const lock = await lockFile(file).acquire()
   const wait = lockFile(file).acquire()
   await new Promise(setImmediate)
   const reused = replace(file, foreign)
-  assert.equal((await errorOf(async () => lock.release())).code, 'ERR_LOCK_LOST')
+  assert.equal(await failedRelease(lock), 'ERR_LOCK_LOST')
   const next = await eventually(wait, 'the lock')
   assert.equal(descriptorsOf(file).length, 1)
   const other = agent(t, file)
@@ -84,14 +70,12 @@ test('a request in line behind a lock that is lost gets it anew', OPTIONS, async
 
 test(
   'a wait in the kernel during which the descriptor is closed gets the lock of the file itself',
-  OPTIONS,
+  onLinux,
   async (t) => {
-    const [file, foreign] = twoPaths(t)
-    const holder = agent(t, file)
-    assert.equal(await holder.ask('try'), 'true')
+    const [file, foreign] = temporaryPaths(t, 'test.lock', 'other')
+    const holder = await holderOf(t, file)
     const wait = lockFile(file).acquire()
-    while (descriptorsOf(file).length === 0) await new Promise(setImmediate)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await waitsInKernel(process)
     const reused = replace(file, foreign)
     assert.equal(await holder.ask('release'), 'released')
     const lock = await eventually(wait, 'the lock')
@@ -105,45 +89,40 @@ test(
 
 test(
   'a handle that holds what was lost waits for its own release, like any that acquires what it holds',
-  OPTIONS,
+  onLinux,
   async (t) => {
-    const [file, foreign] = twoPaths(t)
+    const [file, foreign] = temporaryPaths(t, 'test.lock', 'other')
     const [one, other] = await Promise.all([1, 2].map(() => lockFile(file).acquire({ mode: 'shared' })))
     const reused = replace(file, foreign)
-    assert.equal((await errorOf(async () => other.release())).code, 'ERR_LOCK_LOST')
+    assert.equal(await failedRelease(other), 'ERR_LOCK_LOST')
     const before = process.cpuUsage()
     const again = one.acquire({ mode: 'shared' })
     assert.ok(await staysPending(again, 200))
     const { user, system } = process.cpuUsage(before)
     assert.ok(user + system < 150_000, `it is not looked for again and again: ${user + system} µs in 200 ms`)
-    assert.equal((await errorOf(async () => one.release())).code, 'ERR_LOCK_LOST')
+    assert.equal(await failedRelease(one), 'ERR_LOCK_LOST')
     await eventually(again, 'the lock')
     one.release()
     fs.closeSync(reused)
   },
 )
 
-test('a shared lock that is lost is lost for each of its holders', OPTIONS, async (t) => {
-  const [file, foreign] = twoPaths(t)
+test('a shared lock that is lost is lost for each of its holders', onLinux, async (t) => {
+  const [file, foreign] = temporaryPaths(t, 'test.lock', 'other')
   const holds = await Promise.all([1, 2, 3].map(() => lockFile(file).acquire({ mode: 'shared' })))
   const reused = replace(file, foreign)
-  for (const hold of holds) assert.equal((await errorOf(async () => hold.release())).code, 'ERR_LOCK_LOST')
+  for (const hold of holds) assert.equal(await failedRelease(hold), 'ERR_LOCK_LOST')
   fs.writeSync(reused, 'still open')
   fs.closeSync(reused)
   const lock = await lockFile(file).acquire({ timeout: 0 })
   lock.release()
 })
 
-/** Makes what `lock` holds a lock that was lost. */
-function lose(file) {
-  for (const descriptor of descriptorsOf(file)) fs.closeSync(descriptor)
-}
-
 test(
   'lost fires when a release finds that the lock was lost, with the error that release throws',
-  OPTIONS,
+  onLinux,
   async (t) => {
-    const [file] = twoPaths(t)
+    const [file] = temporaryPaths(t, 'test.lock')
     const lock = await lockFile(file).acquire()
     const { lost } = lock
     assert.equal(lock.lost, lost)
@@ -158,16 +137,16 @@ test(
     // Who asks for the first time afterwards is told, too.
     const other = await lockFile(file).acquire()
     lose(file)
-    await errorOf(async () => other.release())
+    await failedRelease(other)
     assert.equal(other.lost.reason.code, 'ERR_LOCK_LOST')
   },
 )
 
 test(
   'each acquisition has a signal of its own, and one that is read before is that of the next',
-  OPTIONS,
+  onLinux,
   async (t) => {
-    const [file] = twoPaths(t)
+    const [file] = temporaryPaths(t, 'test.lock')
     const lock = lockFile(file)
     const before = lock.lost
     await lock.acquire()
@@ -178,7 +157,7 @@ test(
     lock.acquireSync()
     assert.equal(lock.lost, second)
     lose(file)
-    await errorOf(async () => lock.release())
+    await failedRelease(lock)
     assert.equal(second.aborted, true)
     assert.equal(lock.lost, second)
     assert.equal(before.aborted, false)
@@ -196,8 +175,8 @@ test(
   },
 )
 
-test('disposal of a lock that was lost is quiet, and fires lost', OPTIONS, async (t) => {
-  const [file] = twoPaths(t)
+test('disposal of a lock that was lost is quiet, and fires lost', onLinux, async (t) => {
+  const [file] = temporaryPaths(t, 'test.lock')
   for (const dispose of [Symbol.dispose, Symbol.asyncDispose]) {
     const lock = await lockFile(file).acquire()
     const { lost } = lock
@@ -208,8 +187,8 @@ test('disposal of a lock that was lost is quiet, and fires lost', OPTIONS, async
   }
 })
 
-test('run rejects when its lock was lost, after its task has ended, unless the task has failed', OPTIONS, async (t) => {
-  const [file] = twoPaths(t)
+test('run rejects when its lock was lost, after its task has ended, unless the task has failed', onLinux, async (t) => {
+  const [file] = temporaryPaths(t, 'test.lock')
   const lock = lockFile(file)
   let ended = false
   const error = await errorOf(() =>

@@ -9,23 +9,11 @@ const os = require('node:os')
 const path = require('node:path')
 const { after, before, test } = require('node:test')
 
-const { LockError, LockTimeoutError, lockFile, query } = require('..')
-const { check, fc } = require('./fuzz/runs.js')
-const { anyValue, problemsOfOptions, problemsOfPath, someOptions, somePath } = require('./fuzz/values.js')
-const { eventually } = require('./support.js')
-
-const onUnix = { skip: process.platform === 'win32' && 'there some names are of devices' }
-
-const HANDLE = ['timeout', 'mode', 'fileMode', 'removeOnRelease', 'allowDirectory']
-
-/** Every function that takes options, which ones it knows, and how it tells that it got the lock. */
-const FORMS = {
-  acquire: { call: (lock, options) => lock.acquire(options), known: ['timeout', 'mode', 'signal'] },
-  acquireSync: { call: (lock, options) => lock.acquireSync(options), known: ['timeout', 'mode'], sync: true },
-  tryAcquire: { call: (lock, options) => lock.tryAcquire(options), known: ['mode', 'signal'], tries: true },
-  tryAcquireSync: { call: (lock, options) => lock.tryAcquireSync(options), known: ['mode'], tries: true, sync: true },
-  run: { call: (lock, options) => lock.run(() => 5, options), known: ['timeout', 'mode', 'signal'] },
-}
+const { LockError, LockTimeoutError, lockFile, query } = require('../..')
+const { check, fc } = require('../support/properties.js')
+const { anyValue, problemsOfOptions, problemsOfPath, someOptions, somePath } = require('./fuzz-values.js')
+const { onUnix } = require('../support/systems.js')
+const { FORMS, HANDLE_OPTIONS, outcomeOf } = require('./forms.js')
 
 const someForm = fc.constantFrom(...Object.keys(FORMS))
 
@@ -46,21 +34,6 @@ after(() => {
   process.chdir(home)
   fs.rmSync(folder, { recursive: true, force: true })
 })
-
-/** Calls it. `{ value }` or `{ error }`, and whether it was thrown rather than rejected. */
-async function outcomeOf(call) {
-  let result
-  try {
-    result = call()
-  } catch (error) {
-    return { error, thrown: true }
-  }
-  try {
-    return { value: await eventually(Promise.resolve(result), 'an answer') }
-  } catch (error) {
-    return { error, thrown: false }
-  }
-}
 
 function assertRefused({ error }, codes) {
   const code = error?.code ?? error?.name
@@ -108,10 +81,10 @@ function removeFiles() {
 test('lockFile() makes a handle of any path and options, or refuses them, and touches nothing', () =>
   check(
     fc.oneof({ weight: 5, arbitrary: somePath }, { weight: 1, arbitrary: anyValue.map((value) => () => value) }),
-    someOptions(HANDLE),
+    someOptions(HANDLE_OPTIONS),
     async (pathIn, options) => {
       const name = pathIn(folder)
-      const problems = [...problemsOfPath(name), ...problemsOfOptions(options, HANDLE)]
+      const problems = [...problemsOfPath(name), ...problemsOfOptions(options, HANDLE_OPTIONS)]
       const outcome = await outcomeOf(() => lockFile(name, options))
       if (problems.length > 0) {
         assert.ok(outcome.thrown)
@@ -127,9 +100,9 @@ test('lockFile() makes a handle of any path and options, or refuses them, and to
 
 for (const [form, { call, known, tries = false, sync = false }] of Object.entries(FORMS)) {
   test(`${form}() of any path with any options works, or fails as documented`, onUnix, () =>
-    check(somePath, someOptions(HANDLE), someOptions(known), async (pathIn, defaults, options) => {
+    check(somePath, someOptions(HANDLE_OPTIONS), someOptions(known), async (pathIn, defaults, options) => {
       const name = pathIn(folder)
-      if ([...problemsOfPath(name), ...problemsOfOptions(defaults, HANDLE)].length > 0) return
+      if ([...problemsOfPath(name), ...problemsOfOptions(defaults, HANDLE_OPTIONS)].length > 0) return
       const lock = lockFile(name, defaults)
       const problems = problemsOfOptions(options, known)
       const outcome = await outcomeOf(() => call(lock, options))

@@ -7,19 +7,19 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 const diagnostics = require('node:diagnostics_channel')
 const { test } = require('node:test')
 
-const { lockFile, LockTimeoutError } = require('..')
-const { errorOf, temporaryPath } = require('./support.js')
+const { lockFile, LockTimeoutError } = require('../..')
+const { temporaryPath } = require('../support/folders.js')
+const { errorOf } = require('../support/waiting.js')
 
-/** All that is told on the channels of `file` from now on, until the test ends. */
-function listen(t, file) {
+/** All that is told on the channels of a new file from now on, until the test ends. */
+function listen(t) {
+  const file = temporaryPath(t)
   const told = []
   const acquisition = diagnostics.tracingChannel('locket.acquire')
   const note = (event) => (message) => {
     if (message.path === file) told.push({ event, message, ...message })
   }
-  const subscribers = Object.fromEntries(
-    ['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map((event) => [event, note(event)]),
-  )
+  const subscribers = Object.fromEntries(ASYNC_ERROR.map((event) => [event, note(event)]))
   const release = note('release')
   acquisition.subscribe(subscribers)
   diagnostics.subscribe('locket.release', release)
@@ -27,34 +27,36 @@ function listen(t, file) {
     acquisition.unsubscribe(subscribers)
     diagnostics.unsubscribe('locket.release', release)
   })
-  return told
+  /** The events since the last call. */
+  const events = () => told.splice(0).map(({ event }) => event)
+  return { file, told, events }
 }
-
-const eventsOf = (told) => told.map(({ event }) => event)
 
 const ASYNC = ['start', 'end', 'asyncStart', 'asyncEnd']
 const ASYNC_ERROR = ['start', 'end', 'error', 'asyncStart', 'asyncEnd']
 
 test('an acquire is traced from its call to its outcome, in one context, and the release is told', async (t) => {
-  const file = temporaryPath(t)
-  const told = listen(t, file)
+  const { file, told, events } = listen(t)
   const lock = lockFile(file, { timeout: 5000 })
   const wait = lock.acquire({ mode: 'shared' })
-  assert.deepEqual(eventsOf(told), ['start', 'end'])
+  assert.deepEqual(
+    told.map(({ event }) => event),
+    ['start', 'end'],
+  )
   await wait
-  assert.deepEqual(eventsOf(told), ASYNC)
-  for (const { message } of told) assert.equal(message, told[0].message)
-  const { acquisition } = told[0].message
+  const [{ message }] = told
+  for (const each of told) assert.equal(each.message, message)
+  assert.deepEqual(events(), ASYNC)
+  const { acquisition } = message
   assert.equal(typeof acquisition, 'number')
-  assert.deepEqual(told[0].message, { path: file, mode: 'shared', timeout: 5000, acquisition, result: lock })
+  assert.deepEqual(message, { path: file, mode: 'shared', timeout: 5000, acquisition, result: lock })
   lock.release()
-  const { event, message } = told.at(-1)
-  assert.deepEqual({ event, message }, { event: 'release', message: { path: file, acquisition } })
+  assert.deepEqual(told.at(-1).message, { path: file, acquisition })
+  assert.deepEqual(events(), ['release'])
 })
 
 test('each release is told with the number of the acquisition that it ends, by whatever way that began', async (t) => {
-  const file = temporaryPath(t)
-  const told = listen(t, file)
+  const { file, told } = listen(t)
   const lock = lockFile(file)
   const ways = {
     acquire: () => lock.acquire(),
@@ -91,40 +93,28 @@ test('each release is told with the number of the acquisition that it ends, by w
   assert.deepEqual(told.at(-1).message, { path: file, acquisition })
 })
 
-test('a wait that times out has no number', async (t) => {
-  const file = temporaryPath(t)
-  const holder = await lockFile(file).acquire()
-  const told = listen(t, file)
-  await errorOf(() => lockFile(file).acquire(5))
-  await lockFile(file).tryAcquire()
-  await errorOf(async () => lockFile(file).acquireSync(5))
-  for (const { message } of told) assert.equal('acquisition' in message, false)
-  holder.release()
-})
-
 test('run, tryAcquire and the sync forms are traced, too', async (t) => {
-  const file = temporaryPath(t)
-  const told = listen(t, file)
+  const { file, told, events } = listen(t)
   const lock = lockFile(file)
-  await lock.run(() => assert.deepEqual(eventsOf(told.splice(0)), ASYNC))
-  assert.deepEqual(eventsOf(told.splice(0)), ['release'])
+  await lock.run(() => assert.deepEqual(events(), ASYNC))
+  assert.deepEqual(events(), ['release'])
 
   assert.equal(await lock.tryAcquire(), true)
   assert.deepEqual(
-    told.splice(0).map(({ event, timeout, result }) => ({ event, timeout, result })),
-    ASYNC.map((event) => ({ event, timeout: 0, result: event === 'start' || event === 'end' ? undefined : true })),
+    told.splice(0).map(({ event, timeout, result }) => [event, timeout, result]),
+    ASYNC.map((event) => [event, 0, event === 'start' || event === 'end' ? undefined : true]),
   )
   assert.equal(await lockFile(file).tryAcquire(), false)
   assert.equal(told.at(-1).message.result, false)
-  assert.deepEqual(eventsOf(told.splice(0)), ASYNC)
+  assert.deepEqual(events(), ASYNC)
   assert.equal(lockFile(file).tryAcquireSync(), false)
-  assert.deepEqual(eventsOf(told.splice(0)), ['start', 'end'])
+  assert.deepEqual(events(), ['start', 'end'])
   lock.release()
-  told.splice(0)
+  events()
 
   lock.acquireSync({ timeout: 10 })
   assert.deepEqual(
-    told.splice(0).map(({ event, timeout }) => [event, timeout]),
+    told.map(({ event, timeout }) => [event, timeout]),
     [
       ['start', 10],
       ['end', 10],
@@ -133,32 +123,35 @@ test('run, tryAcquire and the sync forms are traced, too', async (t) => {
   lock.release()
 })
 
-test('a wait in vain is traced with its error, which leads to the await all the same', async (t) => {
-  const file = temporaryPath(t)
+test('a wait in vain is traced with its error, which leads to the await all the same, and without a number', async (t) => {
+  const { file, told } = listen(t)
   const holder = await lockFile(file).acquire()
-  const told = listen(t, file)
-
+  told.splice(0)
   async function theCaller() {
     await lockFile(file).acquire({ timeout: 5 })
   }
-  const error = await errorOf(theCaller)
-  assert.ok(error instanceof LockTimeoutError)
-  assert.match(error.stack, /theCaller/)
-  assert.deepEqual(eventsOf(told), ASYNC_ERROR)
-  assert.equal(told.splice(0)[2].message.error, error)
-
-  const aborted = await errorOf(() => lockFile(file).acquire({ signal: AbortSignal.abort() }))
-  assert.equal(told.splice(0)[2].message.error, aborted)
-
-  const thrown = await errorOf(() => lockFile(file).acquireSync({ timeout: 5 }))
-  assert.deepEqual(eventsOf(told), ['start', 'error', 'end'])
-  assert.equal(told.splice(0)[1].message.error, thrown)
+  for (const [call, events] of [
+    [theCaller, ASYNC_ERROR],
+    [() => lockFile(file).acquire({ signal: AbortSignal.abort() }), ASYNC_ERROR],
+    [async () => lockFile(file).acquireSync({ timeout: 5 }), ['start', 'error', 'end']],
+  ]) {
+    const error = await errorOf(call)
+    if (call === theCaller) assert.ok(error instanceof LockTimeoutError && /theCaller/.test(error.stack), error.stack)
+    const messages = told.splice(0)
+    assert.deepEqual(
+      messages.map(({ event }) => event),
+      events,
+    )
+    assert.equal(messages[2].message.error, error)
+    for (const { message } of messages) assert.equal('acquisition' in message, false)
+  }
+  await lockFile(file).tryAcquire()
+  for (const { message } of told) assert.equal('acquisition' in message, false)
   holder.release()
 })
 
 test('bad arguments are not traced, and neither is what releases nothing', async (t) => {
-  const file = temporaryPath(t)
-  const told = listen(t, file)
+  const { file, told } = listen(t)
   const lock = lockFile(file)
   await assert.rejects(lock.acquire({ timeout: -1 }), RangeError)
   await assert.rejects(lock.tryAcquire({ timeout: 1 }), TypeError)
@@ -169,17 +162,16 @@ test('bad arguments are not traced, and neither is what releases nothing', async
 })
 
 test('what a task releases itself is told once', async (t) => {
-  const file = temporaryPath(t)
-  const told = listen(t, file)
+  const { file, events } = listen(t)
   await lockFile(file).run((lock) => lock.release())
-  assert.deepEqual(eventsOf(told), [...ASYNC, 'release'])
+  assert.deepEqual(events(), [...ASYNC, 'release'])
 })
 
 test('a store that is bound to the start is there when the wait ends, and the caller keeps its own', async (t) => {
   const file = temporaryPath(t)
   const spans = new AsyncLocalStorage()
   const acquisition = diagnostics.tracingChannel('locket.acquire')
-  acquisition.start.bindStore(spans, ({ path: of }) => `span of ${of}`)
+  acquisition.start.bindStore(spans, ({ path }) => `span of ${path}`)
   const seen = []
   const subscribers = { asyncEnd: () => seen.push(spans.getStore()) }
   acquisition.subscribe(subscribers)
@@ -200,8 +192,7 @@ test('a subscriber that throws does not keep the lock from anybody', async (t) =
     throw new Error('on purpose')
   }
   const failures = []
-  const note = (error) => failures.push(error.message)
-  process.setUncaughtExceptionCaptureCallback(note)
+  process.setUncaughtExceptionCaptureCallback((error) => failures.push(error.message))
   diagnostics.subscribe('locket.release', failing)
   t.after(() => {
     diagnostics.unsubscribe('locket.release', failing)

@@ -5,7 +5,7 @@
 
 const { fileURLToPath } = require('node:url')
 
-const { fc } = require('./runs.js')
+const { fc } = require('../support/properties.js')
 
 const TYPE = 'ERR_INVALID_ARG_TYPE'
 const VALUE = 'ERR_INVALID_ARG_VALUE'
