@@ -5,17 +5,17 @@
 
 const assert = require('node:assert/strict')
 const asyncHooks = require('node:async_hooks')
-const path = require('node:path')
 const { test } = require('node:test')
 
-const { eventually, temporaryPath } = require('./support.js')
+const { ROOT, temporaryPath } = require('../support/folders.js')
+const { eventually, until } = require('../support/waiting.js')
 
-const ROOT = path.dirname(__dirname)
+const TESTS = `${ROOT}/__test__/`
 
 /** The package, loaded anew, its addon too. */
 function load() {
   for (const name of Object.keys(require.cache)) {
-    if (name.startsWith(`${ROOT}/`) && !name.startsWith(__dirname)) delete require.cache[name]
+    if (name.startsWith(`${ROOT}/`) && !name.startsWith(TESTS)) delete require.cache[name]
   }
   return require(ROOT)
 }
@@ -27,7 +27,7 @@ test('a lock that one load of the package releases goes to the wait of another l
   for (let i = 0; i < 20; i++) {
     const held = await one.lockFile(file).acquire()
     const wait = other.lockFile(file).acquire()
-    while (one.query().pending.length === 0) await new Promise(setImmediate)
+    await until(() => one.query().pending.length > 0, 'the wait')
     held.release()
     const lock = await eventually(wait, 'the lock')
     assert.equal(lock.held, true)
