@@ -120,7 +120,7 @@ const TELL = `
 const AGENT = path.join(__dirname, '../fixtures/agent.js')
 
 /** Another process with a handle for `file`, which acquires and releases as it is told (see fixtures/agent.js). */
-const agent = (t, file, options) => run(t, AGENT, [file], options)
+const agent = (t, file, options) => run(t, AGENT, file === undefined ? [] : [file], options)
 
 /** An agent that holds the lock of `file`. */
 async function holderOf(t, file, options = {}) {

@@ -14,17 +14,20 @@ const { until } = require('../waiting.js')
 
 const SUPERVISOR = path.join(__dirname, 'supervisor.py')
 
+/** The rules as supervisor.py reads them: on the lock file unless a rule says otherwise. */
+const rulesFor = (file, rules) => rules.map((rule) => ({ path: file, ...rule }))
+
 /** A command for `file`, whose system calls follow the rules that it is given. */
 class Subject extends Talker {
   #rules
 
-  constructor(t, file, command, rules) {
+  constructor(t, file, command, rules = []) {
     const own = path.join(path.dirname(file), 'rules.json')
-    fs.writeFileSync(own, '[]')
+    // In force before the command runs.
+    fs.writeFileSync(own, JSON.stringify(rulesFor(file, rules)))
     super(t, 'python3', [SUPERVISOR, own, ...command])
     this.#rules = own
     this.file = file
-    if (rules) this.follow(...rules)
   }
 
   /** How many calls the rules have concerned since they are in force. */
@@ -34,11 +37,10 @@ class Subject extends Talker {
       : 0
   }
 
-  /** From now on, calls follow these rules (see supervisor.py), on the lock file unless a rule says otherwise. */
+  /** From now on, calls follow these rules (see supervisor.py). */
   follow(...rules) {
-    const own = rules.map((rule) => ({ path: this.file, ...rule }))
     fs.rmSync(`${this.#rules}.met`, { force: true })
-    fs.writeFileSync(`${this.#rules}.new`, JSON.stringify(own))
+    fs.writeFileSync(`${this.#rules}.new`, JSON.stringify(rulesFor(this.file, rules)))
     fs.renameSync(`${this.#rules}.new`, this.#rules)
   }
 

@@ -7,8 +7,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { lockFile } = require('..')
-const { fixture, isFree, temporaryFolder, temporaryPath } = require('./support.js')
+const { lockFile } = require('../..')
+const { temporaryFolder, temporaryPath } = require('../support/folders.js')
+const { isFree } = require('../support/locks.js')
+const { run } = require('../support/processes.js')
 
 test('the file is gone after release, and after run', async (t) => {
   const file = temporaryPath(t)
@@ -28,7 +30,9 @@ test('8 processes that delete it 500 times each lose no update and leave no file
   const file = path.join(temporaryFolder(t, fs.existsSync('/dev/shm') ? '/dev/shm' : undefined), 'test.lock')
   const counter = `${file}.counter`
   fs.writeFileSync(counter, '00000000')
-  const processes = Array.from({ length: PROCESSES }, () => fixture(t, 'removes.js', [file, counter, ROUNDS]))
+  const processes = Array.from({ length: PROCESSES }, () =>
+    run(t, require.resolve('./removes.js'), [file, counter, ROUNDS]),
+  )
   for (const process of processes) assert.equal(await process.line(), 'ready')
   for (const process of processes) process.end()
   for (const process of processes) assert.equal(await process.line(), 'done')

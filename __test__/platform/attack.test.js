@@ -9,7 +9,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { fixture, temporaryFolder } = require('./support.js')
+const { temporaryFolder } = require('../support/folders.js')
+const { run } = require('../support/processes.js')
 
 const PROCESSES = 3
 const TASKS = 6
@@ -96,7 +97,9 @@ test('a lock file under attack', { skip: process.platform === 'win32' && 'there 
   const before = fs.statSync(places.victim)
 
   const user = process.getuid() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
-  const children = Array.from({ length: PROCESSES }, () => fixture(t, 'attacked.js', [file, String(TASKS)], user))
+  const children = Array.from({ length: PROCESSES }, () =>
+    run(t, require.resolve('./attacked.js'), [file, String(TASKS)], user),
+  )
   for (const child of children) assert.equal(await child.line(), 'ready')
 
   const ways = Object.values(attacks(file, places))
