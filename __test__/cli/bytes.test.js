@@ -10,10 +10,9 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { temporaryFolder, TOOL } = require('../support.js')
-
-const onLinux = { skip: process.platform !== 'linux' && 'only Linux tells the bytes' }
-const elsewhere = { skip: process.platform === 'win32' && 'it takes a shell of Unix' }
+const { COMMAND } = require('../support/command.js')
+const { temporaryFolder } = require('../support/folders.js')
+const { onLinux, onUnix } = require('../support/systems.js')
 
 /** The byte that é is in Latin-1, for printf(1), and as it comes out. */
 const BYTE = '\\351'
@@ -23,7 +22,7 @@ const byte = Buffer.from([0xe9])
 function inShell(line, cwd, nodeOptions = []) {
   const { status, stdout, stderr } = spawnSync(
     'sh',
-    ['-c', `e=$(printf '${BYTE}'); ${line}`, 'sh', process.execPath, ...nodeOptions, TOOL],
+    ['-c', `e=$(printf '${BYTE}'); ${line}`, 'sh', process.execPath, ...nodeOptions, COMMAND],
     { cwd, encoding: 'latin1', timeout: 20_000 },
   )
   return { code: status, stdout, stderr }
@@ -82,7 +81,7 @@ describe('what is not UTF-8', onLinux, () => {
   })
 })
 
-test('what may have been changed is refused where nobody tells the bytes, and nothing is touched', elsewhere, (t) => {
+test('what may have been changed is refused where nobody tells the bytes, and nothing is touched', onUnix, (t) => {
   const folder = temporaryFolder(t)
   const preload = path.join(temporaryFolder(t), 'preload.js')
   // As on systems without /proc.

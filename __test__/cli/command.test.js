@@ -10,61 +10,49 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const {
-  eventually,
-  isFree,
-  locket,
-  outcomeOf,
-  PATIENCE,
-  runLocket,
-  staysPending,
-  temporaryFolder,
-  temporaryPath,
-  TOOL,
-} = require('../support.js')
+const { COMMAND, locket, runLocket } = require('../support/command.js')
+const { ROOT, temporaryFolder, temporaryPath } = require('../support/folders.js')
+const { isFree, locked } = require('../support/locks.js')
+const { GOOD_END, outcomeOf } = require('../support/processes.js')
+const { LINUX, onUnix, WINDOWS } = require('../support/systems.js')
+const { eventually, PATIENCE, staysPending } = require('../support/waiting.js')
 
-const WINDOWS = process.platform === 'win32'
-const ON_LINUX = process.platform === 'linux'
-const onUnix = { skip: WINDOWS && 'it takes a shell of Unix' }
+/** What the tool runs for some JavaScript. */
+const node = (source, ...args) => [process.execPath, '-e', source, ...args]
 
 /** A command that prints a line, and ends with CODE when it is told to. */
-const hold = (code = 0) => [
-  process.execPath,
-  '-e',
-  `console.log('running'); process.stdin.once('data', () => process.exit(${code})).once('end', () => process.exit())`,
-]
+const hold = (code = 0) =>
+  node(
+    `console.log('running'); process.stdin.once('data', () => process.exit(${code})).once('end', () => process.exit())`,
+  )
 
-/** A command that prints `line`. */
-const print = (line) => [process.execPath, '-p', JSON.stringify(line)]
+const PRINT = node('console.log("ran")')
+
+const PLAIN = { ...GOOD_END, stdout: '' }
 
 describe('the command', () => {
   for (const code of [0, 1, 7, 255]) {
-    test(`ends, and its exit code is passed on: ${code}`, (t) => {
-      const command = [process.execPath, '-e', `process.exit(${code})`]
-      const outcome = runLocket([temporaryPath(t), ...command])
-      assert.deepEqual(outcome, { code, signal: null, stdout: '', stderr: '' })
-    })
+    test(`ends, and its exit code is passed on: ${code}`, (t) =>
+      assert.deepEqual(runLocket([temporaryPath(t), ...node(`process.exit(${code})`)]), { ...PLAIN, code }))
   }
 
   test('gets the same stdin, stdout and stderr', (t) => {
-    const source = `process.stdin.pipe(process.stdout); console.error('error')`
-    const outcome = runLocket([temporaryPath(t), process.execPath, '-e', source], { input: 'some\ninput' })
-    assert.deepEqual(outcome, { code: 0, signal: null, stdout: 'some\ninput', stderr: 'error\n' })
+    const command = node(`process.stdin.pipe(process.stdout); console.error('error')`)
+    const outcome = runLocket([temporaryPath(t), ...command], { input: 'some\ninput' })
+    assert.deepEqual(outcome, { ...PLAIN, stdout: 'some\ninput', stderr: 'error\n' })
   })
 
   test('gets its arguments as they are', (t) => {
     const args = ['', ' ', 'a b', '"', "'", '\\', '$HOME', '%PATH%', '*', '-n', '--', '-c', 'ä€', 'a\nb']
-    const source = 'console.log(JSON.stringify(process.argv.slice(1)))'
-    const { stdout } = runLocket([temporaryPath(t), process.execPath, '-e', source, '--', ...args])
-    assert.deepEqual(JSON.parse(stdout), args)
+    const command = node('console.log(JSON.stringify(process.argv.slice(1)))', '--', ...args)
+    assert.deepEqual(JSON.parse(runLocket([temporaryPath(t), ...command]).stdout), args)
   })
 
   test('gets the same environment and folder', (t) => {
     const cwd = temporaryFolder(t)
     const env = { ...process.env, LOCKET_TEST_VALUE: 'a value' }
-    const source = 'console.log(process.env.LOCKET_TEST_VALUE, process.cwd())'
-    const { stdout } = runLocket(['relative.lock', process.execPath, '-e', source], { cwd, env })
-    assert.equal(stdout, `a value ${cwd}\n`)
+    const command = node('console.log(process.env.LOCKET_TEST_VALUE, process.cwd())')
+    assert.equal(runLocket(['relative.lock', ...command], { cwd, env }).stdout, `a value ${cwd}\n`)
     assert.deepEqual(fs.readdirSync(cwd), ['relative.lock'])
   })
 
@@ -75,7 +63,7 @@ describe('the command', () => {
     assert.equal(await isFree(file), false)
     assert.equal(await lockFile(file).tryAcquire({ mode: 'shared' }), false)
     child.say('end')
-    assert.equal((await eventually(child.exited, 'the end')).code, 3)
+    assert.equal((await child.ended()).code, 3)
     assert.equal(await isFree(file), true)
   })
 
@@ -83,37 +71,27 @@ describe('the command', () => {
     const file = temporaryPath(t)
     const children = [locket(t, ['-s', file, ...hold()]), locket(t, ['--shared', file, ...hold()])]
     for (const child of children) assert.equal(await child.line(), 'running')
-    assert.equal(runLocket(['-n', file, ...print('ran')]).code, 1)
+    assert.equal(runLocket(['-n', file, ...PRINT]).code, 1)
     for (const child of children) {
       assert.equal(await isFree(file), false)
       child.say('end')
-      await eventually(child.exited, 'the end')
+      await child.ended()
     }
     assert.equal(await isFree(file), true)
   })
 
-  test('waits for the lock as long as it takes', async (t) => {
-    const file = temporaryPath(t)
-    const lock = await lockFile(file).acquire()
-    const child = locket(t, ['--quiet', file, ...hold()])
-    const line = child.line()
-    assert.ok(await staysPending(line, 500))
-    lock.release()
-    assert.equal(await line, 'running')
-    child.say('end')
-    assert.deepEqual(await eventually(child.exited, 'the end'), { code: 0, signal: null, stderr: '' })
-  })
-
-  test('gets in within a timeout that is long enough', async (t) => {
-    const file = temporaryPath(t)
-    const lock = await lockFile(file).acquire()
-    const child = locket(t, ['-w', '1e9', file, ...print('running')])
-    const line = child.line()
-    assert.ok(await staysPending(line, 200))
-    lock.release()
-    assert.equal(await line, 'running')
-    assert.equal((await eventually(child.exited, 'the end')).code, 0)
-  })
+  for (const [limit, options] of Object.entries({ 'without a timeout': [], 'within --timeout': ['-w', '1e9'] })) {
+    test(`waits for the lock, ${limit}`, async (t) => {
+      const file = temporaryPath(t)
+      const lock = locked(t, file)
+      const child = locket(t, ['--quiet', ...options, file, ...PRINT])
+      const line = child.line()
+      assert.ok(await staysPending(line, 300))
+      lock.release()
+      assert.equal(await line, 'ran')
+      assert.deepEqual(await child.ended(), GOOD_END)
+    })
+  }
 
   test('that cannot be run: 69, and the lock is free', async (t) => {
     const folder = temporaryFolder(t)
@@ -130,14 +108,12 @@ describe('the command', () => {
 
   test('is not kept from running because nobody reads what --verbose says', async (t) => {
     const file = temporaryPath(t)
-    const mark = `${file}.mark`
-    const source = `require('fs').writeFileSync(${JSON.stringify(mark)}, '')`
-    const child = spawn(process.execPath, [TOOL, '--verbose', file, process.execPath, '-e', source], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const command = node('require("fs").writeFileSync(process.argv[1], "")', `${file}.mark`)
+    const stdio = ['ignore', 'pipe', 'inherit']
+    const child = spawn(process.execPath, [COMMAND, '--verbose', file, ...command], { stdio })
     child.stdout.destroy()
     assert.deepEqual(await eventually(once(child, 'exit'), 'the end'), [0, null])
-    assert.ok(fs.existsSync(mark))
+    assert.ok(fs.existsSync(`${file}.mark`))
   })
 })
 
@@ -156,46 +132,43 @@ describe('a lock that is taken', () => {
   ]
 
   for (const [options, code] of REFUSED) {
-    test(`ends with exit code ${code} and a line on stderr by ${options.join(' ')}, and the command does not run`, async (t) => {
+    test(`ends with exit code ${code} and a line on stderr by ${options.join(' ')}, and the command does not run`, (t) => {
       const file = temporaryPath(t)
-      const lock = await lockFile(file).acquire()
-      const outcome = runLocket([...options, file, ...print('ran')])
-      const quiet = runLocket([...options, '--quiet', file, ...print('ran')])
-      lock.release()
-      const { stderr, ...rest } = outcome
+      locked(t, file)
+      const { stderr, ...rest } = runLocket([...options, file, ...PRINT])
       assert.deepEqual(rest, { code, signal: null, stdout: '' })
       assert.match(stderr, new RegExp(`^locket: .+ lock of ${file}.*\n$`))
-      assert.deepEqual(quiet, { ...rest, stderr: '' })
     })
   }
 
-  test('is waited for no longer than --timeout says, but that long', async (t) => {
+  test('is waited for no longer than --timeout says, but that long; nothing is said with --quiet', (t) => {
     const file = temporaryPath(t)
-    const lock = await lockFile(file).acquire()
+    locked(t, file)
     const begin = performance.now()
-    const { code } = runLocket(['-w', '0.75', file, ...print('ran')])
+    const outcome = runLocket(['--quiet', '-w', '0.75', file, ...PRINT])
     const elapsed = performance.now() - begin
-    lock.release()
-    assert.equal(code, 1)
+    assert.deepEqual(outcome, { ...PLAIN, code: 1 })
     assert.ok(elapsed >= 750, `it took ${elapsed} ms`)
+    assert.deepEqual(runLocket(['--quiet', '-n', file, ...PRINT]), { ...PLAIN, code: 1 })
   })
 
-  test('is told from a command that has failed: by what has happened, of which file, and who it was', async (t) => {
+  test('is told from a command that has failed: by what has happened, of which file, and who it was', (t) => {
     const file = temporaryPath(t)
-    const lock = await lockFile(file).acquire()
-    const [refused, late] = [['-n'], ['-w', '0.05']].map((options) => {
+    locked(t, file)
+    // This process has started the tool.
+    const who = LINUX ? `, held by ${process.pid} \\(.+\\); ${process.pid} is an ancestor of this process` : ''
+    for (const [options, what] of [
+      [['-n'], 'failed'],
+      [['-w', '0.05'], 'timeout while waiting'],
+    ]) {
+      let outcome
       // On a busy machine the system may be too late to tell who it was: then again.
-      for (const end = performance.now() + PATIENCE; ; ) {
-        const outcome = runLocket([...options, file, ...print('ran')])
-        if (!ON_LINUX || outcome.stderr.includes('held by') || performance.now() > end) return outcome
-      }
-    })
-    lock.release()
-    // It has started the tool.
-    const who = ON_LINUX ? `, held by ${process.pid} \\(.+\\); ${process.pid} is an ancestor of this process` : ''
-    assert.match(refused.stderr, new RegExp(`^locket: failed to get lock of ${file}${who}\n$`))
-    assert.match(late.stderr, new RegExp(`^locket: timeout while waiting to get lock of ${file}${who}\n$`))
-    assert.deepEqual([refused.stdout, late.stdout], ['', ''])
+      const end = performance.now() + PATIENCE
+      do outcome = runLocket([...options, file, ...PRINT])
+      while (LINUX && !outcome.stderr.includes('held by') && performance.now() < end)
+      assert.match(outcome.stderr, new RegExp(`^locket: ${what} to get lock of ${file}${who}\n$`))
+      assert.equal(outcome.stdout, '')
+    }
   })
 
   test('is told from a path that does not answer', (t) => {
@@ -203,23 +176,22 @@ describe('a lock that is taken', () => {
     const preload = `${file}.preload.js`
     fs.writeFileSync(
       preload,
-      `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
+      `const { FileLock } = require(${JSON.stringify(ROOT)})
       FileLock.prototype.acquire = async () => {
         throw Object.assign(new Error('Couldn’t lock x: the path does not answer'), { code: 'ERR_LOCK_TIMEOUT' })
       }`,
     )
-    const { code, stderr } = outcomeOf(process.execPath, ['--require', preload, TOOL, '-n', file, ...print('ran')])
+    const { code, stderr } = outcomeOf(process.execPath, ['--require', preload, COMMAND, '-n', file, ...PRINT])
     assert.deepEqual([code, stderr], [1, `locket: failed to get lock of ${file}: the path does not answer\n`])
   })
 })
 
 test('--verbose says on stdout how long the wait was, and what is executed', (t) => {
-  const { code, stdout, stderr } = runLocket(['--verbose', temporaryPath(t), ...print('ran')])
-  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
-  const [took, executing, ...rest] = stdout.split(/\r?\n/)
+  const { stdout, ...rest } = runLocket(['--verbose', temporaryPath(t), ...PRINT])
+  assert.deepEqual(rest, GOOD_END)
+  const [took, ...others] = stdout.split(/\r?\n/)
   assert.match(took, /^locket: getting lock took \d+\.\d{6} seconds$/)
-  assert.equal(executing, `locket: executing ${process.execPath}`)
-  assert.deepEqual(rest, ['ran', ''])
+  assert.deepEqual(others, [`locket: executing ${process.execPath}`, 'ran', ''])
 })
 
 describe('-c', () => {
@@ -229,7 +201,7 @@ describe('-c', () => {
     assert.equal(await child.line(), 'first')
     assert.equal(await isFree(file), false)
     child.say('end')
-    assert.equal((await eventually(child.exited, 'the end')).code, 5)
+    assert.equal((await child.ended()).code, 5)
   })
 
   test('takes the shell from SHELL, and /bin/sh without it', onUnix, (t) => {
@@ -242,8 +214,7 @@ describe('-c', () => {
       return runLocket(['--verbose', 'test.lock', '-c', 'echo "$0"'], { cwd: folder, env }).stdout.split('\n').slice(1)
     }
     assert.deepEqual(run(shell), [`locket: executing ${shell}`, 'my shell: -c echo "$0"', ''])
-    assert.deepEqual(run(''), ['locket: executing /bin/sh', '/bin/sh', ''])
-    assert.deepEqual(run(undefined), ['locket: executing /bin/sh', '/bin/sh', ''])
+    for (const none of ['', undefined]) assert.deepEqual(run(none), ['locket: executing /bin/sh', '/bin/sh', ''])
   })
 })
 
@@ -255,11 +226,7 @@ test('a command of many processes that all want the lock runs in one of them at 
   const source = `const fs = require('fs')
     const count = Number(fs.readFileSync(process.argv[1], 'utf8'))
     setTimeout(() => fs.writeFileSync(process.argv[1], String(count + 1)), 20)`
-  const children = Array.from({ length: 8 }, () =>
-    locket(t, ['--quiet', file, process.execPath, '-e', source, counter]),
-  )
-  for (const child of children) {
-    assert.deepEqual(await eventually(child.exited, 'the end'), { code: 0, signal: null, stderr: '' })
-  }
+  const children = Array.from({ length: 8 }, () => locket(t, ['--quiet', file, ...node(source, counter)]))
+  for (const child of children) assert.deepEqual(await child.ended(), GOOD_END)
   assert.equal(fs.readFileSync(counter, 'utf8'), '8')
 })

@@ -10,33 +10,32 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { stdioOf } = require('../../bin/cli/descriptors.js')
-const { eventually, needs, outcomeOf, temporaryFolder, temporaryPath, TOOL } = require('../support.js')
+const { COMMAND } = require('../support/command.js')
+const { temporaryFolder, temporaryPath } = require('../support/folders.js')
+const { GOOD_END, outcomeOf } = require('../support/processes.js')
+const { needing, onLinux, onUnix } = require('../support/systems.js')
+const { eventually } = require('../support/waiting.js')
 
-const suite = { skip: process.platform === 'win32' && 'Windows has other descriptors' }
-const onLinux = { skip: process.platform !== 'linux' && 'only Linux tells one pipe from another' }
+const inBashOnLinux = { skip: onLinux.skip || needing('bash').skip }
 
 /** Runs a line of bash, in which "$@" is the tool with the lock of `file`. */
 const inBash = (line, file, options) =>
-  outcomeOf('bash', ['-c', line, 'bash', process.execPath, TOOL, file], { cwd: path.dirname(file), ...options })
+  outcomeOf('bash', ['-c', line, 'bash', process.execPath, COMMAND, file], { cwd: path.dirname(file), ...options })
 
-describe('descriptors that the tool has inherited reach the command', suite, () => {
-  const available = (t) => needs(t, 'bash')
-
-  test('at their numbers, if they are files', (t) => {
-    if (!available(t)) return
+describe('descriptors that the tool has inherited reach the command', onUnix, () => {
+  test('at their numbers, if they are files', needing('bash'), (t) => {
     const file = temporaryPath(t)
     const line = `echo four >four; exec 4<four 9>nine; "$@" sh -c 'cat <&4; echo written >&9'; cat nine`
     assert.equal(inBash(line, file).stdout, 'four\nwritten\n')
   })
 
-  test('if the shell makes pipes of commands', onLinux, (t) => {
-    if (!available(t)) return
+  test('if the shell makes pipes of commands', inBashOnLinux, (t) => {
     const { stdout } = inBash(`exec 5< <(echo five); "$@" sh -c 'cat "$0" /dev/fd/5' <(echo piped)`, temporaryPath(t))
     assert.equal(stdout, 'piped\nfive\n')
   })
 
   test('if they are sockets', async (t) => {
-    const child = spawn(process.execPath, [TOOL, temporaryPath(t), 'sh', '-c', 'echo through >&4'], {
+    const child = spawn(process.execPath, [COMMAND, temporaryPath(t), 'sh', '-c', 'echo through >&4'], {
       stdio: ['ignore', 'ignore', 'inherit', 'ignore', 'pipe'],
     })
     const [data] = await eventually(once(child.stdio[4], 'data'), 'what the command has written')
@@ -44,8 +43,7 @@ describe('descriptors that the tool has inherited reach the command', suite, () 
     assert.deepEqual(await eventually(once(child, 'exit'), 'the end'), [0, null])
   })
 
-  test('and those that Node.js has opened for itself do not', onLinux, (t) => {
-    if (!available(t)) return
+  test('and those that Node.js has opened for itself do not', inBashOnLinux, (t) => {
     const file = temporaryPath(t)
     // Without what this process itself hands on.
     const clean = 'for n in $(ls /proc/self/fd); do [ $n -lt 3 ] || eval "exec $n<&-"; done'
@@ -88,18 +86,16 @@ without:
   function make(t, target) {
     const folder = temporaryFolder(t)
     fs.writeFileSync(path.join(folder, 'Makefile'), MAKEFILE)
-    const env = { ...process.env, LOCKET: `${process.execPath} ${TOOL} test.lock` }
+    const env = { ...process.env, LOCKET: `${process.execPath} ${COMMAND} test.lock` }
     for (const name of ['MAKEFLAGS', 'MFLAGS', 'MAKELEVEL']) delete env[name]
     return outcomeOf('make', ['-j3', target], { cwd: folder, env })
   }
 
-  test('shares its jobs with a make that the tool runs', (t) => {
-    if (!needs(t, 'make')) return
-    assert.deepEqual(make(t, 'with'), { code: 0, signal: null, stdout: '', stderr: '' })
+  test('shares its jobs with a make that the tool runs', needing('make'), (t) => {
+    assert.deepEqual(make(t, 'with'), { ...GOOD_END, stdout: '' })
   })
 
-  test('that keeps its jobs to itself finds no other descriptors in their place', (t) => {
-    if (!needs(t, 'make')) return
+  test('that keeps its jobs to itself finds no other descriptors in their place', needing('make'), (t) => {
     const { code, stdout } = make(t, 'without')
     // Of this process’s own, which are nobody’s jobs.
     const pipes = stdout.split('\n').filter((line) => line.startsWith('pipe:') || line.endsWith('.lock'))
@@ -107,12 +103,12 @@ without:
   })
 })
 
-describe('socket activation', suite, () => {
+describe('socket activation', onUnix, () => {
   /** Starts the tool as systemd does, with a descriptor 3 and its pid; returns what the command says. */
   function activated(t, pid, command) {
     const variables = `LISTEN_PID=${pid} WATCHDOG_PID=${pid} LISTEN_PIDFDID=1 LISTEN_FDS=1 a-b=x`
     const line = `exec env ${variables} "$@" 3</dev/zero`
-    return outcomeOf('sh', ['-c', line, 'sh', process.execPath, TOOL, temporaryPath(t), ...command])
+    return outcomeOf('sh', ['-c', line, 'sh', process.execPath, COMMAND, temporaryPath(t), ...command])
   }
 
   /** Says whether they are its own, what else it has been told, and the kind of descriptor 3. */
@@ -126,7 +122,7 @@ describe('socket activation', suite, () => {
   ]
 
   test('of the tool is one of the command: it gets the descriptors, and its own pid', (t) => {
-    assert.deepEqual(activated(t, '$$', TELL), { code: 0, signal: null, stdout: '1 1 1\na  b *\n', stderr: '' })
+    assert.deepEqual(activated(t, '$$', TELL), { ...GOOD_END, stdout: '1 1 1\na  b *\n' })
   })
 
   test('of another process is left alone', (t) => {

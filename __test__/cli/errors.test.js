@@ -10,10 +10,11 @@ const { test } = require('node:test')
 
 const { LockError, LockTimeoutError } = require('../..')
 const { commandFailure, lockFailure } = require('../../bin/cli/failure.js')
-const { outcomeOf, runLocket, temporaryFolder, temporaryPath, TOOL, unavailable } = require('../support.js')
-
-/** The number of flock(2), where the tests know it. */
-const FLOCK = { x64: 73, arm64: 32 }[process.arch]
+const { COMMAND, runLocket } = require('../support/command.js')
+const { temporaryFolder, temporaryPath } = require('../support/folders.js')
+const { outcomeOf } = require('../support/processes.js')
+const { Subject } = require('../support/system-calls/subject.js')
+const { needs, onLinux, unavailable } = require('../support/systems.js')
 
 /** An error of the system, as Node and this package make them. */
 function systemError(code, syscall) {
@@ -97,17 +98,17 @@ test('exit codes tell a command that cannot be run from a system at its limits',
   }
 })
 
-const onLinux = { skip: (process.platform !== 'linux' || FLOCK === undefined) && 'seccomp is Linux’s' }
-
-test('a file system that has no locks is an error, and the command does not run', onLinux, (t) => {
-  const refuse = path.join(__dirname, '../fixtures/refuse-flock.py')
+test('a file system that has no locks is an error, and the command does not run', onLinux, async (t) => {
+  if (!needs(t, 'python3')) return
   for (const [code, exitCode] of Object.entries({ ENOLCK: 71, EOPNOTSUPP: 65 })) {
-    const number = String(os.constants.errno[code])
-    const command = [process.execPath, TOOL, temporaryPath(t), process.execPath, '-p', '"ran"']
-    const outcome = outcomeOf('python3', [refuse, String(FLOCK), number, ...command])
-    if (outcome.stdout === 'unavailable\n') return unavailable(t, 'seccomp is not available')
-    assert.deepEqual([outcome.code, outcome.stdout], [exitCode, ''], outcome.stderr)
-    assert.match(outcome.stderr, /^locket: .+ is on a file system that has no such locks\n$/)
+    const file = temporaryPath(t)
+    const command = [process.execPath, COMMAND, file, process.execPath, '-p', '"ran"']
+    const it = new Subject(t, file, command, [{ call: 'flock', errno: os.constants.errno[code] }])
+    const lines = await it.rest()
+    if (lines[0] === 'unavailable') return unavailable(t, 'seccomp is not available')
+    const { code: ended, stderr } = await it.ended()
+    assert.deepEqual([ended, lines], [exitCode, []], stderr)
+    assert.match(stderr, /^locket: .+ is on a file system that has no such locks\n$/)
   }
 })
 
@@ -115,7 +116,7 @@ test('what nobody has foreseen is no conflict: exit code 70, with the stack', (t
   const folder = temporaryFolder(t)
   const preload = path.join(folder, 'preload.js')
   fs.writeFileSync(preload, 'performance.now = () => { throw new TypeError("on purpose") }')
-  const command = ['--require', preload, TOOL, path.join(folder, 'test.lock'), process.execPath, '-p', '"ran"']
+  const command = ['--require', preload, COMMAND, path.join(folder, 'test.lock'), process.execPath, '-p', '"ran"']
   const { code, stdout, stderr } = outcomeOf(process.execPath, command)
   assert.deepEqual({ code, stdout }, { code: 70, stdout: '' }, stderr)
   assert.match(stderr, /^TypeError: on purpose\n +at /)
@@ -126,7 +127,7 @@ test('a relative path from a folder that has been deleted: exit code 66', (t) =>
   const folder = path.join(temporaryFolder(t), 'deleted')
   fs.mkdirSync(folder)
   const inDeleted = 'cd "$1" && rmdir "$1" && exec "$2" "$3" x.lock true'
-  const { code, stderr } = outcomeOf('sh', ['-c', inDeleted, 'sh', folder, process.execPath, TOOL])
+  const { code, stderr } = outcomeOf('sh', ['-c', inDeleted, 'sh', folder, process.execPath, COMMAND])
   assert.equal(code, 66, stderr)
   assert.match(stderr, /^locket: cannot open lock file x\.lock: no such file or directory\n$/)
   return undefined

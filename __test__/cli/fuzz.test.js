@@ -7,7 +7,7 @@ const { test } = require('node:test')
 
 const { parse } = require('../../bin/cli/arguments.js')
 const { Failure } = require('../../bin/cli/failure.js')
-const { check, fc } = require('../fuzz/runs.js')
+const { check, fc } = require('../support/properties.js')
 
 const USAGE = 64
 
@@ -16,42 +16,10 @@ const anyString = fc.string({ unit: 'binary', maxLength: 12 })
 
 /** Words that mean something, and such as look like it. */
 const words = [
-  ...[
-    '-s',
-    '-x',
-    '-e',
-    '-n',
-    '-w',
-    '-E',
-    '-c',
-    '-h',
-    '-V',
-    '-u',
-    '-o',
-    '-F',
-    '-z',
-    '-',
-    '--',
-    '---',
-    '--=',
-    '-=',
-    '-nsw',
-  ],
-  ...['--shared', '--exclusive', '--nonblock', '--nonblocking', '--nb', '--timeout', '--wait', '--conflict-exit-code'],
-  ...[
-    '--command',
-    '--who',
-    '--json',
-    '--verbose',
-    '--quiet',
-    '--help',
-    '--version',
-    '--unlock',
-    '--close',
-    '--no-fork',
-    '--no',
-  ],
-  ...['--toString', '--__proto__', '--constructor', '--hasOwnProperty=1', '--no-shared', '--timeout=', '--wait=1e3'],
+  ...'-s -x -e -n -w -E -c -h -V -u -o -F -z - -- --- --= -= -nsw'.split(' '),
+  ...'--shared --exclusive --nonblock --nonblocking --nb --timeout --wait --conflict-exit-code --command'.split(' '),
+  ...'--who --json --verbose --quiet --help --version --unlock --close --no-fork --no'.split(' '),
+  ...'--toString --__proto__ --constructor --hasOwnProperty=1 --no-shared --timeout= --wait=1e3'.split(' '),
   ...['f', '9', '', ' ', '0', '-1', '1e999', 'NaN', '255', '256', '٣'],
 ]
 

@@ -6,26 +6,18 @@
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const os = require('node:os')
-const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const {
-  eventually,
-  isAlive,
-  isFree,
-  locket,
-  outcomeOf,
-  staysPending,
-  Talker,
-  temporaryPath,
-  TOOL,
-  unavailable,
-  until,
-  waiterFor,
-} = require('../support.js')
+const { COMMAND, locket } = require('../support/command.js')
+const { ROOT, temporaryPath } = require('../support/folders.js')
+const { waitsInKernel } = require('../support/kernel.js')
+const { isFree } = require('../support/locks.js')
+const { GOOD_END, isAlive, outcomeOf, Talker, waiterOf } = require('../support/processes.js')
+const { LINUX, onUnix, unavailable } = require('../support/systems.js')
+const { staysPending, until } = require('../support/waiting.js')
 
-const suite = { skip: process.platform === 'win32' && 'Windows has no signals' }
+const { signals } = os.constants
 
 /** Prints its pid, then each signal that it gets; SIGTERM ends it with exit code 5. */
 const LISTEN = `
@@ -35,20 +27,21 @@ const LISTEN = `
   process.stdin.resume().on('end', () => process.exit())
   console.log(process.pid)`
 
-/** A part of a program: it ends at its first input. */
-const UNTIL_TOLD = `process.stdin.once('data', () => process.exit())`
+/** Those that end the tool while it waits. */
+const ENDING = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
 
-/** What a shell has to do to run the tool so that SIGQUIT leaves no core file. */
-const withoutCore = (args) => ['-c', 'ulimit -c 0; exec "$@"', 'sh', process.execPath, TOOL, ...args]
+/** The tool, run by a shell so that SIGQUIT leaves no core file. */
+const withoutCore = (t, ...args) =>
+  new Talker(t, 'sh', ['-c', 'ulimit -c 0; exec "$@"', 'sh', process.execPath, COMMAND, ...args])
 
-const OUTLIVES = path.join(__dirname, '../fixtures/outlives.js')
+const OUTLIVES = require.resolve('../fixtures/outlives.js')
 
 /** A module for the tool that sends it SIGTERM at the moment when it gets the lock, and tells if a command is started. */
 function signalAtGrant(file) {
   const preload = `${file}.preload.js`
   fs.writeFileSync(
     preload,
-    `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
+    `const { FileLock } = require(${JSON.stringify(ROOT)})
     const { acquire } = FileLock.prototype
     FileLock.prototype.acquire = async function (options) {
       const lock = await acquire.call(this, options)
@@ -61,8 +54,12 @@ function signalAtGrant(file) {
   return preload
 }
 
-/** Does the kernel's table of locks say that the process is kept waiting for one? */
-const waitsInTheKernel = (pid) => new RegExp(`-> FLOCK .* ${pid} `).test(fs.readFileSync('/proc/locks', 'utf8'))
+/** The tool has ended so, without having run its command, and holds nothing. */
+async function endsWithoutRunning(child, file, end) {
+  assert.deepEqual(await child.rest(), [])
+  assert.deepEqual(await child.ended(), { ...GOOD_END, ...end })
+  assert.equal(await isFree(file), true)
+}
 
 /**
  * The pids of what outlives the tool: killed when the test ends. Asked for before the tool is started, since the hooks
@@ -70,134 +67,103 @@ const waitsInTheKernel = (pid) => new RegExp(`-> FLOCK .* ${pid} `).test(fs.read
  */
 function survivorsOf(t) {
   const pids = []
-  t.after(() => {
-    for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
-  })
+  t.after(() => pids.filter(isAlive).map((pid) => process.kill(pid, 'SIGKILL')))
   return pids
 }
 
-describe('signals', suite, () => {
+describe('signals', onUnix, () => {
   test('that come to the tool while the command runs reach the command', async (t) => {
     // In no terminal's foreground: setsid() by detached.
     const child = locket(t, [temporaryPath(t), process.execPath, '-e', LISTEN], { detached: true })
     await child.line()
-    for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGINT']) {
+    for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGINT', 'SIGTERM']) {
       process.kill(child.pid, signal)
       assert.equal(await child.line(), signal)
     }
-    process.kill(child.pid, 'SIGTERM')
-    assert.equal(await child.line(), 'SIGTERM')
-    assert.deepEqual(await eventually(child.exited, 'the end'), { code: 5, signal: null, stderr: '' })
+    assert.deepEqual(await child.ended(), { ...GOOD_END, code: 5 })
   })
 
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT']) {
-    test(`${signal} that kills the command kills the tool, and the lock is free`, async (t) => {
+  const kills = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'].map((signal) => [signal, { code: null, signal }])
+  const codes = ['SIGKILL', 'SIGUSR1', 'SIGALRM', 'SIGPIPE'].map((signal) => [signal, { code: 128 + signals[signal] }])
+  for (const [signal, end] of [...kills, ...codes]) {
+    test(`${signal} that kills the command ${end.code ? 'becomes the exit code 128+N' : 'kills the tool'}, and the lock is free`, async (t) => {
       const file = temporaryPath(t)
-      const child = new Talker(t, 'sh', withoutCore([file, 'sh', '-c', `kill -s ${signal.slice(3)} $$`]))
-      assert.deepEqual(await eventually(child.exited, 'the end'), { code: null, signal, stderr: '' })
-      assert.equal(await isFree(file), true)
+      await endsWithoutRunning(withoutCore(t, file, 'sh', '-c', `kill -s ${signal.slice(3)} $$`), file, end)
     })
   }
 
-  for (const signal of ['SIGKILL', 'SIGUSR1', 'SIGALRM', 'SIGPIPE']) {
-    test(`${signal} that kills the command becomes the exit code 128+N`, async (t) => {
-      const file = temporaryPath(t)
-      const child = locket(t, [file, 'sh', '-c', `kill -s ${signal.slice(3)} $$`])
-      const code = 128 + os.constants.signals[signal]
-      assert.deepEqual(await eventually(child.exited, 'the end'), { code, signal: null, stderr: '' })
-      assert.equal(await isFree(file), true)
-    })
-  }
-
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
+  for (const signal of ENDING) {
     test(`${signal} ends the tool that still waits, and the command does not run`, async (t) => {
       const file = temporaryPath(t)
       const lock = await lockFile(file).acquire()
-      const child = new Talker(t, 'sh', withoutCore(['--quiet', file, 'echo', 'ran']))
-      if (process.platform === 'linux') await until(() => waitsInTheKernel(child.pid), 'a wait in the kernel')
+      const child = withoutCore(t, '--quiet', file, 'echo', 'ran')
+      if (LINUX) await waitsInKernel(child)
       else assert.ok(await staysPending(child.exited, 1000))
       process.kill(child.pid, signal)
-      assert.deepEqual(await eventually(child.exited, 'the end'), { code: null, signal, stderr: '' })
-      await assert.rejects(child.line(), /ended instead of answering/)
+      await child.ended()
       lock.release()
-      assert.equal(await isFree(file), true)
+      await endsWithoutRunning(child, file, { code: null, signal })
     })
   }
 
   test('that come between the lock and the command end the tool, and the command does not run', async (t) => {
     const file = temporaryPath(t)
-    const child = new Talker(t, process.execPath, ['--require', signalAtGrant(file), TOOL, file, 'echo', 'ran'])
-    assert.deepEqual(await eventually(child.exited, 'the end'), { code: null, signal: 'SIGTERM', stderr: '' })
-    await assert.rejects(child.line(), /ended instead of answering/)
-    assert.equal(await isFree(file), true)
+    const child = new Talker(t, process.execPath, ['--require', signalAtGrant(file), COMMAND, file, 'echo', 'ran'])
+    await endsWithoutRunning(child, file, { code: null, signal: 'SIGTERM' })
   })
 
   test('do not reach the command as ignored ones: a closed pipe ends it', async (t) => {
     const child = locket(t, [temporaryPath(t), 'sh', '-c', '(yes; echo "exit code $?" >&2) | head -n 1'])
     assert.equal(await child.line(), 'y')
-    assert.deepEqual(await eventually(child.exited, 'the end'), {
-      code: 0,
-      signal: null,
-      stderr: `exit code ${128 + 13}\n`,
-    })
+    assert.deepEqual(await child.ended(), { ...GOOD_END, stderr: `exit code ${128 + signals.SIGPIPE}\n` })
   })
 })
 
-describe('the first process of a container, which no signal ends by default,', suite, () => {
-  const CONTAINER = ['unshare', '--pid', '--fork', '--mount-proc']
+const CONTAINER = ['--pid', '--fork', '--mount-proc']
 
-  const available = (t) =>
-    outcomeOf(CONTAINER[0], [...CONTAINER.slice(1), 'true']).code === 0 ||
-    unavailable(t, 'it takes unshare(1) and root')
-
-  /** The tool as such a process, and its pid here. */
-  async function inContainer(t, args) {
-    const child = new Talker(t, CONTAINER[0], [...CONTAINER.slice(1), process.execPath, ...args])
-    const children = `/proc/${child.pid}/task/${child.pid}/children`
-    await until(() => /\d/.test(fs.readFileSync(children, 'latin1')), 'a process')
-    const pid = Number(fs.readFileSync(children, 'latin1'))
-    t.after(() => {
-      if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+describe('the first process of a container, which no signal ends by default,', () => {
+  /** A test with the tool as such a process, started by `args`, and its pid here. */
+  const inContainer = (name, body) =>
+    test(name, async (t) => {
+      if (!LINUX) return t.skip('only on Linux')
+      if (outcomeOf('unshare', [...CONTAINER, 'true']).code !== 0) return unavailable(t, 'it takes unshare(1) and root')
+      const start = async (...args) => {
+        const child = new Talker(t, 'unshare', [...CONTAINER, process.execPath, ...args])
+        const children = () => fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'latin1')
+        await until(() => /\d/.test(children()), 'a process')
+        const pid = Number(children())
+        t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'))
+        return { child, pid }
+      }
+      await body(temporaryPath(t), start)
     })
-    return { child, pid }
-  }
 
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
-    test(`is ended by ${signal} while it waits, and the command does not run`, async (t) => {
-      if (process.platform !== 'linux') return t.skip('containers are Linux’s')
-      if (!available(t)) return
-      const file = temporaryPath(t)
+  for (const signal of ENDING) {
+    inContainer(`is ended by ${signal} while it waits, and the command does not run`, async (file, start) => {
       const lock = await lockFile(file).acquire()
-      const { child, pid } = await inContainer(t, [TOOL, '--quiet', file, 'echo', 'ran'])
-      await until(() => waitsInTheKernel(pid), 'a wait in the kernel')
+      const { child, pid } = await start(COMMAND, '--quiet', file, 'echo', 'ran')
+      await waitsInKernel({ pid })
       process.kill(pid, signal)
-      const code = 128 + os.constants.signals[signal]
-      assert.deepEqual(await eventually(child.exited, 'the end'), { code, signal: null, stderr: '' })
-      await assert.rejects(child.line(), /ended instead of answering/)
+      await child.ended()
       lock.release()
-      assert.equal(await isFree(file), true)
+      await endsWithoutRunning(child, file, { code: 128 + signals[signal] })
     })
   }
 
-  test('is ended by a signal between the lock and the command', async (t) => {
-    if (process.platform !== 'linux') return t.skip('containers are Linux’s')
-    if (!available(t)) return
-    const file = temporaryPath(t)
-    const { child } = await inContainer(t, ['--require', signalAtGrant(file), TOOL, file, 'echo', 'ran'])
-    assert.deepEqual(await eventually(child.exited, 'the end'), { code: 143, signal: null, stderr: '' })
-    await assert.rejects(child.line(), /ended instead of answering/)
-    assert.equal(await isFree(file), true)
+  inContainer('is ended by a signal between the lock and the command', async (file, start) => {
+    const { child } = await start('--require', signalAtGrant(file), COMMAND, file, 'echo', 'ran')
+    await endsWithoutRunning(child, file, { code: 128 + signals.SIGTERM })
   })
 })
 
-describe('the lock', suite, () => {
+describe('the lock', onUnix, () => {
   test('stays until the command has ended, also when the tool is killed', async (t) => {
     const file = temporaryPath(t)
     const survivors = survivorsOf(t)
     const child = locket(t, [file, process.execPath, OUTLIVES])
     const pid = Number(await child.line())
     survivors.push(pid)
-    const { acquired } = await waiterFor(t, file)
+    const { acquired } = await waiterOf(t, file)
     process.kill(child.pid, 'SIGKILL')
     await until(() => !isAlive(child.pid), 'the end of the tool')
     assert.ok(await staysPending(acquired, 100))
@@ -207,7 +173,7 @@ describe('the lock', suite, () => {
   })
 
   for (const [how, end, outcome] of [
-    ['ended', 'exit 3', { code: 3, signal: null }],
+    ['ended', 'exit 3', { code: 3 }],
     ['been killed', 'kill -s TERM $$', { code: null, signal: 'SIGTERM' }],
   ]) {
     test(`goes when the command has ${how}, though what it left behind has the file open`, async (t) => {
@@ -216,28 +182,31 @@ describe('the lock', suite, () => {
       const child = locket(t, [file, 'sh', '-c', `"$@" & read line; ${end}`, 'sh', process.execPath, OUTLIVES])
       const pid = Number(await child.line())
       survivors.push(pid)
-      if (process.platform === 'linux') assert.equal(fs.readlinkSync(`/proc/${pid}/fd/3`), file)
-      const { acquired } = await waiterFor(t, file)
+      if (LINUX) assert.equal(fs.readlinkSync(`/proc/${pid}/fd/3`), file)
+      const { acquired } = await waiterOf(t, file)
       assert.ok(await staysPending(acquired, 100))
       child.say('end')
       assert.equal(await acquired, 'acquired')
       assert.ok(isAlive(pid))
       process.kill(pid, 'SIGKILL')
-      assert.deepEqual(await eventually(child.exited, 'the end'), { ...outcome, stderr: '' })
+      assert.deepEqual(await child.ended(), { ...GOOD_END, ...outcome })
     })
   }
 
   test('stays while the tool is told to end and the command takes its time', async (t) => {
     const file = temporaryPath(t)
-    const source = `process.on('SIGTERM', () => console.log('cleaning up')); ${UNTIL_TOLD}; console.log('running')`
+    const source = `
+      process.on('SIGTERM', () => console.log('cleaning up'))
+      process.stdin.once('data', () => process.exit())
+      console.log('running')`
     const child = locket(t, [file, process.execPath, '-e', source])
     assert.equal(await child.line(), 'running')
-    const { acquired } = await waiterFor(t, file)
+    const { acquired } = await waiterOf(t, file)
     process.kill(child.pid, 'SIGTERM')
     assert.equal(await child.line(), 'cleaning up')
     assert.ok(await staysPending(acquired, 100))
     child.say('end')
     assert.equal(await acquired, 'acquired')
-    assert.equal((await eventually(child.exited, 'the end')).code, 0)
+    assert.equal((await child.ended()).code, 0)
   })
 })

@@ -8,9 +8,11 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { eventually, isAlive, needs, staysPending, Talker, temporaryPath, TOOL } = require('../support.js')
-
-const suite = { skip: process.platform === 'win32' && 'Windows has other terminals' }
+const { COMMAND } = require('../support/command.js')
+const { temporaryPath } = require('../support/folders.js')
+const { isAlive, Talker } = require('../support/processes.js')
+const { LINUX, needing, onUnix } = require('../support/systems.js')
+const { staysPending } = require('../support/waiting.js')
 
 /** Added to the number of a signal that kills, so that it is no exit code that anything else has. */
 const KILLED_BY = 200
@@ -25,73 +27,67 @@ const CONTROL_C = '\u0003'
 
 const { SIGINT } = os.constants.signals
 
-const available = (t) => needs(t, 'python3')
-
-/** The same, with a line of the shell; in it "$@" is `command`. Nothing that is typed is shown. */
-const atTerminal = (t, line, command, options) =>
-  new Talker(t, 'python3', ['-c', TERMINAL, 'sh', '-c', `stty -echo; ${line}`, 'sh', ...command], options)
-
-const tool = (...args) => [process.execPath, TOOL, ...args]
-
-/** All that the terminal has shown, and the exit code. */
-async function outcome(talker) {
-  const lines = await talker.rest()
-  const { code } = await eventually(talker.exited, 'the end')
-  return { code, lines }
+/** The tool with these arguments at a terminal, started by a line of the shell as "$@". Nothing that is typed is shown. */
+function atTerminal(t, args, { line = 'exec "$@"', ...options } = {}) {
+  const command = ['sh', '-c', `stty -echo; ${line}`, 'sh', process.execPath, COMMAND, ...args]
+  return new Talker(t, 'python3', ['-c', TERMINAL, ...command], options)
 }
 
-const who = process.platform === 'linux' ? `, held by ${process.pid} \\(.*node.*\\).*` : ''
+/** It shows these lines, and nothing else, and ends with this exit code. */
+async function showsAndEnds(child, lines, code = 0) {
+  assert.deepEqual(await child.rest(), lines)
+  assert.equal((await child.ended()).code, code)
+}
 
-describe('at a terminal', suite, () => {
+const who = LINUX ? `, held by ${process.pid} \\(.*node.*\\).*` : ''
+const waitingFor = (file) => new RegExp(`^locket: waiting for ${file.replaceAll('.', '\\.')}${who}$`)
+
+/** Prints the pid of the tool, then each signal that it gets; SIGTERM ends it, or else a minute. */
+const LISTEN = `
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => console.log(signal))
+  process.on('SIGTERM', () => process.exit(5))
+  setTimeout(() => process.exit(), 60_000)
+  console.log(String(process.ppid))`
+
+// Most of it is waiting for the second after which a wait is explained.
+describe('at a terminal', { skip: onUnix.skip || needing('python3').skip, concurrency: 4 }, () => {
   test('a wait of more than a second is explained, once', async (t) => {
-    if (!available(t)) return
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const child = atTerminal(t, 'exec "$@"', tool(file, 'echo', 'ran'))
-    assert.match(await child.line(), new RegExp(`^locket: waiting for ${file}${who}$`))
+    const child = atTerminal(t, [file, 'echo', 'ran'])
+    assert.match(await child.line(), waitingFor(file))
     const next = child.line()
     assert.ok(await staysPending(next, 1500))
     lock.release()
     assert.equal(await next, 'ran')
-    assert.deepEqual(await outcome(child), { code: 0, lines: [] })
+    await showsAndEnds(child, [])
   })
 
   test('a wait is explained by the path as it was given, and goes on', async (t) => {
-    if (!available(t)) return
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const child = atTerminal(t, 'exec "$@"', tool('./test.lock', 'echo', 'ran'), { cwd: path.dirname(file) })
-    assert.match(await child.line(), new RegExp(`^locket: waiting for \\./test\\.lock${who}$`))
+    const child = atTerminal(t, ['./test.lock', 'echo', 'ran'], { cwd: path.dirname(file) })
+    assert.match(await child.line(), waitingFor('./test.lock'))
     lock.release()
-    assert.deepEqual(await outcome(child), { code: 0, lines: ['ran'] })
+    await showsAndEnds(child, ['ran'])
   })
 
   test('a wait is explained though stdout is no terminal, since stderr is one', async (t) => {
-    if (!available(t)) return
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const child = atTerminal(t, '"$@" >/dev/null', tool(file, 'echo', 'ran'))
-    assert.match(await child.line(), new RegExp(`^locket: waiting for ${file}${who}$`))
+    const child = atTerminal(t, [file, 'echo', 'ran'], { line: '"$@" >/dev/null' })
+    assert.match(await child.line(), waitingFor(file))
     lock.release()
-    assert.deepEqual(await outcome(child), { code: 0, lines: [] })
+    await showsAndEnds(child, [])
   })
 
   test('nothing is said while the command runs', async (t) => {
-    if (!available(t)) return
-    const child = atTerminal(t, 'exec "$@"', tool(temporaryPath(t), 'sh', '-c', 'echo running; sleep 1.3'))
-    assert.deepEqual(await outcome(child), { code: 0, lines: ['running'] })
+    const child = atTerminal(t, [temporaryPath(t), 'sh', '-c', 'echo running; sleep 1.3'])
+    await showsAndEnds(child, ['running'])
   })
 
-  /** Prints the pid of the tool, then each signal that it gets; SIGTERM ends it, or else a minute. */
-  const LISTEN = `
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => console.log(signal))
-    process.on('SIGTERM', () => process.exit(5))
-    setTimeout(() => process.exit(), 60_000)
-    console.log(String(process.ppid))`
-
   test('^C reaches the command exactly once, and the tool stays until it has ended', async (t) => {
-    if (!available(t)) return
-    const child = atTerminal(t, 'exec "$@"', tool(temporaryPath(t), process.execPath, '-e', LISTEN))
+    const child = atTerminal(t, [temporaryPath(t), process.execPath, '-e', LISTEN])
     const pid = Number(await child.line())
     for (let time = 0; time < 3; time++) {
       // The tool comes to see it only when the command has dealt with it: the kernel makes one of two that are pending.
@@ -102,42 +98,37 @@ describe('at a terminal', suite, () => {
     }
     // It is passed on after all SIGINTs that would have been.
     process.kill(pid, 'SIGTERM')
-    assert.deepEqual(await outcome(child), { code: 5, lines: ['SIGTERM'] })
+    await showsAndEnds(child, ['SIGTERM'], 5)
   })
 
   test('^C that kills the command kills the tool, so that a script of bash stops there', async (t) => {
-    if (!available(t)) return
-    const child = atTerminal(t, 'exec "$@"', tool(temporaryPath(t), 'sh', '-c', 'echo running; exec sleep 60'))
+    const child = atTerminal(t, [temporaryPath(t), 'sh', '-c', 'echo running; exec sleep 60'])
     assert.equal(await child.line(), 'running')
     child.say(CONTROL_C)
-    assert.deepEqual(await outcome(child), { code: KILLED_BY + SIGINT, lines: [] })
+    await showsAndEnds(child, [], KILLED_BY + SIGINT)
   })
 
   test('^C ends the tool that still waits', async (t) => {
-    if (!available(t)) return
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const child = atTerminal(t, 'exec "$@"', tool(file, 'echo', 'ran'))
-    assert.match(await child.line(), /^locket: waiting for /)
+    const child = atTerminal(t, [file, 'echo', 'ran'])
+    assert.match(await child.line(), waitingFor(file))
     child.say(CONTROL_C)
-    assert.deepEqual(await outcome(child), { code: KILLED_BY + SIGINT, lines: [] })
+    await showsAndEnds(child, [], KILLED_BY + SIGINT)
     lock.release()
   })
 
   test('a SIGINT for the tool in the background reaches the command', async (t) => {
-    if (!available(t)) return
-    if (process.platform !== 'linux') return t.skip('only Linux tells who is in the foreground')
-    const command = tool(temporaryPath(t), process.execPath, '-e', LISTEN)
+    if (!LINUX) return t.skip('only Linux tells who is in the foreground')
     // A job of its own, with a process group that the terminal's keys do not reach, nor its end.
-    const child = atTerminal(t, 'set -m; "$@" </dev/null & wait $!', command)
+    const line = 'set -m; "$@" </dev/null & wait $!'
+    const child = atTerminal(t, [temporaryPath(t), process.execPath, '-e', LISTEN], { line })
     const pid = Number(await child.line())
-    t.after(() => {
-      if (isAlive(pid)) process.kill(pid)
-    })
+    t.after(() => isAlive(pid) && process.kill(pid))
     process.kill(pid, 'SIGINT')
     assert.equal(await child.line(), 'SIGINT')
     process.kill(pid, 'SIGTERM')
     assert.equal(await child.line(), 'SIGTERM')
-    assert.equal((await eventually(child.exited, 'the end')).code, 5)
+    assert.equal((await child.ended()).code, 5)
   })
 })

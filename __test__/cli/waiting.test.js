@@ -9,17 +9,11 @@ const { test } = require('node:test')
 const { lockFile } = require('../..')
 const { ancestors } = require('../../bin/cli/ancestors.js')
 const { announceWait } = require('../../bin/cli/waiting.js')
-const { agent, eventually, locket, temporaryPath, TOOL, until } = require('../support.js')
-
-const onLinux = { skip: process.platform !== 'linux' && 'this system does not tell who holds a lock' }
-
-/** A process that holds the lock, and is no ancestor of the tool. */
-async function holderOf(t, file) {
-  const holder = agent(t, file)
-  assert.equal(await holder.ask('acquire'), 'waiting')
-  assert.equal(await holder.line(), 'acquired')
-  return holder
-}
+const { COMMAND, locket } = require('../support/command.js')
+const { temporaryPath } = require('../support/folders.js')
+const { GOOD_END, holderOf } = require('../support/processes.js')
+const { LINUX, onLinux } = require('../support/systems.js')
+const { until } = require('../support/waiting.js')
 
 const saysSomething = (child) => until(() => child.stderr.includes('\n'), 'a line on stderr')
 
@@ -28,14 +22,14 @@ test('a wait of more than a second is explained, once, where stderr is no termin
   const holder = await holderOf(t, file)
   const child = locket(t, [file, 'echo', 'ran'])
   await saysSomething(child)
-  const who = process.platform === 'linux' ? `, held by ${holder.pid} \\(.*node.*\\)` : ''
+  const who = LINUX ? `, held by ${holder.pid} \\(.*node.*\\)` : ''
   assert.match(child.stderr, new RegExp(`^locket: waiting for ${file}${who}\n$`))
   const said = child.stderr
   // A second one, which begins to wait now, has said its line before the holder goes.
   await saysSomething(locket(t, [file, 'echo', 'ran']))
   await holder.ask('release')
   assert.equal(await child.line(), 'ran')
-  assert.deepEqual(await eventually(child.exited, 'the end'), { code: 0, signal: null, stderr: said })
+  assert.deepEqual(await child.ended(), { ...GOOD_END, stderr: said })
 })
 
 test('a wait is not explained with --quiet', async (t) => {
@@ -48,7 +42,7 @@ test('a wait is not explained with --quiet', async (t) => {
   await saysSomething(locket(t, ['-s', file, 'echo', 'ran']))
   lock.release()
   assert.equal(await quiet.line(), 'ran')
-  assert.equal((await eventually(quiet.exited, 'the end')).stderr, '')
+  assert.equal((await quiet.ended()).stderr, '')
 })
 
 test('nothing is said of a wait of less than a second', async (t) => {
@@ -69,7 +63,7 @@ test('nothing is said of a wait of less than a second', async (t) => {
 test('a command that comes to the same lock again is told that an ancestor holds it', onLinux, async (t) => {
   const file = temporaryPath(t)
   // With a process between them.
-  const child = locket(t, [file, 'sh', '-c', '"$@"; exit 3', 'sh', process.execPath, TOOL, file, 'echo', 'ran'])
+  const child = locket(t, [file, 'sh', '-c', '"$@"; exit 3', 'sh', process.execPath, COMMAND, file, 'echo', 'ran'])
   const { pid } = child
   try {
     await saysSomething(child)
@@ -80,7 +74,7 @@ test('a command that comes to the same lock again is told that an ancestor holds
     process.kill(pid, 'SIGTERM')
   }
   assert.equal(await child.line(), 'ran')
-  assert.equal((await eventually(child.exited, 'the end')).signal, 'SIGTERM')
+  assert.equal((await child.ended()).signal, 'SIGTERM')
 })
 
 test('the ancestors of a process are its parent and what that descends from', () => {

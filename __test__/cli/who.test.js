@@ -9,19 +9,13 @@ const { test } = require('node:test')
 
 const { lockFile } = require('../..')
 const output = require('../../bin/cli/output.js')
-const { agent, locket, runLocket, temporaryPath, until, waiterFor } = require('../support.js')
+const { locket, runLocket } = require('../support/command.js')
+const { ROOT, temporaryPath } = require('../support/folders.js')
+const { GOOD_END, holderOf, waiterOf } = require('../support/processes.js')
+const { LINUX, onLinux } = require('../support/systems.js')
+const { until } = require('../support/waiting.js')
 
-const onLinux = { skip: process.platform !== 'linux' && 'this system does not tell who holds a lock' }
-
-const FREE = { code: 1, signal: null, stdout: '', stderr: '' }
-
-/** Another process that holds the lock. */
-async function holderOf(t, file, options = {}) {
-  const holder = agent(t, file)
-  assert.equal(await holder.ask(`acquire ${JSON.stringify(options)}`), 'waiting')
-  assert.equal(await holder.line(), 'acquired')
-  return holder
-}
+const FREE = { ...GOOD_END, code: 1, stdout: '' }
 
 test('a file that is not locked, or not there, has no holders: exit code 1, and no output', (t) => {
   const file = temporaryPath(t)
@@ -58,7 +52,7 @@ test('every holder of a shared lock is a line, in columns', onLinux, async (t) =
 test('each process that waits for the lock is a line after the holders, marked as waiting', onLinux, async (t) => {
   const file = temporaryPath(t)
   const holder = await holderOf(t, file, { mode: 'shared' })
-  const { waiter } = await waiterFor(t, file)
+  const { waiter } = await waiterOf(t, file)
   const ask = () => runLocket(['--who', file]).stdout.trimEnd().split('\n')
   await until(() => ask().length === 2, 'a wait in the kernel')
   const lines = ask()
@@ -85,7 +79,7 @@ test('--json is one line of JSON', async (t) => {
   const { holders, ...rest } = ask()
   lock.release()
   assert.deepEqual(rest, { code: 0, path: file, locked: true, waiters: [] })
-  if (process.platform !== 'linux') return
+  if (!LINUX) return
   assert.deepEqual(
     holders.map(({ pid, mode }) => ({ pid, mode })),
     [{ pid: process.pid, mode: 'exclusive' }],
@@ -120,7 +114,7 @@ test('a lock whose holder nobody knows: exit code 0, nothing on stdout, a line o
   const preload = `${file}.preload.js`
   fs.writeFileSync(
     preload,
-    `const { FileLock } = require(${JSON.stringify(path.resolve(__dirname, '../..'))})
+    `const { FileLock } = require(${JSON.stringify(ROOT)})
     FileLock.prototype.holders = async () => undefined
     FileLock.prototype.isLocked = async () => true`,
   )
