@@ -9,16 +9,17 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 
-const { lockFile } = require('../..')
-const support = require('../support.js')
+const { COMMAND } = require('../support/command.js')
+const { temporaryFolder, temporaryPath, temporaryPaths } = require('../support/folders.js')
+const { isFree, locked } = require('../support/locks.js')
+const { outcomeOf, Talker } = require('../support/processes.js')
+const { LINUX, needing, needs } = require('../support/systems.js')
+const { staysPending, until } = require('../support/waiting.js')
 
-const { eventually, isFree, needs, outcomeOf, staysPending, Talker, temporaryFolder, temporaryPath, TOOL, until } =
-  support
-
-const available = (t) => needs(t, 'flock')
+const options = needing('flock')
 
 /** What starts each of them. */
-const PROGRAMS = { locket: [process.execPath, TOOL], flock: ['flock'] }
+const PROGRAMS = { locket: [process.execPath, COMMAND], flock: ['flock'] }
 
 /** Runs a program in `cwd`, with what a shell sees of its end. */
 function outcomeOfProgram(name, args, cwd) {
@@ -110,8 +111,7 @@ const named = (args) => args.map((arg) => arg || "''").join(' ') || 'nothing'
 
 describe('locket and flock(1) do the same, when the lock is free, by', () => {
   for (const [args, code, stdout = ''] of ALIKE) {
-    test(named(args), (t) => {
-      if (!available(t)) return
+    test(named(args), options, (t) => {
       const needed = Object.keys(PREPARATIONS).find((word) => args.some((arg) => arg.includes(word)))
       const [locket, flock] = outcomesOf(t, args, PREPARATIONS[needed])
       assert.equal(flock, `${stdout}exit code ${code}\n`)
@@ -138,22 +138,19 @@ const REFUSED = [
 
 describe('locket and flock(1) do the same, when the lock is taken, by', () => {
   for (const [args, code] of REFUSED) {
-    test(named(args), async (t) => {
-      if (!available(t)) return
+    test(named(args), options, async (t) => {
       const folder = temporaryFolder(t)
-      const lock = await lockFile(path.join(folder, 'f')).acquire()
+      locked(t, path.join(folder, 'f'))
       const [locket, flock] = Object.keys(PROGRAMS).map((name) => outcomeOfProgram(name, args, folder))
-      lock.release()
       assert.equal(flock, `exit code ${code}\n`)
       assert.equal(locket, flock)
     })
   }
 })
 
-test('locket and flock(1) say the same of a lock that is taken; locket adds who has it', async (t) => {
-  if (!available(t)) return
+test('locket and flock(1) say the same of a lock that is taken; locket adds who has it', options, async (t) => {
   const file = temporaryPath(t)
-  const lock = await lockFile(file).acquire()
+  locked(t, file)
   for (const limit of [['-n'], ['-w', '0'], ['-w', '0.1']]) {
     const [locket, flock] = Object.values(PROGRAMS).map(([command, ...first]) =>
       outcomeOf(command, [...first, ...limit, '--verbose', file, 'echo', 'ran']).stderr.replace(/^\w+/, 'NAME'),
@@ -161,12 +158,11 @@ test('locket and flock(1) say the same of a lock that is taken; locket adds who 
     assert.ok(locket.startsWith(flock.trimEnd()), `${locket}${flock}`)
     assert.equal(locket.split('\n').length, 2)
   }
-  lock.release()
 })
 
-test('locket and flock(1) hand on the same descriptors and bytes', (t) => {
-  if (!available(t) || !needs(t, 'bash')) return
-  if (process.platform !== 'linux') return t.skip('only Linux tells one descriptor from another')
+test('locket and flock(1) hand on the same descriptors and bytes', options, (t) => {
+  if (!needs(t, 'bash')) return
+  if (!LINUX) return t.skip('only Linux tells one descriptor from another')
   // Files, and pipes of which one end is here; the lock's comes between them.
   const line = `exec 4</dev/zero 6>&1 9< <(true) 20</dev/null; e=$(printf '\\377'); E=$e "$@" "$e" sh -c '
     for n in /proc/$$/fd/*; do echo \${n##*/} $(readlink $n | sed s/[0-9][0-9]*//g); done; printf "%s %s" "$0" "$E"' "a$e"; ls`
@@ -190,43 +186,44 @@ for (const [holder, other] of [
   ['flock', 'locket'],
   ['locket', 'locket'],
 ]) {
-  test(`while ${holder} holds the lock ${other} is refused, or waits until the command has ended`, async (t) => {
-    if (!available(t)) return
-    const file = temporaryPath(t)
-    const first = holderOf(t, holder, file)
-    assert.equal(await first.line(), 'running')
-    const folder = path.dirname(file)
-    assert.equal(outcomeOfProgram(other, ['-n', file, 'echo', 'ran'], folder), 'exit code 1\n')
-    assert.equal(outcomeOfProgram(other, ['-s', '-w', '0.1', file, 'echo', 'ran'], folder), 'exit code 1\n')
+  test(
+    `while ${holder} holds the lock ${other} is refused, or waits until the command has ended`,
+    options,
+    async (t) => {
+      const file = temporaryPath(t)
+      const first = holderOf(t, holder, file)
+      assert.equal(await first.line(), 'running')
+      const folder = path.dirname(file)
+      assert.equal(outcomeOfProgram(other, ['-n', file, 'echo', 'ran'], folder), 'exit code 1\n')
+      assert.equal(outcomeOfProgram(other, ['-s', '-w', '0.1', file, 'echo', 'ran'], folder), 'exit code 1\n')
 
-    const second = holderOf(t, other, file)
-    const line = second.line()
-    line.catch(() => {})
-    assert.ok(await staysPending(line, 200))
-    first.say('end')
-    assert.equal(await line, 'running')
-    assert.equal((await eventually(first.exited, 'the end')).code, 0)
-    assert.equal(await isFree(file), false)
-    second.say('end')
-    assert.equal((await eventually(second.exited, 'the end')).code, 0)
-    assert.equal(await isFree(file), true)
-  })
+      const second = holderOf(t, other, file)
+      const line = second.line()
+      line.catch(() => {})
+      assert.ok(await staysPending(line, 200))
+      first.say('end')
+      assert.equal(await line, 'running')
+      assert.equal((await first.ended()).code, 0)
+      assert.equal(await isFree(file), false)
+      second.say('end')
+      assert.equal((await second.ended()).code, 0)
+      assert.equal(await isFree(file), true)
+    },
+  )
 
-  test(`${holder} keeps ${other} from a folder that it has locked`, async (t) => {
-    if (!available(t)) return
+  test(`${holder} keeps ${other} from a folder that it has locked`, options, async (t) => {
     const folder = temporaryFolder(t)
     const first = holderOf(t, holder, folder)
     assert.equal(await first.line(), 'running')
     assert.equal(outcomeOfProgram(other, ['-n', folder, 'echo', 'ran'], folder), 'exit code 1\n')
-    assert.equal(outcomeOf(process.execPath, [TOOL, '--who', folder]).code, 0)
+    assert.equal(outcomeOf(process.execPath, [COMMAND, '--who', folder]).code, 0)
     first.say('end')
-    assert.equal((await eventually(first.exited, 'the end')).code, 0)
+    assert.equal((await first.ended()).code, 0)
     assert.equal(outcomeOfProgram(other, ['-n', folder, 'echo', 'ran'], folder), 'ran\nexit code 0\n')
     assert.deepEqual(fs.readdirSync(folder), [])
   })
 
-  test(`${holder} and ${other} hold a shared lock together`, async (t) => {
-    if (!available(t)) return
+  test(`${holder} and ${other} hold a shared lock together`, options, async (t) => {
     const file = temporaryPath(t)
     const both = [holderOf(t, holder, file, ['-s']), holderOf(t, other, file, ['-s'])]
     for (const each of both) assert.equal(await each.line(), 'running')
@@ -235,13 +232,12 @@ for (const [holder, other] of [
         assert.equal(outcomeOfProgram(name, ['-n', file, 'echo', 'ran'], path.dirname(file)), 'exit code 1\n')
       }
       each.say('end')
-      assert.equal((await eventually(each.exited, 'the end')).code, 0)
+      assert.equal((await each.ended()).code, 0)
     }
     assert.equal(await isFree(file), true)
   })
 
-  test(`a killed ${holder} leaves the lock to its command, and then to ${other}`, async (t) => {
-    if (!available(t)) return
+  test(`a killed ${holder} leaves the lock to its command, and then to ${other}`, options, async (t) => {
     const file = temporaryPath(t)
     const fifo = `${file}.fifo`
     assert.equal(outcomeOf('mkfifo', [fifo]).code, 0)
@@ -264,10 +260,9 @@ for (const [holder, other] of [
   })
 }
 
-test('locket --who tells of two commands that wait for each other, whichever they are', async (t) => {
-  if (!available(t)) return
-  if (process.platform !== 'linux') return t.skip('this system does not tell who holds a lock')
-  const [one, two] = [`${temporaryPath(t)}.one`, `${temporaryPath(t)}.two`]
+test('locket --who tells of two commands that wait for each other, whichever they are', options, async (t) => {
+  if (!LINUX) return t.skip('this system does not tell who holds a lock')
+  const [one, two] = temporaryPaths(t, 'one', 'two')
   const nested = (first, second) => {
     const [program, ...args] = PROGRAMS[first]
     const command = ['sh', '-c', 'echo running; read line; "$@"', 'sh', 'flock', second[1], 'true']
@@ -276,7 +271,7 @@ test('locket --who tells of two commands that wait for each other, whichever the
   const commands = [nested('locket', [one, two]), nested('flock', [two, one])]
   for (const each of commands) assert.equal(await each.line(), 'running')
   for (const each of commands) each.say('go on')
-  const tableOf = (file) => JSON.parse(outcomeOf(process.execPath, [TOOL, '--who', '--json', file]).stdout)
+  const tableOf = (file) => JSON.parse(outcomeOf(process.execPath, [COMMAND, '--who', '--json', file]).stdout)
   await until(() => [one, two].every((file) => tableOf(file).waiters.length === 1), 'both waits')
   const [first, second] = [one, two].map(tableOf)
   assert.deepEqual([first.holders[0].pid, second.holders[0].pid], [commands[0].pid, commands[1].pid])
@@ -287,16 +282,15 @@ test('locket --who tells of two commands that wait for each other, whichever the
     assert.equal(waiters[0].command, `flock ${file} true`)
     process.kill(waiters[0].pid)
   }
-  for (const each of commands) await eventually(each.exited, 'the end')
+  for (const each of commands) await each.ended()
 })
 
-test('locket --who names flock(1)', async (t) => {
-  if (!available(t)) return
-  if (process.platform !== 'linux') return t.skip('this system does not tell who holds a lock')
+test('locket --who names flock(1)', options, async (t) => {
+  if (!LINUX) return t.skip('this system does not tell who holds a lock')
   const file = temporaryPath(t)
   const holder = holderOf(t, 'flock', file)
   assert.equal(await holder.line(), 'running')
-  const { code, stdout } = outcomeOf(process.execPath, [TOOL, '--who', file])
+  const { code, stdout } = outcomeOf(process.execPath, [COMMAND, '--who', file])
   assert.deepEqual(
     { code, stdout },
     { code: 0, stdout: `${holder.pid} exclusive flock ${file} sh -c echo running; read line; echo read\n` },

@@ -5,8 +5,11 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
-const { Talker, eventually, needs, staysPending, temporaryPath } = require('../support.js')
-const { SHORT, acquires, neighbourRefused, ownLock, refused, startWaiting, testNeighbour } = require('./neighbour.js')
+const { temporaryPath } = require('../support/folders.js')
+const { Talker } = require('../support/processes.js')
+const { needing } = require('../support/systems.js')
+const { acquires, getsInAfter, neighbourGetsInAfter, neighbourRefused } = require('./neighbour.js')
+const { ownLock, refused, testNeighbour } = require('./neighbour.js')
 
 /** What flock exits with when it is refused: a number that the shell and its failures do not use. */
 const REFUSED = 75
@@ -43,7 +46,7 @@ class Flock {
     try {
       return await talker.line()
     } catch (error) {
-      const { code } = await eventually(talker.exited, 'an answer of flock, or its end')
+      const { code } = await talker.ended()
       if (code !== REFUSED) throw error
       return 'ERR_LOCK_TIMEOUT'
     }
@@ -56,7 +59,7 @@ class Flock {
 
   async release() {
     this.#process.end()
-    await eventually(this.#process.exited, 'the end of flock')
+    await this.#process.ended()
   }
 
   kill() {
@@ -64,48 +67,34 @@ class Flock {
   }
 }
 
-const available = (t) => needs(t, 'flock')
+const options = needing('flock')
 
-testNeighbour('flock(1)', { available, start: (t, file) => new Flock(t, file) })
+testNeighbour('flock(1)', { options, start: (t, file) => new Flock(t, file) })
 
-test('a shared lock of flock(1) lets ours in when it is shared, and keeps it out when it is exclusive', async (t) => {
-  if (!available(t)) return
-  const file = temporaryPath(t)
-  const neighbour = new Flock(t, file, 'shared')
-  const shared = ownLock(t, file, { mode: 'shared' })
-  const exclusive = ownLock(t, file)
+test(
+  'a shared lock of either lets the other in when it asks for a shared one, and keeps it out otherwise',
+  options,
+  async (t) => {
+    const file = temporaryPath(t)
+    const [shared, exclusive] = ['shared', 'exclusive'].map((mode) => ownLock(t, file, { mode }))
+    const [sharedNeighbour, exclusiveNeighbour] = ['shared', 'exclusive'].map((mode) => new Flock(t, file, mode))
 
-  await acquires(neighbour)
-  await refused(exclusive)
-  assert.equal(await shared.tryAcquire(), true)
-  shared.release()
+    await acquires(sharedNeighbour)
+    await refused(exclusive)
+    assert.equal(await shared.tryAcquire(), true)
+    shared.release()
+    await getsInAfter(t, exclusive, () => sharedNeighbour.release())
+    exclusive.release()
 
-  const waiting = startWaiting(t, exclusive)
-  assert.ok(await staysPending(waiting, SHORT))
-  await neighbour.release()
-  await eventually(waiting, 'getting in after the release')
-})
+    assert.equal(await shared.tryAcquire(), true)
+    await neighbourRefused(exclusiveNeighbour)
+    await acquires(sharedNeighbour)
+    await sharedNeighbour.release()
+    await neighbourGetsInAfter(exclusiveNeighbour, () => shared.release())
+  },
+)
 
-test('a shared lock of ours lets flock(1) in when it is shared, and keeps it out when it is exclusive', async (t) => {
-  if (!available(t)) return
-  const file = temporaryPath(t)
-  const lock = ownLock(t, file, { mode: 'shared' })
-  assert.equal(await lock.tryAcquire(), true)
-  const shared = new Flock(t, file, 'shared')
-  const exclusive = new Flock(t, file)
-
-  await neighbourRefused(exclusive)
-  await acquires(shared)
-  await shared.release()
-
-  const { outcome } = await exclusive.acquire()
-  assert.ok(await staysPending(outcome, SHORT))
-  lock.release()
-  assert.equal(await outcome, 'acquired')
-})
-
-test('of a shared lock that ours and flock(1) hold together, each keeps its part when the other releases', async (t) => {
-  if (!available(t)) return
+test('of a shared lock that both hold together, each keeps its part when the other releases', options, async (t) => {
   const file = temporaryPath(t)
   const lock = ownLock(t, file, { mode: 'shared' })
   const neighbour = new Flock(t, file, 'shared')
@@ -124,15 +113,12 @@ test('of a shared lock that ours and flock(1) hold together, each keeps its part
   assert.equal(await exclusive.try(), true)
 })
 
-test('an exclusive lock of either keeps out the shared lock of the other', async (t) => {
-  if (!available(t)) return
+test('an exclusive lock of either keeps out the shared lock of the other', options, async (t) => {
   const file = temporaryPath(t)
   const lock = ownLock(t, file)
-  const sharedLock = ownLock(t, file, { mode: 'shared' })
   const neighbour = new Flock(t, file)
-
   await acquires(neighbour)
-  await refused(sharedLock)
+  await refused(ownLock(t, file, { mode: 'shared' }))
   await neighbour.release()
 
   assert.equal(await lock.tryAcquire(), true)

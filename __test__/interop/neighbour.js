@@ -7,7 +7,9 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { agent, eventually, staysPending, temporaryPath } = require('../support.js')
+const { temporaryPath } = require('../support/folders.js')
+const { agent } = require('../support/processes.js')
+const { eventually, staysPending } = require('../support/waiting.js')
 
 /** A wait that is bound to end in a refusal, in milliseconds. */
 const SHORT = 50
@@ -47,17 +49,8 @@ class Agent {
 /** A lock of this process, released when the test ends. */
 function ownLock(t, file, options) {
   const lock = lockFile(file, options)
-  t.after(() => lock.held && lock.release())
+  t.after(() => lock[Symbol.dispose]())
   return lock
-}
-
-/** A wait of `lock` without end. Given up when the test ends, or a test that fails would never let this process end. */
-function startWaiting(t, lock) {
-  const controller = new AbortController()
-  t.after(() => controller.abort())
-  const waiting = lock.acquire({ signal: controller.signal })
-  waiting.catch(() => {})
-  return waiting
 }
 
 async function acquires(neighbour, options) {
@@ -83,107 +76,95 @@ async function neighbourRefused(neighbour) {
   assert.equal(await outcome, 'ERR_LOCK_TIMEOUT')
 }
 
-/** Kills `holder` and waits for `waiting`. How long that takes is for the benchmark to say. */
-async function outlives(waiting, holder) {
-  const gone = holder.kill()
-  const result = await eventually(waiting, 'getting in after the holder was killed')
-  assert.equal((await gone).signal, 'SIGKILL')
-  return result
+/** `lock` waits, and gets in when `end` has ended the hold of the other. */
+async function getsInAfter(t, lock, end) {
+  // Given up when the test ends, or a test that fails would never let this process end.
+  const waiting = lock.acquire({ signal: t.signal })
+  assert.ok(await staysPending(waiting, SHORT))
+  await end()
+  assert.equal(await eventually(waiting, 'getting in'), lock)
+  assert.equal(lock.held, true)
 }
 
+/** The same for a neighbour. */
+async function neighbourGetsInAfter(neighbour, end) {
+  const { outcome } = await neighbour.acquire()
+  assert.ok(await staysPending(outcome, SHORT))
+  await end()
+  assert.equal(await outcome, 'acquired')
+}
+
+/** Kills `holder`. How long that takes is for the benchmark to say. */
+const killing = (holder) => async () => assert.equal((await holder.kill()).signal, 'SIGKILL')
+
 /**
- * Tests a program called `name`. `available(t)` says whether it is there, and skips the test otherwise. `start(t, file)`
- * answers something with the methods of Agent.
+ * Tests a program called `name`. `options`: those of a test that needs the program. `start(t, file)` answers something with
+ * the methods of Agent.
  */
-function testNeighbour(name, { available, start }) {
-  test(`while ${name} holds the lock ours is refused, and gets in after the release`, async (t) => {
-    if (!available(t)) return
+function testNeighbour(name, { options, start }) {
+  test(`while ${name} holds the lock ours is refused, and gets in after the release`, options, async (t) => {
     const file = temporaryPath(t)
     const neighbour = start(t, file)
     const lock = ownLock(t, file)
-
     await acquires(neighbour)
     await refused(lock)
     assert.equal(await lock.isLocked(), true)
     await neighbour.release()
     assert.equal(await neighbour.try(), true, 'a refused acquire has taken the lock afterwards')
-
-    const waiting = startWaiting(t, lock)
-    assert.ok(await staysPending(waiting, SHORT))
-    await neighbour.release()
-    await eventually(waiting, 'getting in after the release')
-    assert.equal(lock.held, true)
+    await getsInAfter(t, lock, () => neighbour.release())
     assert.equal(await neighbour.try(), false)
   })
 
-  test(`while ours is held ${name} is refused, and gets in after the release`, async (t) => {
-    if (!available(t)) return
+  test(`while ours is held ${name} is refused, and gets in after the release`, options, async (t) => {
     const file = temporaryPath(t)
     const lock = ownLock(t, file)
     assert.equal(await lock.tryAcquire(), true)
     // Started while the lock is held: it must not come to share what this process has open.
     const neighbour = start(t, file)
-
     await neighbourRefused(neighbour)
     lock.release()
     assert.equal(await lock.tryAcquire(), true, 'a refused neighbour has taken the lock afterwards')
-
-    const { outcome } = await neighbour.acquire()
-    assert.ok(await staysPending(outcome, SHORT))
-    lock.release()
-    assert.equal(await outcome, 'acquired')
+    await neighbourGetsInAfter(neighbour, () => lock.release())
     await refused(lock)
     await neighbour.release()
     assert.equal(await lock.tryAcquire(), true)
   })
 
-  test(`${name} gets its turn between two processes of ours`, async (t) => {
-    if (!available(t)) return
+  test(`${name} gets its turn between two processes of ours`, options, async (t) => {
     const file = temporaryPath(t)
     const neighbour = start(t, file)
     const other = new Agent(agent(t, file))
     const lock = ownLock(t, file)
-
     await acquires(other)
     await neighbourRefused(neighbour)
-    const { outcome } = await neighbour.acquire()
-    assert.ok(await staysPending(outcome, SHORT))
-    await other.release()
-    assert.equal(await outcome, 'acquired')
-
+    await neighbourGetsInAfter(neighbour, () => other.release())
     assert.equal(await other.try(), false)
-    const waiting = startWaiting(t, lock)
-    assert.ok(await staysPending(waiting, SHORT))
-    await neighbour.release()
-    await eventually(waiting, 'getting in after the release')
+    await getsInAfter(t, lock, () => neighbour.release())
   })
 
-  test(`when ${name} is killed while it holds the lock, ours gets in`, async (t) => {
-    if (!available(t)) return
+  test(`when ${name} or a process of ours is killed while it holds the lock, the other gets in`, options, async (t) => {
     const file = temporaryPath(t)
-    const neighbour = start(t, file)
+    const holder = start(t, file)
     const lock = ownLock(t, file)
-
-    await acquires(neighbour)
-    const waiting = startWaiting(t, lock)
-    assert.ok(await staysPending(waiting, SHORT))
-    assert.equal(await outlives(waiting, neighbour), lock)
-    assert.equal(lock.held, true)
-  })
-
-  test(`when a process of ours is killed while it holds the lock, ${name} gets in`, async (t) => {
-    if (!available(t)) return
-    const file = temporaryPath(t)
-    const holder = new Agent(agent(t, file))
     await acquires(holder)
+    await getsInAfter(t, lock, killing(holder))
+    lock.release()
+    const own = new Agent(agent(t, file))
+    await acquires(own)
     const neighbour = start(t, file)
-
     await neighbourRefused(neighbour)
-    const { outcome } = await neighbour.acquire()
-    assert.ok(await staysPending(outcome, SHORT))
-    assert.equal(await outlives(outcome, holder), 'acquired')
-    await refused(ownLock(t, file))
+    await neighbourGetsInAfter(neighbour, killing(own))
+    await refused(lock)
   })
 }
 
-module.exports = { Agent, SHORT, acquires, neighbourRefused, ownLock, refused, startWaiting, testNeighbour }
+module.exports = {
+  Agent,
+  acquires,
+  getsInAfter,
+  neighbourGetsInAfter,
+  neighbourRefused,
+  ownLock,
+  refused,
+  testNeighbour,
+}

@@ -5,14 +5,16 @@
 const path = require('node:path')
 
 const { PYTHON, preparePython } = require('../../scripts/python.js')
-const { Talker, unavailable } = require('../support.js')
+const { Talker } = require('../support/processes.js')
 const { Agent, testNeighbour } = require('./neighbour.js')
 
+const AGENT = path.join(__dirname, 'agent.py')
+
+/** Without the libraries the tests are skipped; with LOCKET_REQUIRE_ALL=1 they fail. */
 const obstacle = preparePython()
+const options = { skip: process.env.LOCKET_REQUIRE_ALL !== '1' && obstacle }
 
 for (const library of ['locket', 'filelock', 'portalocker']) {
-  testNeighbour(`Python's ${library}`, {
-    available: (t) => obstacle === undefined || unavailable(t, obstacle),
-    start: (t, file) => new Agent(new Talker(t, PYTHON, [path.join(__dirname, 'agent.py'), library, file])),
-  })
+  const start = (t, file) => new Agent(new Talker(t, PYTHON, [AGENT, library, file]))
+  testNeighbour(`Python's ${library}`, { options, start })
 }
