@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-const ROOT = path.join(__dirname, '../..')
+const { ROOT } = require('../support/folders.js')
 
 /** What is not ours, or is made. */
 const FOREIGN = ['node_modules', 'target', 'npm']

@@ -8,7 +8,8 @@ const { execFile } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { needs, temporaryFolder, unavailable } = require('../support.js')
+const { temporaryFolder } = require('../support/folders.js')
+const { needs, unavailable } = require('../support/systems.js')
 const { ROOT } = require('./markdown.js')
 const { compile } = require('./typescript.js')
 

@@ -123,8 +123,8 @@ const AGENT = path.join(__dirname, '../fixtures/agent.js')
 const agent = (t, file, options) => run(t, AGENT, file === undefined ? [] : [file], options)
 
 /** An agent that holds the lock of `file`. */
-async function holderOf(t, file, options = {}) {
-  const holder = agent(t, file)
+async function holderOf(t, file, options = {}, processOptions = undefined) {
+  const holder = agent(t, file, processOptions)
   assert.equal(await holder.ask(`acquire ${JSON.stringify(options)}`), 'waiting')
   assert.equal(await holder.line(), 'acquired')
   return holder

@@ -7,8 +7,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { temporaryFolder, until } = require('../support.js')
-const { endOf, GOOD_END, start } = require('./example.js')
+const { temporaryFolder } = require('../../support/folders.js')
+const { GOOD_END } = require('../../support/processes.js')
+const { until } = require('../../support/waiting.js')
+const { start } = require('./example.js')
 
 const TURNS = 100
 
@@ -30,7 +32,7 @@ test('threads that take turns on one file lose no update', async (t) => {
   const folder = temporaryFolder(t)
   const example = run(t, folder)
   assert.deepEqual(await example.rest(), [`4 threads took 25 turns each. The file counts ${TURNS}.`])
-  assert.deepEqual(await endOf(example), GOOD_END)
+  assert.deepEqual(await example.ended(), GOOD_END)
   const { total, threads } = counts(folder)
   assert.equal(total, TURNS)
   assert.deepEqual(Object.values(threads), [25, 25, 25, 25])
@@ -39,7 +41,7 @@ test('threads that take turns on one file lose no update', async (t) => {
 test('the threads of two processes lose none either', async (t) => {
   const folder = temporaryFolder(t)
   const examples = [run(t, folder), run(t, folder)]
-  for (const example of examples) assert.deepEqual(await endOf(example), GOOD_END)
+  for (const example of examples) assert.deepEqual(await example.ended(), GOOD_END)
   assert.equal(counts(folder).total, 2 * TURNS)
   assert.equal(sum(counts(folder)), 2 * TURNS)
 })
@@ -50,11 +52,11 @@ test('a process that is killed in between leaves the file whole, and the lock to
   const other = run(t, folder)
   await until(() => counts(folder).total > 0, 'the first turn')
   await killed.kill('SIGKILL')
-  assert.deepEqual(await endOf(other), GOOD_END)
+  assert.deepEqual(await other.ended(), GOOD_END)
   const before = counts(folder)
   assert.equal(sum(before), before.total)
   assert.ok(before.total >= TURNS, `${before.total} turns`)
 
-  assert.deepEqual(await endOf(run(t, folder)), GOOD_END)
+  assert.deepEqual(await run(t, folder).ended(), GOOD_END)
   assert.equal(counts(folder).total, before.total + TURNS)
 })

@@ -6,8 +6,11 @@ const assert = require('node:assert/strict')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { staysPending, temporaryFolder, until } = require('../support.js')
-const { endOf, GOOD_END, start } = require('./example.js')
+const { temporaryFolder } = require('../../support/folders.js')
+const { GOOD_END } = require('../../support/processes.js')
+const { LINUX } = require('../../support/systems.js')
+const { staysPending, until } = require('../../support/waiting.js')
+const { start } = require('./example.js')
 
 /** Longer than any test waits, in seconds. */
 const FOR_EVER = '100000'
@@ -37,14 +40,11 @@ async function assertSkipped(t, folder, args, going, when) {
   await until(async () => {
     job = run(t, folder, args)
     messages = await messagesOf(job)
-    return process.platform !== 'linux' || !messages[0]?.endsWith('it is locked')
+    return !LINUX || !messages[0]?.endsWith('it is locked')
   }, 'a job that names the one that still goes')
-  const holder =
-    process.platform === 'linux'
-      ? `held by ${going.pid} (${path.basename(process.execPath)} cron-job.js)`
-      : 'it is locked'
+  const holder = LINUX ? `held by ${going.pid} (${path.basename(process.execPath)} cron-job.js)` : 'it is locked'
   assert.deepEqual(messages, [`Skipped: Couldn't lock ${path.join(folder, 'cron-job.lock')}${when}: ${holder}`])
-  assert.deepEqual(await endOf(job), GOOD_END)
+  assert.deepEqual(await job.ended(), GOOD_END)
 }
 
 test('a job runs if no other run is still going', async (t) => {
@@ -52,7 +52,7 @@ test('a job runs if no other run is still going', async (t) => {
   for (let i = 0; i < 2; i++) {
     const job = run(t, folder, ['--takes', '0'])
     assert.deepEqual(await messagesOf(job), ['Started', 'Finished'])
-    assert.deepEqual(await endOf(job), GOOD_END)
+    assert.deepEqual(await job.ended(), GOOD_END)
   }
 })
 
@@ -77,7 +77,7 @@ test('a job with --wait runs as soon as the other run has been killed', async (t
   assert.ok(await staysPending(messages, 300))
   await going.kill('SIGKILL')
   assert.deepEqual(await messages, ['Started', 'Finished'])
-  assert.deepEqual(await endOf(waiting), GOOD_END)
+  assert.deepEqual(await waiting.ended(), GOOD_END)
 })
 
 test('a run that was killed does not make the next one skip', async (t) => {
@@ -91,7 +91,7 @@ test('a run that was killed does not make the next one skip', async (t) => {
 test('a --wait that is no number is an error, and the job does not run', async (t) => {
   const job = run(t, temporaryFolder(t), ['--wait', 'long', '--takes', '0'])
   assert.deepEqual(await job.rest(), [])
-  const { code, stderr } = await endOf(job)
+  const { code, stderr } = await job.ended()
   assert.equal(code, 1)
   assert.match(stderr, /ERR_OUT_OF_RANGE/)
 })

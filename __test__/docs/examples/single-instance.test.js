@@ -6,8 +6,10 @@ const assert = require('node:assert/strict')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { temporaryFolder } = require('../support.js')
-const { endOf, GOOD_END, pathOf, start } = require('./example.js')
+const { temporaryFolder } = require('../../support/folders.js')
+const { GOOD_END } = require('../../support/processes.js')
+const { LINUX } = require('../../support/systems.js')
+const { pathOf, start } = require('./example.js')
 
 const NAME = 'single-instance.js'
 
@@ -20,7 +22,7 @@ async function startFirst(t, folder, options) {
 
 /** What an instance says that is not the first one. */
 function refusal({ pid }) {
-  if (process.platform !== 'linux') return 'Already running in another process\n'
+  if (!LINUX) return 'Already running in another process\n'
   return `Already running as process ${pid} (${process.execPath} ${pathOf(NAME)})\n`
 }
 
@@ -30,7 +32,7 @@ test('a second instance says who runs already, and ends with exit code 1', async
   for (let i = 0; i < 2; i++) {
     const second = start(t, NAME, folder)
     assert.deepEqual(await second.rest(), [])
-    assert.deepEqual(await endOf(second), { code: 1, signal: null, stderr: refusal(first) })
+    assert.deepEqual(await second.ended(), { code: 1, signal: null, stderr: refusal(first) })
   }
 })
 
@@ -38,7 +40,7 @@ test('when the first instance has ended the next one runs', async (t) => {
   const folder = temporaryFolder(t)
   const first = await startFirst(t, folder)
   first.end()
-  assert.deepEqual(await endOf(first), GOOD_END)
+  assert.deepEqual(await first.ended(), GOOD_END)
   await startFirst(t, folder)
 })
 
@@ -56,5 +58,5 @@ test('an instance stays the first one although nobody keeps its handle', async (
   })
   assert.equal(await first.line(), 'collected')
   const second = start(t, NAME, folder)
-  assert.equal((await endOf(second)).code, 1)
+  assert.equal((await second.ended()).code, 1)
 })

@@ -6,21 +6,21 @@ const assert = require('node:assert/strict')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { agent, script, temporaryFolder, temporaryPath, until } = require('../support.js')
-const { endOf, environment, GOOD_END, pathOf, start } = require('./example.js')
+const { temporaryFolder, temporaryPath } = require('../../support/folders.js')
+const { AGENT, agent, GOOD_END, holderOf, script } = require('../../support/processes.js')
+const { LINUX } = require('../../support/systems.js')
+const { until } = require('../../support/waiting.js')
+const { environment, pathOf, start } = require('./example.js')
 
-const LINUX = process.platform === 'linux'
 const EXAMPLE = ['--require', pathOf('slow-waits.js')]
 
 /** Options of a process that logs waits of `long` milliseconds and more. */
 const watched = (long) => ({ execArgv: EXAMPLE, env: { ...process.env, SLOW_WAIT_MS: `${long}` } })
 
 /** Starts an agent that holds the lock, and says how the log describes it. */
-async function startHolder(t, file, options = '') {
-  const holder = agent(t, file)
-  assert.equal(await holder.ask(`acquire ${options}`), 'waiting')
-  assert.equal(await holder.line(), 'acquired')
-  const command = [process.execPath, path.join(__dirname, '../fixtures/agent.js'), file].join(' ')
+async function startHolder(t, file, options) {
+  const holder = await holderOf(t, file, options)
+  const command = [process.execPath, AGENT, file].join(' ')
   return { holder, description: `${holder.pid} (${command})` }
 }
 
@@ -44,7 +44,7 @@ test('a wait that takes long is logged with who is in the way, and again when it
   await holder.kill('SIGKILL')
   assert.equal(await waiter.line(), 'acquired')
   waiter.end()
-  const { code, stderr } = await endOf(waiter)
+  const { code, stderr } = await waiter.ended()
   assert.equal(code, 0)
   assert.deepEqual(logOf(stderr), [
     `Slow wait: ${file} (exclusive) not acquired within 50 ms${heldBy(description)}`,
@@ -64,7 +64,7 @@ test('a waiter that is killed has said by then for whom it waited', async (t) =>
 
 test('all holders of a shared lock are named', async (t) => {
   const file = temporaryPath(t)
-  const holders = [await startHolder(t, file, '{"mode":"shared"}'), await startHolder(t, file, '{"mode":"shared"}')]
+  const holders = [await startHolder(t, file, { mode: 'shared' }), await startHolder(t, file, { mode: 'shared' })]
   const waiter = agent(t, file, watched(50))
   assert.equal(await waiter.ask('acquire'), 'waiting')
   await logged(waiter, 'not acquired')
@@ -83,7 +83,7 @@ test('a wait that is given up is logged as such', async (t) => {
   await logged(waiter, 'not acquired')
   waiter.end()
   assert.equal(await waiter.line(), 'ABORT_ERR')
-  const { code, stderr } = await endOf(waiter)
+  const { code, stderr } = await waiter.ended()
   assert.equal(code, 0)
   assert.deepEqual(logOf(stderr), [
     `Slow wait: ${file} (exclusive) not acquired within 50 ms${heldBy(description)}`,
@@ -99,16 +99,14 @@ test('a wait of the sync forms, during which nothing can be said, is logged when
     setTimeout(() => {}, 200)`
   const waiter = script(t, source, [file], watched(50))
   assert.deepEqual(await waiter.rest(), ['ERR_LOCK_TIMEOUT'])
-  const { code, stderr } = await endOf(waiter)
+  const { code, stderr } = await waiter.ended()
   assert.equal(code, 0)
   assert.deepEqual(logOf(stderr), [`Slow wait: ${file} (exclusive) given up after N ms`])
 })
 
 test('a wait for a lock that the process itself holds says so', async (t) => {
   const file = temporaryPath(t)
-  const waiter = agent(t, file, watched(50))
-  assert.equal(await waiter.ask('acquire'), 'waiting')
-  assert.equal(await waiter.line(), 'acquired')
+  const waiter = await holderOf(t, file, {}, watched(50))
   assert.equal(await waiter.ask('acquire'), 'waiting')
   await logged(waiter, LINUX ? 'not acquired within 50 ms, held by this process (' : 'not acquired')
 })
@@ -122,7 +120,7 @@ test('waits that do not take long are not logged', async (t) => {
   assert.equal(await holder.ask('release'), 'released')
   assert.equal(await waiter.line(), 'acquired')
   waiter.end()
-  assert.deepEqual(await endOf(waiter), GOOD_END)
+  assert.deepEqual(await waiter.ended(), GOOD_END)
 })
 
 test('it watches another example as its head comment says', async (t) => {
@@ -140,7 +138,7 @@ test('it watches another example as its head comment says', async (t) => {
     lines.map((line) => line.split(' ')[1]),
     ['Started', 'Finished'],
   )
-  const { code, stderr } = await endOf(waiting)
+  const { code, stderr } = await waiting.ended()
   assert.equal(code, 0)
   assert.match(stderr, / acquired after \d+ ms\n$/)
 })

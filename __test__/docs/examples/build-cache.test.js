@@ -7,9 +7,11 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { lockFile } = require('../..')
-const { staysPending, temporaryFolder } = require('../support.js')
-const { endOf, GOOD_END, start } = require('./example.js')
+const { lockFile } = require('../../..')
+const { temporaryFolder } = require('../../support/folders.js')
+const { GOOD_END } = require('../../support/processes.js')
+const { staysPending } = require('../../support/waiting.js')
+const { start } = require('./example.js')
 
 const PROCESSES = 4
 /** Longer than any test waits, in seconds. */
@@ -44,7 +46,7 @@ const builtBy = ({ pid }) => `built by ${pid}, to the end`
 
 async function endUse(example) {
   assert.equal(await example.ask(''), 'Done')
-  assert.deepEqual(await endOf(example), GOOD_END)
+  assert.deepEqual(await example.ended(), GOOD_END)
 }
 
 /** Starts a user that builds without end, after a killed one if there was any. */
@@ -126,7 +128,7 @@ test('entries are deleted when the last process that uses one has ended or been 
   assert.deepEqual(entries(), ['some-key'])
   await users[1].kill('SIGKILL')
   assert.equal(await cleaned, 'Cleaned')
-  assert.deepEqual(await endOf(cleaner), GOOD_END)
+  assert.deepEqual(await cleaner.ended(), GOOD_END)
 
   const { said } = await untilUse(user(t, folder))
   assert.deepEqual(said, ['Missing: some-key', 'Building: some-key.unfinished'])

@@ -10,14 +10,14 @@ const path = require('node:path')
 const { text } = require('node:stream/consumers')
 const { test } = require('node:test')
 
-const { lockFile } = require('../..')
-const { eventually, staysPending, temporaryFolder, unavailable } = require('../support.js')
-const { endOf, GOOD_END, start } = require('./example.js')
+const { lockFile } = require('../../..')
+const { temporaryFolder } = require('../../support/folders.js')
+const { GOOD_END } = require('../../support/processes.js')
+const { onUnix } = require('../../support/systems.js')
+const { eventually, staysPending } = require('../../support/waiting.js')
+const { start } = require('./example.js')
 
 const run = (t, folder, args, options) => start(t, 'second-instance.js', folder, args, options)
-
-/** A process is stopped by a signal, and a socket is a file. */
-const isUnix = (t) => process.platform !== 'win32' || unavailable(t, 'Windows has neither')
 
 const socketIn = (folder) => path.join(folder, 'second-instance.lock.sock')
 
@@ -37,7 +37,7 @@ const heard = (args, cwd) => `Second instance: ${JSON.stringify(args)} in ${cwd}
 async function assertHandsOver(t, folder, first, args) {
   const second = run(t, folder, args, { cwd: folder })
   assert.deepEqual(await second.rest(), ['Handed over to the first instance'])
-  assert.deepEqual(await endOf(second), GOOD_END)
+  assert.deepEqual(await second.ended(), GOOD_END)
   assert.equal(await first.line(), heard(args, folder))
 }
 
@@ -68,7 +68,7 @@ test('when the first instance has ended the next one is the first', async (t) =>
   const folder = temporaryFolder(t)
   const first = await startFirst(t, folder)
   first.end()
-  assert.deepEqual(await endOf(first), GOOD_END)
+  assert.deepEqual(await first.ended(), GOOD_END)
   assert.deepEqual(fs.readdirSync(folder), ['second-instance.lock'])
   await assertHandsOver(t, folder, await startFirst(t, folder), ['again'])
 })
@@ -81,8 +81,7 @@ test('the socket of a first instance that was killed is in nobody’s way', asyn
   await assertHandsOver(t, folder, await startFirst(t, folder), ['again'])
 })
 
-test('a second instance takes over when the first one dies before it has answered', async (t) => {
-  if (!isUnix(t)) return
+test('a second instance takes over when the first one dies before it has answered', onUnix, async (t) => {
   const folder = temporaryFolder(t)
   const first = await startFirst(t, folder)
   process.kill(first.pid, 'SIGSTOP')
@@ -106,8 +105,7 @@ test('a second instance waits for a first one that does not listen yet, and take
   await becomesFirst
 })
 
-test('a second instance that gets no answer is not done, and takes over when the first one dies', async (t) => {
-  if (!isUnix(t)) return
+test('a second instance that gets no answer is not done, and takes over when the first one dies', onUnix, async (t) => {
   const folder = temporaryFolder(t)
   const lock = await lockFile(path.join(folder, 'second-instance.lock')).acquire()
   // It reads the message, and ends the connection.
@@ -123,8 +121,7 @@ test('a second instance that gets no answer is not done, and takes over when the
   assert.equal(await line, `First instance: process ${second.pid}`)
 })
 
-test('an instance that is killed in the middle of its message does not disturb the first one', async (t) => {
-  if (!isUnix(t)) return
+test('an instance that is killed in the middle of its message does not disturb the first one', onUnix, async (t) => {
   const folder = temporaryFolder(t)
   const first = await startFirst(t, folder)
   const half = net.connect(socketIn(folder))

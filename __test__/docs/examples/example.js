@@ -5,9 +5,10 @@
 const { readdirSync, readFileSync } = require('node:fs')
 const path = require('node:path')
 
-const { eventually, Talker } = require('../support.js')
+const { ROOT } = require('../../support/folders.js')
+const { run } = require('../../support/processes.js')
 
-const FOLDER = path.join(__dirname, '../../examples')
+const FOLDER = path.join(ROOT, 'examples')
 
 const names = () => readdirSync(FOLDER).filter((name) => name.endsWith('.js'))
 
@@ -20,12 +21,7 @@ const sourceOf = (name) => readFileSync(pathOf(name), 'utf8')
 const environment = (folder, more) => ({ ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder, ...more })
 
 /** Starts an example in a process of its own. */
-const start = (t, name, folder, args = [], { execArgv = [], ...options } = {}) =>
-  new Talker(t, process.execPath, [...execArgv, pathOf(name), ...args], { env: environment(folder), ...options })
+const start = (t, name, folder, args = [], options = {}) =>
+  run(t, pathOf(name), args, { env: environment(folder), ...options })
 
-/** How a process ends that is going to. */
-const endOf = (example) => eventually(example.exited, `the end of process ${example.pid}`)
-
-const GOOD_END = { code: 0, signal: null, stderr: '' }
-
-module.exports = { endOf, environment, FOLDER, GOOD_END, names, pathOf, sourceOf, start }
+module.exports = { environment, FOLDER, names, pathOf, sourceOf, start }

@@ -8,9 +8,9 @@ const os = require('node:os')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 
-const locket = require('..')
-const { anchorsOf, blocksOf, files, headingsOf, linksOf, ROOT } = require('./docs/markdown.js')
-const { isRunnable, runBlock } = require('./docs/run.js')
+const locket = require('../..')
+const { anchorsOf, blocksOf, files, headingsOf, linksOf, ROOT } = require('./markdown.js')
+const { isRunnable, runBlock } = require('./run.js')
 
 /** What is not run: in shell code each line that begins so, elsewhere a block whose first line does. */
 const NOT_RUN = [
