@@ -5,24 +5,25 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import vm from 'node:vm'
 
 import * as byName from '@locket/native'
 import { FileLock, LockError, LockTimeoutError, lockFile, query } from '@locket/native'
 import ts from 'typescript'
 
-import * as byPath from '../index.js'
+import * as byPath from '../../index.js'
 import {
   FileLock as FileLockByPath,
   LockError as LockErrorByPath,
   LockTimeoutError as LockTimeoutErrorByPath,
   lockFile as lockFileByPath,
-} from '../index.js'
-import support from './support.js'
+} from '../../index.js'
+import folders from '../support/folders.js'
+import locks from '../support/locks.js'
 
 const require = createRequire(import.meta.url)
-const HOME = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const { ROOT, temporaryFolder, temporaryPath, temporaryPaths } = folders
+const { isFree } = locks
 const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile, query }
 const NAMES = Object.keys(IMPORTED)
 
@@ -34,7 +35,7 @@ test('the names can be imported, by path and by name of the package, and are the
 })
 
 test('require gives the same objects, by path and by name of the package', () => {
-  const required = [require('@locket/native'), require('..'), require('../index.js')]
+  const required = [require('@locket/native'), require('../..'), require('../../index.js')]
   for (const each of required) {
     assert.equal(each, byName.default)
     assert.deepEqual(Object.keys(each).sort(), NAMES)
@@ -54,10 +55,10 @@ test('nothing else is exported, nor can be reached inside the package', () => {
 })
 
 test('a lock made by either import is of the class of the other', async (t) => {
-  const file = support.temporaryPath(t)
+  const file = temporaryPath(t)
   const lock = await byName.lockFile(file).acquire()
   t.after(() => lock[Symbol.dispose]())
-  assert.ok(lock instanceof require('..').FileLock)
+  assert.ok(lock instanceof require('../..').FileLock)
   await assert.rejects(byPath.lockFile(file).acquire({ timeout: 0 }), require('@locket/native').LockTimeoutError)
 })
 
@@ -80,16 +81,16 @@ test('in a context of node:vm, disposal has the symbols that compilers look for 
     }
     return loaded.get(file).exports
   }
-  const { lockFile } = load(path.join(HOME, 'index.js'))
-  const file = support.temporaryPath(t)
+  const { lockFile } = load(path.join(ROOT, 'index.js'))
+  const file = temporaryPath(t)
   // The helper that esbuild writes for using: const lock = await lockFile(file).acquire()
   const dispose = vm.runInContext('Symbol.dispose || Symbol.for("Symbol.dispose")', context)
   const asyncDispose = vm.runInContext('Symbol.asyncDispose || Symbol.for("Symbol.asyncDispose")', context)
   for (const symbol of [dispose, asyncDispose]) {
     const lock = await lockFile(file).acquire()
-    assert.equal(await support.isFree(file), false)
+    assert.equal(await isFree(file), false)
     await lock[symbol]()
-    assert.equal(await support.isFree(file), true)
+    assert.equal(await isFree(file), true)
   }
 })
 
@@ -99,7 +100,7 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
   /** The functions that `source`, in TypeScript, exports once it is compiled to what Node 20 runs. */
   function compiled(t, source) {
     const { outputText, diagnostics } = ts.transpileModule(
-      `import { lockFile } from ${JSON.stringify(HOME)}\n${source}`,
+      `import { lockFile } from ${JSON.stringify(ROOT)}\n${source}`,
       {
         compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS },
         reportDiagnostics: true,
@@ -107,7 +108,7 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
     )
     assert.deepEqual(diagnostics, [])
     assert.doesNotMatch(outputText, /^\s*(await )?using /m)
-    const file = path.join(support.temporaryFolder(t), 'compiled.cjs')
+    const file = path.join(temporaryFolder(t), 'compiled.cjs')
     fs.writeFileSync(file, outputText)
     return require(file)
   }
@@ -128,7 +129,7 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
 
   for (const form of ['awaitUsing', 'using', 'usingSync']) {
     test(`${form}: held in the block, released at its end`, async (t) => {
-      const file = support.temporaryPath(t)
+      const file = temporaryPath(t)
       const other = lockFile(file)
       let seen
       const result = await compiled(t, SOURCE)[form](file, (lock) => {
@@ -145,7 +146,7 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
     })
 
     test(`${form}: released when the block throws, and the error is passed on as it is`, async (t) => {
-      const file = support.temporaryPath(t)
+      const file = temporaryPath(t)
       const thrown = new Error('from the block')
       const block = async () =>
         compiled(t, SOURCE)[form](file, (lock) => {
@@ -153,24 +154,23 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
           throw thrown
         })
       await assert.rejects(block, (error) => error === thrown)
-      assert.equal(await support.isFree(file), true)
+      assert.equal(await isFree(file), true)
     })
 
     test(`${form}: what the block has released, and another has acquired, is left alone`, async (t) => {
-      const file = support.temporaryPath(t)
+      const file = temporaryPath(t)
       const other = lockFile(file)
       await compiled(t, SOURCE)[form](file, (lock) => {
         lock.release()
         other.acquireSync({ timeout: 0 })
       })
       assert.equal(other.held, true)
-      assert.equal(await support.isFree(file), false)
+      assert.equal(await isFree(file), false)
       other.release()
     })
   }
 
   test('several locks are released in the reverse order', async (t) => {
-    const folder = support.temporaryFolder(t)
     const { nested } = compiled(
       t,
       `export async function nested(files: string[], note: (locks: unknown[]) => void) {
@@ -180,11 +180,11 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
         note([first, second])
       }`,
     )
-    const files = ['first.lock', 'second.lock'].map((name) => path.join(folder, name))
+    const files = temporaryPaths(t, 'first.lock', 'second.lock')
     const notes = []
     await nested(files, (locks) => notes.push(locks.map((lock) => lock.held)))
     assert.deepEqual(notes[0], [true, true])
     assert.deepEqual(notes[1], [true, false])
-    for (const file of files) assert.equal(await support.isFree(file), true)
+    for (const file of files) assert.equal(await isFree(file), true)
   })
 })

@@ -3,15 +3,14 @@
 // The version of the package, which several files have in them (docs/releasing.md), and what is checked before a release.
 
 const assert = require('node:assert/strict')
-const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { version } = require('../package.json')
-const { temporaryFolder } = require('./support.js')
+const { version } = require('../../package.json')
+const { ROOT, temporaryFolder } = require('../support/folders.js')
+const { GOOD_END, outcomeOf } = require('../support/processes.js')
 
-const ROOT = path.dirname(__dirname)
 const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'native.js', 'CHANGELOG.md']
 
 /** A folder with what a check looks at, and the script that checks. */
@@ -30,35 +29,33 @@ function copy(t) {
   return { folder, edit }
 }
 
-const release = (folder, ...args) =>
-  spawnSync(process.execPath, [path.join(folder, 'scripts/release.js'), ...args], { encoding: 'utf8' })
+const release = (folder, ...args) => outcomeOf(process.execPath, [path.join(folder, 'scripts/release.js'), ...args])
 
 test('every file that has the version in it has the same one', () => {
-  const { status, stdout, stderr } = release(ROOT, 'check')
-  assert.equal(stderr, '')
-  assert.equal(stdout, `${version}\n`)
-  assert.equal(status, 0)
+  assert.deepEqual(release(ROOT, 'check'), { ...GOOD_END, stdout: `${version}\n` })
 })
 
-for (const file of FILES.filter((name) => !/^(package\.json|CHANGELOG\.md)$/.test(name))) {
+/** What stands before the version of this package in files that have the versions of others, too. */
+const BEFORE = { 'Cargo.toml': 'name = "locket"\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }
+
+for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock', 'native.js']) {
   test(`another version in ${file} is found`, (t) => {
     const { folder, edit } = copy(t)
-    const before =
-      { 'Cargo.toml': 'name = "locket"\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }[file] ?? ''
+    const before = BEFORE[file] ?? ''
     edit(file, `${before}${version}`, `${before}99.0.0`)
-    const { status, stderr } = release(folder, 'check')
+    const { code, stderr } = release(folder, 'check')
     assert.ok(stderr.startsWith(`${file} has `) && stderr.includes('99.0.0'), stderr)
-    assert.equal(status, 1)
+    assert.equal(code, 1)
   })
 }
 
 test('a release is of the tag of its version, and CHANGELOG.md has a section on it', (t) => {
   const { folder, edit } = copy(t)
   edit('CHANGELOG.md', '\n## ', `\n## ${version} - 2030-01-01\n\n### Added\n\n- This.\n\n## `)
-  assert.equal(release(folder, 'check', `v${version}`).status, 0)
+  assert.equal(release(folder, 'check', `v${version}`).code, 0)
   assert.equal(release(folder, 'notes').stdout, '### Added\n\n- This.\n')
   assert.equal(release(folder, 'check', 'v99.0.0').stderr, `The tag is v99.0.0, package.json has ${version}\n`)
   edit('CHANGELOG.md', `## ${version}`, '## 99.0.0')
-  assert.equal(release(folder, 'check', `v${version}`).status, 1)
-  assert.equal(release(folder, 'notes').status, 1)
+  assert.equal(release(folder, 'check', `v${version}`).code, 1)
+  assert.equal(release(folder, 'notes').code, 1)
 })

@@ -8,13 +8,13 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { needs, temporaryFolder } = require('./support.js')
+const { ROOT, temporaryFolder } = require('../support/folders.js')
+const { needs, onLinux } = require('../support/systems.js')
 
-const root = path.resolve(__dirname, '..')
-const { name, version } = require('../package.json')
+const { name, version } = require('../../package.json')
 
 const HERE = (() => {
-  const binary = fs.readdirSync(root).find((file) => /^locket\..*\.node$/.test(file))
+  const binary = fs.readdirSync(ROOT).find((file) => /^locket\..*\.node$/.test(file))
   return binary.split('.')[1]
 })()
 const OPTIONAL = { [`${name}-${HERE}`]: version, [`${name}-another`]: version }
@@ -41,7 +41,7 @@ function install(folder, { optionalDependencies = OPTIONAL, binary } = {}) {
   const modules = path.join(folder, 'node_modules')
   const home = path.join(modules, name)
   for (const part of ['index.js', 'lib', 'native.js']) {
-    fs.cpSync(path.join(root, part), path.join(home, part), { recursive: true })
+    fs.cpSync(path.join(ROOT, part), path.join(home, part), { recursive: true })
   }
   fs.writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version, optionalDependencies }))
   if (binary !== undefined) {
@@ -61,7 +61,7 @@ function run(args, env = {}) {
   return JSON.parse(stdout || JSON.stringify(`nothing was printed: ${stderr}`))
 }
 
-const BINARY = fs.readFileSync(path.join(root, `locket.${HERE}.node`))
+const BINARY = fs.readFileSync(path.join(ROOT, `locket.${HERE}.node`))
 
 /** An error must be of a binary that is there. */
 function isUnusable({ name: kind, code, message, cause }, reason, help) {
@@ -94,30 +94,25 @@ test('a package whose binary has been taken out is said to be incomplete', (t) =
   assert.ok(message.includes(`The package @locket/native-${HERE} is installed, but its binary is not in it.`), message)
 })
 
-const onLinux = { skip: process.platform !== 'linux' && 'the loader of another system says it otherwise' }
+/** One that is for another machine, by the header of an ELF file: one that Node does not run on. */
+const FOREIGN = Buffer.from(BINARY)
+FOREIGN.writeUInt16LE(2, 18)
 
-test('a file that is no binary is said to be none', onLinux, (t) => {
-  isUnusable(
-    load(t, { binary: 'version https://git-lfs.github.com/spec/v1' }),
-    /the file is no binary/,
+for (const [what, binary, reason, help, options = {}] of [
+  ['that is empty is said to be empty', '', /the file is empty/, /install again/],
+  // The loader of another system says these otherwise.
+  [
+    'that is no binary is said to be none',
+    'version https://git-lfs.github.com/spec/v1',
+    /no binary/,
     /install again/,
-  )
-})
-
-test('an empty file is said to be empty', (t) => {
-  isUnusable(load(t, { binary: '' }), /the file is empty/, /install again/)
-})
-
-test('a file that is cut off is said to be cut off', onLinux, (t) => {
-  isUnusable(load(t, { binary: BINARY.subarray(0, 40) }), /the file is cut off/, /install again/)
-})
-
-test('a file for another processor is said to be for another', onLinux, (t) => {
-  const foreign = Buffer.from(BINARY)
-  // The machine, in the header of an ELF file: one that Node does not run on.
-  foreign.writeUInt16LE(2, 18)
-  isUnusable(load(t, { binary: foreign }), /for another processor/, /npm run build/)
-})
+    onLinux,
+  ],
+  ['that is cut off is said to be cut off', BINARY.subarray(0, 40), /the file is cut off/, /install again/, onLinux],
+  ['for another processor is said to be for another', FOREIGN, /for another processor/, /npm run build/, onLinux],
+]) {
+  test(`a file ${what}`, options, (t) => isUnusable(load(t, { binary }), reason, help))
+}
 
 test('a file on a file system with noexec: that is said, and what helps', onLinux, (t) => {
   if (!needs(t, 'unshare', ['--mount', 'true'])) return
@@ -158,7 +153,7 @@ test('under the permission model it says which flag is missing', (t) => {
 })
 
 test('a binary that the environment variable names is taken', (t) => {
-  const { exports } = load(t, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: path.join(root, `locket.${HERE}.node`) } })
+  const { exports } = load(t, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: path.join(ROOT, `locket.${HERE}.node`) } })
   assert.ok(exports.includes('lockFile'))
 })
 
@@ -224,9 +219,7 @@ test('a platform without a prebuilt binary is told how to build', (t) => {
   assert.match(message, /NAPI_RS_NATIVE_LIBRARY_PATH/)
 })
 
-test('with another C library the package for that is the one that is missing', {
-  skip: process.platform !== 'linux',
-}, (t) => {
+test('with another C library the package for that is the one that is missing', onLinux, (t) => {
   const prelude = 'process.report.getReport = () => ({ header: {} })'
   const binary = `${name}-linux-${process.arch}-musl`
   const { message } = load(t, { prelude, optionalDependencies: { [binary]: version } })
