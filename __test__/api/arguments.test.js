@@ -13,49 +13,17 @@ const { temporaryPath } = require('../support/folders.js')
 const { isFree, locked } = require('../support/locks.js')
 const { eventually, staysPending } = require('../support/waiting.js')
 const { FORMS, HANDLE_OPTIONS, outcomeOf } = require('./forms.js')
+const { OPTIONS } = require('./values.js')
 
+const RANGE = { Type: RangeError, code: 'ERR_OUT_OF_RANGE' }
 const TYPE = { Type: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const VALUE = { Type: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
-const RANGE = { Type: RangeError, code: 'ERR_OUT_OF_RANGE' }
+const KINDS = Object.fromEntries([RANGE, TYPE, VALUE].map((kind) => [kind.code, kind]))
 
 /** Every function that takes options. */
 const ALL_FORMS = {
   lockFile: { call: (lock, options) => lockFile(lock.path, options), known: HANDLE_OPTIONS, sync: true },
   ...FORMS,
-}
-
-const GOOD = {
-  timeout: 1000,
-  mode: 'shared',
-  signal: new AbortController().signal,
-  fileMode: 0o600,
-  removeOnRelease: true,
-  allowDirectory: true,
-}
-
-const NO_BOOLEANS = [[TYPE, [null, 0, 1, 'true', {}]]]
-const NO_TIMEOUTS = [NaN, -1, -0.001, -Infinity]
-
-const BAD = {
-  timeout: [
-    [RANGE, NO_TIMEOUTS],
-    [TYPE, ['5', '', null, 5n, true, {}, [5], Symbol('5')]],
-  ],
-  mode: [[VALUE, ['write', 'Exclusive', 'exclusive ', '', 'toString', null, 1, true, ['shared']]]],
-  signal: [
-    [TYPE, [null, true, 'abort', {}, { aborted: false, addEventListener() {} }]],
-    [TYPE, [new AbortController(), new EventTarget()]],
-    // What has the methods of a signal, but is none: to ask it would be an ERR_INVALID_THIS.
-    [TYPE, [Object.create(AbortSignal.prototype), AbortSignal.prototype]],
-    [TYPE, [{ aborted: 'no', addEventListener() {}, removeEventListener() {} }]],
-    [TYPE, [{ addEventListener() {}, removeEventListener() {} }]],
-  ],
-  fileMode: [
-    [RANGE, [NaN, -1, 0.5, 0o10000, 2 ** 32, Infinity]],
-    [TYPE, ['644', null, 6n, true]],
-  ],
-  removeOnRelease: NO_BOOLEANS,
-  allowDirectory: NO_BOOLEANS,
 }
 
 /** A value, for the message of a failure. */
@@ -86,20 +54,19 @@ for (const [form, { call, known, sync = false }] of Object.entries(ALL_FORMS)) {
     for (const name of known) {
       test(`${form} refuses a bad ${name} before anything happens`, async (t) => {
         const lock = lockFile(temporaryPath(t))
-        for (const [kind, values] of BAD[name]) {
-          for (const value of values) await refusesOptions(lock, { [name]: value }, kind, name)
-        }
+        const { bad, problem } = OPTIONS[name]
+        for (const value of bad) await refusesOptions(lock, { [name]: value }, KINDS[problem(value)], name)
         assert.ok(await isFree(lock.path))
       })
     }
 
     test(`${form} refuses options that it does not know`, async (t) => {
       const lock = lockFile(temporaryPath(t))
-      const foreign = Object.keys(GOOD).filter((name) => !known.includes(name))
+      const foreign = Object.keys(OPTIONS).filter((name) => !known.includes(name))
       for (const name of [...foreign, 'Timeout', 'retries', 'constructor', '0']) {
-        await refusesOptions(lock, { [name]: GOOD[name] ?? 1 }, VALUE, name)
+        await refusesOptions(lock, { [name]: foreign.includes(name) ? OPTIONS[name].good[0] : 1 }, VALUE, name)
       }
-      await refusesOptions(lock, { [known[0]]: GOOD[known[0]], retries: 3 }, VALUE, 'retries')
+      await refusesOptions(lock, { [known[0]]: OPTIONS[known[0]].good[0], retries: 3 }, VALUE, 'retries')
       assert.ok(await isFree(lock.path))
     })
 
@@ -117,7 +84,7 @@ for (const [form, { call, known, sync = false }] of Object.entries(ALL_FORMS)) {
     test(`${form} takes each of its options, and undefined for as good as none`, async (t) => {
       const file = temporaryPath(t)
       const undefinedOptions = Object.fromEntries(known.map((name) => [name, undefined]))
-      const choices = known.map((name) => ({ [name]: GOOD[name] }))
+      const choices = known.map((name) => ({ [name]: OPTIONS[name].good[0] }))
       for (const options of [undefined, {}, undefinedOptions, ...choices]) {
         const lock = lockFile(file)
         t.after(() => lock[Symbol.dispose]())
@@ -131,7 +98,7 @@ for (const [form, { call, known, sync = false }] of Object.entries(ALL_FORMS)) {
     if (!takesNumbers) return
     test(`${form} takes a number for the timeout in milliseconds, and refuses one that is no timeout`, async (t) => {
       const lock = lockFile(temporaryPath(t))
-      for (const timeout of NO_TIMEOUTS) await refusesOptions(lock, timeout, RANGE, '"timeout"')
+      for (const timeout of [NaN, -1, -0.001, -Infinity]) await refusesOptions(lock, timeout, RANGE, '"timeout"')
       const holder = locked(t, lock.path)
       for (const timeout of [0, 5, 0.5]) {
         const { error, thrown } = await outcomeOf(() => call(lockFile(lock.path), timeout))

@@ -11,7 +11,7 @@ const { after, before, test } = require('node:test')
 
 const { LockError, LockTimeoutError, lockFile, query } = require('../..')
 const { check, fc } = require('../support/properties.js')
-const { anyValue, problemsOfOptions, problemsOfPath, someOptions, somePath } = require('./fuzz-values.js')
+const { anyValue, problemsOfOptions, problemsOfPath, someOptions, somePath } = require('./values.js')
 const { onUnix } = require('../support/systems.js')
 const { FORMS, HANDLE_OPTIONS, outcomeOf } = require('./forms.js')
 

@@ -3,20 +3,21 @@
 // What users read who have the package, but not the binary for their platform.
 
 const assert = require('node:assert/strict')
-const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
 const { ROOT, temporaryFolder } = require('../support/folders.js')
-const { needs, onLinux } = require('../support/systems.js')
+const { outcomeOf } = require('../support/processes.js')
+const { needing, onLinux } = require('../support/systems.js')
 
 const { name, version } = require('../../package.json')
 
-const HERE = (() => {
-  const binary = fs.readdirSync(ROOT).find((file) => /^locket\..*\.node$/.test(file))
-  return binary.split('.')[1]
-})()
+/** The name of this platform, as binaries have it. */
+const HERE = fs
+  .readdirSync(ROOT)
+  .find((file) => /^locket\..*\.node$/.test(file))
+  .split('.')[1]
 const OPTIONAL = { [`${name}-${HERE}`]: version, [`${name}-another`]: version }
 
 /**
@@ -28,13 +29,15 @@ function load(
   { folder = temporaryFolder(t), optionalDependencies = OPTIONAL, prelude = '', binary, flags = [], env = {} } = {},
 ) {
   const home = install(folder, { optionalDependencies, binary })
-  const script = `${prelude}
-    try { console.log(JSON.stringify({ exports: Object.keys(require(${JSON.stringify(home)})) })) } catch (error) {
-      const { name, code, message, cause } = error
-      console.log(JSON.stringify({ name, code, message, cause: { code: cause.code, message: cause.message } }))
-    }`
-  return run([...flags, '-e', script], env)
+  return run([...flags, '-e', prelude + scriptFor(home)], env)
 }
+
+/** Loads the package in `home`, and prints what the error says, or what it exports. */
+const scriptFor = (home) => `
+  try { console.log(JSON.stringify({ exports: Object.keys(require(${JSON.stringify(home)})) })) } catch (error) {
+    const { name, code, message, cause } = error
+    console.log(JSON.stringify({ name, code, message, cause: { code: cause.code, message: cause.message } }))
+  }`
 
 /** Puts the package into node_modules of `folder`. Its own folder. */
 function install(folder, { optionalDependencies = OPTIONAL, binary } = {}) {
@@ -54,10 +57,9 @@ function install(folder, { optionalDependencies = OPTIONAL, binary } = {}) {
 }
 
 /** What a Node with these arguments prints, which is JSON. */
-function run(args, env = {}) {
+function run(args, env = {}, command = process.execPath) {
   const { NAPI_RS_NATIVE_LIBRARY_PATH, ...rest } = process.env
-  const options = { encoding: 'utf8', env: { ...rest, ...env } }
-  const { stdout, stderr } = spawnSync(process.execPath, args, options)
+  const { stdout, stderr } = outcomeOf(command, args, { env: { ...rest, ...env } })
   return JSON.parse(stdout || JSON.stringify(`nothing was printed: ${stderr}`))
 }
 
@@ -114,32 +116,15 @@ for (const [what, binary, reason, help, options = {}] of [
   test(`a file ${what}`, options, (t) => isUnusable(load(t, { binary }), reason, help))
 }
 
-test('a file on a file system with noexec: that is said, and what helps', onLinux, (t) => {
-  if (!needs(t, 'unshare', ['--mount', 'true'])) return
+const mountNamespace = { skip: onLinux.skip || needing('unshare', ['--mount', 'true']).skip }
+
+test('a file on a file system with noexec: that is said, and what helps', mountNamespace, (t) => {
   const folder = temporaryFolder(t)
-  const script = `try { require(process.argv[1]) } catch ({ name, code, message, cause: { code: its } }) {
-    console.log(JSON.stringify({ name, code, message, cause: { code: its } }))
-  }`
+  const script = scriptFor(install(folder, { binary: BINARY }))
   const of = path.join(folder, 'node_modules', `${name}-${HERE}`)
-  const home = install(folder, { binary: BINARY })
-  const { NAPI_RS_NATIVE_LIBRARY_PATH, ...env } = process.env
-  const { stdout, stderr } = spawnSync(
-    'unshare',
-    [
-      '--mount',
-      'sh',
-      '-c',
-      'cp "$1/locket.node" "$1/package.json" "$2" && mount -t tmpfs -o noexec none "$1" && cp "$2"/* "$1" && exec "$3" -e "$4" "$5"',
-      'sh',
-      of,
-      temporaryFolder(t),
-      process.execPath,
-      script,
-      home,
-    ],
-    { encoding: 'utf8', env },
-  )
-  isUnusable(JSON.parse(stdout || JSON.stringify(stderr)), /mounted with noexec/, /without noexec/)
+  const mount = 'cp "$1"/* "$2" && mount -t tmpfs -o noexec none "$1" && cp "$2"/* "$1" && exec "$3" -e "$4"'
+  const args = ['--mount', 'sh', '-c', mount, 'sh', of, temporaryFolder(t), process.execPath, script]
+  isUnusable(run(args, {}, 'unshare'), /mounted with noexec/, /without noexec/)
 })
 
 test('without the right to load addons it says which flag forbids it', (t) => {

@@ -14,15 +14,8 @@ const RANGE = 'ERR_OUT_OF_RANGE'
 /** Values of every kind. None has code of its own: what that throws is the caller's. */
 const anyValue = fc.oneof(
   fc.anything({
-    withBigInt: true,
-    withDate: true,
-    withMap: true,
-    withSet: true,
-    withTypedArray: true,
-    withNullPrototype: true,
-    withBoxedValues: true,
-    withSparseArray: true,
-    withObjectString: true,
+    ...{ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true },
+    ...{ withNullPrototype: true, withBoxedValues: true, withSparseArray: true, withObjectString: true },
   }),
   fc.constantFrom(
     undefined,
@@ -52,55 +45,65 @@ const anyValue = fc.oneof(
   fc.string({ unit: 'binary' }),
 )
 
+const { signal } = new AbortController()
+const foreignSignal = { aborted: false, addEventListener() {}, removeEventListener() {} }
+
+const BOOLEAN = {
+  good: [true, false],
+  bad: [null, 0, 1, 'true', {}],
+  problem: (value) => (typeof value === 'boolean' ? undefined : TYPE),
+}
+
 /** Per option: good values, bad ones that look like them, and how a value is judged: undefined if it is good. */
 const OPTIONS = {
   timeout: {
-    good: fc.oneof(fc.constantFrom(0, -0, Infinity, 5e-324, 2 ** 53, 2 ** 31, Number.MAX_VALUE), fc.nat()),
-    bad: fc.constantFrom(NaN, -1, -Infinity, -5e-324, '5', 5n, null, new Number(5)),
+    good: [1000, 0, -0, Infinity, 5e-324, 2 ** 53, 2 ** 31, Number.MAX_VALUE],
+    bad: [NaN, -1, -0.001, -5e-324, -Infinity, '5', '', null, 5n, true, {}, [5], Symbol('5'), new Number(5)],
     problem: (value) => (typeof value !== 'number' ? TYPE : value >= 0 ? undefined : RANGE),
   },
   mode: {
-    good: fc.constantFrom('exclusive', 'shared'),
-    bad: fc.constantFrom('Exclusive', 'shared ', '', null, ['shared'], new String('shared')),
+    good: ['shared', 'exclusive'],
+    bad: ['write', 'Exclusive', 'exclusive ', '', 'toString', null, 1, true, ['shared'], new String('shared')],
     problem: (value) => (value === 'exclusive' || value === 'shared' ? undefined : VALUE),
   },
   signal: {
-    good: fc.constant(new AbortController().signal),
-    bad: fc.constantFrom(new AbortController(), new EventTarget(), { aborted: false }, null),
-    problem: (value) => (value instanceof AbortSignal ? undefined : TYPE),
+    good: [signal],
+    bad: [
+      ...[null, true, 'abort', {}, { aborted: false, addEventListener() {} }, new AbortController(), new EventTarget()],
+      ...[
+        { ...foreignSignal, aborted: 'no' },
+        { ...foreignSignal, aborted: undefined },
+      ],
+      // What has the methods of a signal, but is none: to ask it would be an ERR_INVALID_THIS.
+      ...[Object.create(AbortSignal.prototype), AbortSignal.prototype],
+    ],
+    problem: (value) => (value === signal ? undefined : TYPE),
   },
   fileMode: {
     // One that lets nobody read the file would be in the way of the next test, unless that is root's.
-    good: fc.constantFrom(0o600, 0o666, 0o7777, 0o644),
-    bad: fc.constantFrom(NaN, -1, 0.5, 0o10000, 2 ** 32, Infinity, '644', 6n, null),
+    good: [0o600, 0o666, 0o7777, 0o644],
+    bad: [NaN, -1, 0.5, 0o10000, 2 ** 32, Infinity, '644', null, 6n, true],
     problem(value) {
       if (typeof value !== 'number') return TYPE
       return Number.isInteger(value) && value >= 0 && value <= 0o7777 ? undefined : RANGE
     },
   },
-  allowDirectory: {
-    good: fc.boolean(),
-    bad: fc.constantFrom(0, 1, 'true', null),
-    problem: (value) => (typeof value === 'boolean' ? undefined : TYPE),
-  },
-  removeOnRelease: {
-    good: fc.boolean(),
-    bad: fc.constantFrom(0, 1, 'true', null),
-    problem: (value) => (typeof value === 'boolean' ? undefined : TYPE),
-  },
+  allowDirectory: BOOLEAN,
+  removeOnRelease: BOOLEAN,
 }
 
 /** Options objects that are mostly good: some of the `known`, seldom something else. */
 function someOptions(known) {
   const some = (record) => fc.record(record, { requiredKeys: [] })
-  const good = some(Object.fromEntries(known.map((name) => [name, OPTIONS[name].good])))
-  const any = some(
-    Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, fc.oneof(anyValue, OPTIONS[name].good)])),
-  )
+  const goodOf = (name) => fc.constantFrom(...OPTIONS[name].good)
+  const good = some(Object.fromEntries(known.map((name) => [name, goodOf(name)])))
+  const any = some(Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, fc.oneof(anyValue, goodOf(name))])))
   const oneBad = fc
     .constantFrom(...known)
     .chain((name) =>
-      fc.tuple(good, fc.oneof(OPTIONS[name].bad, anyValue)).map(([rest, bad]) => ({ ...rest, [name]: bad })),
+      fc
+        .tuple(good, fc.oneof(fc.constantFrom(...OPTIONS[name].bad), anyValue))
+        .map(([rest, bad]) => ({ ...rest, [name]: bad })),
     )
   return fc.oneof(
     { weight: 4, arbitrary: good },
@@ -201,4 +204,4 @@ const somePath = fc.oneof(
   maker('URL', anyBytes, (bytes, folder) => urlOf(folder, bytes)),
 )
 
-module.exports = { anyValue, problemsOfOptions, problemsOfPath, someOptions, somePath }
+module.exports = { anyValue, OPTIONS, problemsOfOptions, problemsOfPath, someOptions, somePath }
