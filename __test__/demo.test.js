@@ -7,7 +7,9 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { Talker, temporaryFolder, until } = require('./support.js')
+const { temporaryFolder } = require('./support/folders.js')
+const { Talker } = require('./support/processes.js')
+const { until } = require('./support/waiting.js')
 
 const DEMO = path.join(__dirname, '../scripts/demo.js')
 

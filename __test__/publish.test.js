@@ -10,7 +10,8 @@ const { test } = require('node:test')
 const { publishAll } = require('../scripts/publish.js')
 const { fileOf, nameOf, PLATFORMS, platformFolders, stageMain } = require('../scripts/packaging/stage.js')
 const manifest = require('../package.json')
-const { outcomeOf, temporaryFolder } = require('./support.js')
+const { temporaryFolder } = require('./support/folders.js')
+const { outcomeOf } = require('./support/processes.js')
 
 const { version } = manifest
 const SCRIPT = path.join(__dirname, '../scripts/publish.js')

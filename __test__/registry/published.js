@@ -11,7 +11,7 @@ const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
 const { programOf } = require('../../scripts/registry/install.js')
 const { name: MAIN } = require('../../package.json')
-const { unavailable } = require('../support.js')
+const { unavailable } = require('../support/systems.js')
 const { Project } = require('./project.js')
 
 const LIBC = { gnu: 'glibc', musl: 'musl' }
