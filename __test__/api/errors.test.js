@@ -107,33 +107,28 @@ describe('the errors', () => {
 })
 
 describe('what the native part tells', () => {
-  test('that a path does not answer is a timeout whose holders are unknown', () => {
-    for (const [timeout, message] of [
-      [500, "Couldn't lock /x within 500 ms: the path does not answer"],
-      [0, "Couldn't lock /x: the path does not answer"],
+  const told = (reason, context) => refusalError({ reason }, { path: '/x', ...context })
+
+  test('that a path does not answer, or who holds the lock is not known, is a timeout without holders', () => {
+    for (const [reason, timeout, message] of [
+      ['unanswered', 500, "Couldn't lock /x within 500 ms: the path does not answer"],
+      ['unanswered', 0, "Couldn't lock /x: the path does not answer"],
       // Of a question, which has no timeout.
-      [undefined, "Couldn't lock /x: the path does not answer"],
+      ['unanswered', undefined, "Couldn't lock /x: the path does not answer"],
+      ['timeout', 5, "Couldn't lock /x within 5 ms: it is locked"],
     ]) {
-      const error = refusalError({ reason: 'unanswered' }, { path: '/x', timeout })
+      const error = told(reason, { timeout })
       assert.ok(error instanceof LockTimeoutError)
       assert.deepEqual([error.message, error.timeout, error.holders], [message, timeout ?? 0, undefined])
     }
   })
 
-  test('where the system does not tell who holds the lock, the error does not either', () => {
-    const error = refusalError({ reason: 'timeout' }, { path: '/x', timeout: 5 }, undefined)
-    assert.deepEqual([error.message, error.holders], ["Couldn't lock /x within 5 ms: it is locked", undefined])
-  })
-
-  test('a lock that is lost is a LockError', () => {
-    const error = refusalError({ reason: 'lost' }, { path: '/x' })
-    assert.ok(error instanceof LockError)
-    assert.deepEqual([error.name, error.code, error.path], ['LockError', 'ERR_LOCK_LOST', '/x'])
-    assert.match(error.message, /\/x/)
-  })
-
-  test('a panic is an error that blames nobody else', () => {
-    const { code, message } = refusalError({ reason: 'panicked' }, { path: '/x' })
+  test('a lock that is lost is a LockError, and a panic is an error that blames nobody else', () => {
+    const lost = told('lost')
+    assert.ok(lost instanceof LockError)
+    assert.deepEqual([lost.name, lost.code, lost.path], ['LockError', 'ERR_LOCK_LOST', '/x'])
+    assert.match(lost.message, /\/x/)
+    const { code, message } = told('panicked')
     assert.equal(code, 'ERR_INTERNAL_ASSERTION')
     assert.match(message, /@locket\/native/)
   })
