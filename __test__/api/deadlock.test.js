@@ -102,29 +102,25 @@ describe('ERR_LOCK_DEADLOCK', () => {
     assert.equal(await it.told(), 'acquired')
   })
 
-  test(
-    'is not for a shared sync wait behind shared waits of this thread: they are let in together',
-    onLinux,
-    async (t) => {
-      const file = temporaryPath(t)
-      const holder = locked(t, file)
-      const source = `
+  test('is not for a shared sync wait behind shared waits: they are let in together', onLinux, async (t) => {
+    const file = temporaryPath(t)
+    const holder = locked(t, file)
+    const source = `
       const shared = () => lockFile(file, { mode: 'shared' })
       shared().acquire()
       process.stdin.once('data', () => {
         tell('blocked')
         tell(codeOf(() => shared().acquireSync()))
       })`
-      const it = child(t, source, [file])
-      await waitsInKernel(it, 'READ')
-      it.say('go')
-      assert.equal(await it.told(), 'blocked')
-      const acquired = it.told()
-      assert.ok(await staysPending(acquired, 50))
-      holder.release()
-      assert.equal(await acquired, 'no error')
-    },
-  )
+    const it = child(t, source, [file])
+    await waitsInKernel(it, 'READ')
+    it.say('go')
+    assert.equal(await it.told(), 'blocked')
+    const acquired = it.told()
+    assert.ok(await staysPending(acquired, 50))
+    holder.release()
+    assert.equal(await acquired, 'no error')
+  })
 
   test('or the lock comes: a sync wait straight after an async one never hangs', async (t) => {
     const source = `

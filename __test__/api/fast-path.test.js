@@ -28,9 +28,9 @@ const withUsedHandle = (name, body) =>
     await body(t, lock)
   })
 
-describe('a free lock that its handle has had often, and nobody else wanted', () => {
+describe('a free lock that its handle has often acquired, and nobody else wanted', () => {
   withUsedHandle('is granted at once', async (_, lock) => {
-    // Not each time, for sure: whoever moves a folder just then disturbs the kernel's look.
+    // Not each time, for sure: the kernel's look fails if a folder is moved just then.
     let soonest = false
     for (let round = 0; round < 20 && !soonest; round++) {
       const acquired = lock.acquire()

@@ -36,7 +36,7 @@ describe('a LockTimeoutError', onLinux, () => {
     assert.equal(message, `Couldn't lock ${file}: ${who}`)
   })
 
-  test('says so when whoever waits is in its own way', async (t) => {
+  test('says so when the process itself holds the lock', async (t) => {
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
     for (const { message } of await errorsOf(file)) {
@@ -45,21 +45,17 @@ describe('a LockTimeoutError', onLinux, () => {
     lock.release()
   })
 
-  test(
-    'names three of many, and of their command lines only the program: the rest may be secret',
-    needing('flock'),
-    async (t) => {
-      const file = temporaryPath(t)
-      for (let i = 0; i < 5; i++) {
-        const command = ['sh', '-c', 'echo locked; read line', 'x'.repeat(200)]
-        assert.equal(await new Talker(t, 'flock', ['--shared', file, ...command]).line(), 'locked')
-      }
-      const error = await errorNamingHolders(() => lockFile(file).acquire({ timeout: 0 }))
-      assert.match(error.message, /: held by (\d+ \(flock\), ){2}\d+ \(flock\) and 2 more$/)
-      assert.equal(error.holders.length, 5)
-      for (const { command } of error.holders) assert.ok(command.endsWith('x'.repeat(200)))
-    },
-  )
+  test('names three of many, and only their programs: arguments may be secret', needing('flock'), async (t) => {
+    const file = temporaryPath(t)
+    for (let i = 0; i < 5; i++) {
+      const command = ['sh', '-c', 'echo locked; read line', 'x'.repeat(200)]
+      assert.equal(await new Talker(t, 'flock', ['--shared', file, ...command]).line(), 'locked')
+    }
+    const error = await errorNamingHolders(() => lockFile(file).acquire({ timeout: 0 }))
+    assert.match(error.message, /: held by (\d+ \(flock\), ){2}\d+ \(flock\) and 2 more$/)
+    assert.equal(error.holders.length, 5)
+    for (const { command } of error.holders) assert.ok(command.endsWith('x'.repeat(200)))
+  })
 
   test('of many that come together has its holder each', async (t) => {
     const file = temporaryPath(t)

@@ -1,6 +1,6 @@
 'use strict'
 
-// Who holds a lock is known where the system tells, and said to whoever waited in vain.
+// holders() and waitersOf(): who holds a lock and who waits for it, where the system tells.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -92,31 +92,23 @@ describe('holders()', onLinux, () => {
     assert.deepEqual(await lockFile(file).holders(), [told(pid, 'shared')])
   })
 
-  test(
-    'names a shell that has its lock from a flock(1) that has ended, not whoever has that number now',
-    flock1,
-    async (t) => {
-      const file = temporaryPath(t)
-      const shell = new Talker(t, 'sh', ['-c', 'exec 9>"$0"; flock 9; echo locked; read line', file])
-      assert.equal(await shell.line(), 'locked')
-      assert.deepEqual(await lockFile(file).holders(), [told(shell.pid)])
-    },
-  )
+  test('names a shell that has its lock from a flock(1) that has ended', flock1, async (t) => {
+    const file = temporaryPath(t)
+    const shell = new Talker(t, 'sh', ['-c', 'exec 9>"$0"; flock 9; echo locked; read line', file])
+    assert.equal(await shell.line(), 'locked')
+    assert.deepEqual(await lockFile(file).holders(), [told(shell.pid)])
+  })
 
-  test(
-    'names Python that locks by flock, but not by lockf, which excludes nobody here',
-    needing('python3'),
-    async (t) => {
-      const file = temporaryPath(t)
-      fs.writeFileSync(file, '')
-      await python(t, 'fcntl.lockf(file, fcntl.LOCK_EX)', file)
-      assert.deepEqual(await lockFile(file).holders(), [])
-      const holder = await python(t, 'fcntl.flock(file, fcntl.LOCK_EX)', file)
-      const [{ pid, mode, command }] = await lockFile(file).holders()
-      assert.deepEqual({ pid, mode }, { pid: holder.pid, mode: 'exclusive' })
-      assert.match(command, /python3 -c import fcntl, sys file = open/)
-    },
-  )
+  test('names Python that locks by flock, but not by lockf', needing('python3'), async (t) => {
+    const file = temporaryPath(t)
+    fs.writeFileSync(file, '')
+    await python(t, 'fcntl.lockf(file, fcntl.LOCK_EX)', file)
+    assert.deepEqual(await lockFile(file).holders(), [])
+    const holder = await python(t, 'fcntl.flock(file, fcntl.LOCK_EX)', file)
+    const [{ pid, mode, command }] = await lockFile(file).holders()
+    assert.deepEqual({ pid, mode }, { pid: holder.pid, mode: 'exclusive' })
+    assert.match(command, /python3 -c import fcntl, sys file = open/)
+  })
 
   test('shows of a command line only what can be printed', async (t) => {
     const file = temporaryPath(t)
@@ -190,7 +182,7 @@ describe('where the system takes its time to tell', mountNamespace, () => {
   test('questions during a reading of the table are answered by one more reading', async (t) => {
     const { readings, pids } = await slowProc(t, 'together')
     assert.deepEqual(pids, Array(11).fill([true]))
-    // Whoever was about to ask when the first reading ended may need a third one.
+    // One that was about to ask when the first reading ended may need a third.
     assert.ok(readings === 2 || readings === 3, `${readings} readings for 11 files`)
   })
 
@@ -233,7 +225,7 @@ describe('holders() everywhere', () => {
 })
 
 describe('waitersOf()', onLinux, () => {
-  test('names the first in line of each process that waits in the kernel, and no holder', flock1, async (t) => {
+  test('names the first waiter of each process that waits in the kernel, and no holder', flock1, async (t) => {
     const file = temporaryPath(t)
     const lock = lockFile(file)
     assert.deepEqual(await waitersOf(lock), [])

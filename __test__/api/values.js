@@ -80,7 +80,7 @@ const OPTIONS = {
     problem: (value) => (value === signal ? undefined : TYPE),
   },
   fileMode: {
-    // One that lets nobody read the file would be in the way of the next test, unless that is root's.
+    // One that lets nobody read the file would make the next test fail, unless that is root's.
     good: [0o600, 0o666, 0o7777, 0o644],
     bad: [NaN, -1, 0.5, 0o10000, 2 ** 32, Infinity, '644', null, 6n, true],
     problem(value) {

@@ -20,7 +20,7 @@ POLL = 0.001
 
 
 class Refused(Exception):
-    """The lock was not to be had in time."""
+    """The lock was not free in time."""
 
 
 class Locket:

@@ -12,12 +12,6 @@ import { FileLock, LockError, LockTimeoutError, lockFile, query } from '@locket/
 import ts from 'typescript'
 
 import * as byPath from '../../index.js'
-import {
-  FileLock as FileLockByPath,
-  LockError as LockErrorByPath,
-  LockTimeoutError as LockTimeoutErrorByPath,
-  lockFile as lockFileByPath,
-} from '../../index.js'
 import folders from '../support/folders.js'
 import locks from '../support/locks.js'
 
@@ -27,22 +21,15 @@ const { isFree } = locks
 const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile, query }
 const NAMES = Object.keys(IMPORTED)
 
-test('the names can be imported, by path and by name of the package, and are the same objects', () => {
-  assert.equal(lockFile, lockFileByPath)
-  assert.equal(FileLock, FileLockByPath)
-  assert.equal(LockError, LockErrorByPath)
-  assert.equal(LockTimeoutError, LockTimeoutErrorByPath)
-})
-
-test('require gives the same objects, by path and by name of the package', () => {
+test('import and require give the same objects, by path and by name of the package', () => {
   const required = [require('@locket/native'), require('../..'), require('../../index.js')]
   for (const each of required) {
     assert.equal(each, byName.default)
     assert.deepEqual(Object.keys(each).sort(), NAMES)
-    for (const name of NAMES) {
-      assert.equal(typeof each[name], 'function')
-      assert.equal(each[name], IMPORTED[name])
-    }
+  }
+  for (const name of NAMES) {
+    assert.equal(typeof IMPORTED[name], 'function')
+    for (const each of [byName, byPath, ...required]) assert.equal(each[name], IMPORTED[name])
   }
 })
 
@@ -57,9 +44,9 @@ test('nothing else is exported, nor can be reached inside the package', () => {
 test('a lock made by either import is of the class of the other', async (t) => {
   const file = temporaryPath(t)
   const lock = await byName.lockFile(file).acquire()
-  t.after(() => lock[Symbol.dispose]())
   assert.ok(lock instanceof require('../..').FileLock)
   await assert.rejects(byPath.lockFile(file).acquire({ timeout: 0 }), require('@locket/native').LockTimeoutError)
+  lock.release()
 })
 
 test('in a context of node:vm, disposal has the symbols that compilers look for there', async (t) => {
@@ -83,10 +70,9 @@ test('in a context of node:vm, disposal has the symbols that compilers look for 
   }
   const { lockFile } = load(path.join(ROOT, 'index.js'))
   const file = temporaryPath(t)
-  // The helper that esbuild writes for using: const lock = await lockFile(file).acquire()
-  const dispose = vm.runInContext('Symbol.dispose || Symbol.for("Symbol.dispose")', context)
-  const asyncDispose = vm.runInContext('Symbol.asyncDispose || Symbol.for("Symbol.asyncDispose")', context)
-  for (const symbol of [dispose, asyncDispose]) {
+  for (const name of ['dispose', 'asyncDispose']) {
+    // What the helper does that esbuild writes for using: const lock = await lockFile(file).acquire()
+    const symbol = vm.runInContext(`Symbol.${name} || Symbol.for("Symbol.${name}")`, context)
     const lock = await lockFile(file).acquire()
     assert.equal(await isFree(file), false)
     await lock[symbol]()
@@ -99,12 +85,10 @@ const withoutSymbols = Symbol.asyncDispose === undefined && 'this Node has no Sy
 describe('using, compiled', { skip: withoutSymbols }, () => {
   /** The functions that `source`, in TypeScript, exports once it is compiled to what Node 20 runs. */
   function compiled(t, source) {
+    const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS }
     const { outputText, diagnostics } = ts.transpileModule(
       `import { lockFile } from ${JSON.stringify(ROOT)}\n${source}`,
-      {
-        compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS },
-        reportDiagnostics: true,
-      },
+      { compilerOptions, reportDiagnostics: true },
     )
     assert.deepEqual(diagnostics, [])
     assert.doesNotMatch(outputText, /^\s*(await )?using /m)
@@ -113,26 +97,21 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
     return require(file)
   }
 
-  const SOURCE = `
-    export async function awaitUsing(file: string, task: (lock: unknown) => unknown) {
-      await using lock = await lockFile(file).acquire()
-      return await task(lock)
-    }
-    export async function using(file: string, task: (lock: unknown) => unknown) {
-      using lock = await lockFile(file).acquire()
-      return await task(lock)
-    }
-    export function usingSync(file: string, task: (lock: unknown) => unknown) {
-      using lock = lockFile(file).acquireSync()
-      return task(lock)
-    }`
+  const FORMS = {
+    'await using': 'await using lock = await lockFile(file).acquire()\nreturn await task(lock)',
+    using: 'using lock = await lockFile(file).acquire()\nreturn await task(lock)',
+    'using, sync': 'using lock = lockFile(file).acquireSync()\nreturn task(lock)',
+  }
 
-  for (const form of ['awaitUsing', 'using', 'usingSync']) {
-    test(`${form}: held in the block, released at its end`, async (t) => {
+  for (const [form, body] of Object.entries(FORMS)) {
+    test(`${form}: held in the block, released at its end, and only if it is still held`, async (t) => {
+      const keyword = form === 'using, sync' ? '' : 'async '
+      const source = `export ${keyword}function use(file: string, task: (lock: unknown) => unknown) {\n${body}\n}`
+      const { use } = compiled(t, source)
       const file = temporaryPath(t)
       const other = lockFile(file)
       let seen
-      const result = await compiled(t, SOURCE)[form](file, (lock) => {
+      const result = await use(file, (lock) => {
         seen = lock
         assert.ok(lock instanceof FileLock)
         assert.equal(lock.held, true)
@@ -141,26 +120,19 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
       })
       assert.equal(result, 'result')
       assert.equal(seen.held, false)
-      assert.equal(other.tryAcquireSync(), true)
-      other.release()
-    })
+      assert.equal(await isFree(file), true)
 
-    test(`${form}: released when the block throws, and the error is passed on as it is`, async (t) => {
-      const file = temporaryPath(t)
+      // The block throws: the error is passed on as it is.
       const thrown = new Error('from the block')
-      const block = async () =>
-        compiled(t, SOURCE)[form](file, (lock) => {
-          assert.equal(lock.held, true)
+      const failing = async () =>
+        use(file, () => {
           throw thrown
         })
-      await assert.rejects(block, (error) => error === thrown)
+      await assert.rejects(failing, (error) => error === thrown)
       assert.equal(await isFree(file), true)
-    })
 
-    test(`${form}: what the block has released, and another has acquired, is left alone`, async (t) => {
-      const file = temporaryPath(t)
-      const other = lockFile(file)
-      await compiled(t, SOURCE)[form](file, (lock) => {
+      // What the block has released, and another has acquired, is left alone.
+      await use(file, (lock) => {
         lock.release()
         other.acquireSync({ timeout: 0 })
       })
@@ -183,8 +155,10 @@ describe('using, compiled', { skip: withoutSymbols }, () => {
     const files = temporaryPaths(t, 'first.lock', 'second.lock')
     const notes = []
     await nested(files, (locks) => notes.push(locks.map((lock) => lock.held)))
-    assert.deepEqual(notes[0], [true, true])
-    assert.deepEqual(notes[1], [true, false])
+    assert.deepEqual(notes, [
+      [true, true],
+      [true, false],
+    ])
     for (const file of files) assert.equal(await isFree(file), true)
   })
 })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Somebody does to a lock file whatever can be done to one, while many lock it. Whoever holds a file, holds it alone; what
+// Everything that can be done to a lock file is done, while many lock it. A file has one holder at a time; what
 // is not ours is never written; nothing is created where a link leads; nobody hangs.
 
 const assert = require('node:assert/strict')

@@ -26,61 +26,57 @@ test('an acquire that failed leaves nothing: the next one works by the same hand
   lock.release()
 })
 
-test(
-  'thousands of rounds of everything leave no descriptor, no thread and little memory behind',
-  onLinux,
-  async (t) => {
-    const ROUNDS = 4000
-    const file = temporaryPath(t)
-    const folder = path.dirname(file)
-    const dangling = path.join(folder, 'dangling')
-    fs.symlinkSync(path.join(folder, 'nowhere'), dangling)
-    const lock = lockFile(file)
-    const fail = () => {
-      throw new TypeError('of the task')
+test('thousands of rounds of everything leave next to nothing behind', onLinux, async (t) => {
+  const ROUNDS = 4000
+  const file = temporaryPath(t)
+  const folder = path.dirname(file)
+  const dangling = path.join(folder, 'dangling')
+  fs.symlinkSync(path.join(folder, 'nowhere'), dangling)
+  const lock = lockFile(file)
+  const fail = () => {
+    throw new TypeError('of the task')
+  }
+  async function round() {
+    await lock.acquire()
+    const controller = new AbortController()
+    const refusals = {
+      ERR_LOCK_TIMEOUT: lockFile(file).acquire({ timeout: 0 }),
+      ABORT_ERR: lockFile(file).acquire({ signal: controller.signal }),
+      ENOTDIR: lockFile(path.join(file, 'below')).acquire(),
+      EISDIR: lockFile(folder).acquire(),
+      ENOENT: lockFile(dangling).acquire(),
+      ERR_OUT_OF_RANGE: lockFile(file).acquire({ timeout: Number.NaN }),
+      ERR_INVALID_ARG_VALUE: lockFile(file).acquire({ mode: 'both' }),
     }
-    async function round() {
-      await lock.acquire()
-      const controller = new AbortController()
-      const refusals = {
-        ERR_LOCK_TIMEOUT: lockFile(file).acquire({ timeout: 0 }),
-        ABORT_ERR: lockFile(file).acquire({ signal: controller.signal }),
-        ENOTDIR: lockFile(path.join(file, 'below')).acquire(),
-        EISDIR: lockFile(folder).acquire(),
-        ENOENT: lockFile(dangling).acquire(),
-        ERR_OUT_OF_RANGE: lockFile(file).acquire({ timeout: Number.NaN }),
-        ERR_INVALID_ARG_VALUE: lockFile(file).acquire({ mode: 'both' }),
-      }
-      const outcomes = Promise.allSettled(Object.values(refusals))
-      await assert.rejects(lockFile(file).acquire({ signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
-      await lockFile(file).isLocked()
-      controller.abort()
-      assert.deepEqual(
-        (await outcomes).map(({ reason }) => reason?.code),
-        Object.keys(refusals),
-      )
-      const waits = [lockFile(file).run(() => {}), lockFile(file).acquire({ timeout: 1 })]
-      lock.release()
-      const [, late] = await Promise.allSettled(waits)
-      if (late.status === 'fulfilled') late.value.release()
-      lock.acquireSync().release()
-      await assert.rejects(lock.run(fail), TypeError)
-      assert.equal(lock.held, false)
-    }
-    // Threads are there after the first rounds; the heaps take some thousands to find their size.
-    for (let i = 0; i < ROUNDS; i++) await round()
-    global.gc?.()
-    const before = { fds: count('/proc/self/fd'), threads: count('/proc/self/task'), rss: process.memoryUsage.rss() }
-    for (let i = 0; i < ROUNDS; i++) await round()
-    global.gc?.()
-    await until(() => count('/proc/self/fd') <= before.fds, 'as many descriptors as before')
-    // Where the machine is busy there may be more for a while, of which each ends when it has nothing to do.
-    await until(() => count('/proc/self/task') <= before.threads + 2, 'as many threads as before')
-    const growth = process.memoryUsage.rss() - before.rss
-    assert.ok(growth < ROUNDS * 4000, `memory has grown by ${growth} bytes`)
-    assert.equal(await isFree(file), true)
-  },
-)
+    const outcomes = Promise.allSettled(Object.values(refusals))
+    await assert.rejects(lockFile(file).acquire({ signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
+    await lockFile(file).isLocked()
+    controller.abort()
+    assert.deepEqual(
+      (await outcomes).map(({ reason }) => reason?.code),
+      Object.keys(refusals),
+    )
+    const waits = [lockFile(file).run(() => {}), lockFile(file).acquire({ timeout: 1 })]
+    lock.release()
+    const [, late] = await Promise.allSettled(waits)
+    if (late.status === 'fulfilled') late.value.release()
+    lock.acquireSync().release()
+    await assert.rejects(lock.run(fail), TypeError)
+    assert.equal(lock.held, false)
+  }
+  // Threads are there after the first rounds; the heaps take some thousands to find their size.
+  for (let i = 0; i < ROUNDS; i++) await round()
+  global.gc?.()
+  const before = { fds: count('/proc/self/fd'), threads: count('/proc/self/task'), rss: process.memoryUsage.rss() }
+  for (let i = 0; i < ROUNDS; i++) await round()
+  global.gc?.()
+  await until(() => count('/proc/self/fd') <= before.fds, 'as many descriptors as before')
+  // Where the machine is busy there may be more for a while, of which each ends when it has nothing to do.
+  await until(() => count('/proc/self/task') <= before.threads + 2, 'as many threads as before')
+  const growth = process.memoryUsage.rss() - before.rss
+  assert.ok(growth < ROUNDS * 4000, `memory has grown by ${growth} bytes`)
+  assert.equal(await isFree(file), true)
+})
 
 /** By how many bytes a process with `gc` grows in which `source` gives `before` and `after`. */
 async function growthOf(t, source) {

@@ -68,7 +68,7 @@ withLease('a try is answered by the lock, not by the time, where the path answer
 
 for (const [how, prepare] of Object.entries({
   'that was never opened': () => {},
-  'whose lock was had often': async (lock) => {
+  'whose lock was acquired often': async (lock) => {
     for (let i = 0; i < 40; i++) await lock.run(() => {})
   },
 })) {

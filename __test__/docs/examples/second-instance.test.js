@@ -33,6 +33,14 @@ async function startFirst(t, folder) {
 
 const heard = (args, cwd) => `Second instance: ${JSON.stringify(args)} in ${cwd}`
 
+/** An instance that is bound to become the first one, and the promise that it has. */
+function heir(t, folder, args) {
+  const instance = run(t, folder, args)
+  const becomesFirst = assertFirst(instance)
+  becomesFirst.catch(() => {})
+  return { instance, becomesFirst }
+}
+
 /** Starts an instance with these arguments, which has to hand them over to `first`. */
 async function assertHandsOver(t, folder, first, args) {
   const second = run(t, folder, args, { cwd: folder })
@@ -85,21 +93,17 @@ test('a second instance takes over when the first one dies before it has answere
   const folder = temporaryFolder(t)
   const first = await startFirst(t, folder)
   process.kill(first.pid, 'SIGSTOP')
-  const second = run(t, folder, ['taken over'])
-  const becomesFirst = assertFirst(second)
-  becomesFirst.catch(() => {})
+  const { instance, becomesFirst } = heir(t, folder, ['taken over'])
   assert.ok(await staysPending(becomesFirst, 300))
   await first.kill('SIGKILL')
   await becomesFirst
-  await assertHandsOver(t, folder, second, ['to the new one'])
+  await assertHandsOver(t, folder, instance, ['to the new one'])
 })
 
 test('a second instance waits for a first one that does not listen yet, and takes over when it dies', async (t) => {
   const folder = temporaryFolder(t)
   const lock = await lockFile(path.join(folder, 'second-instance.lock')).acquire()
-  const second = run(t, folder)
-  const becomesFirst = assertFirst(second)
-  becomesFirst.catch(() => {})
+  const { becomesFirst } = heir(t, folder)
   assert.ok(await staysPending(becomesFirst, 300))
   lock.release()
   await becomesFirst
@@ -112,13 +116,11 @@ test('a second instance that gets no answer is not done, and takes over when the
   const server = net.createServer((socket) => socket.resume())
   t.after(() => server.close())
   await once(server.listen(socketIn(folder)), 'listening')
-  const second = run(t, folder)
-  const line = second.line()
-  line.catch(() => {})
+  const { becomesFirst } = heir(t, folder)
   await eventually(once(server, 'connection'), 'a message')
-  assert.ok(await staysPending(line, 100))
+  assert.ok(await staysPending(becomesFirst, 100))
   lock.release()
-  assert.equal(await line, `First instance: process ${second.pid}`)
+  await becomesFirst
 })
 
 test('an instance that is killed in the middle of its message does not disturb the first one', onUnix, async (t) => {

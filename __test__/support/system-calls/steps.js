@@ -1,6 +1,6 @@
 'use strict'
 
-// The steps in the life of a lock, for tests in which whoever takes it dies at each of them.
+// The steps in the life of a lock, for tests in which the taker dies at each of them.
 
 const { after } = require('node:test')
 
@@ -8,7 +8,7 @@ const { after } = require('node:test')
 const UNLOCK = 8
 
 /**
- * `stop`: the system call before which whoever takes the lock can be stopped; `holds`: does it hold the lock there?
+ * `stop`: the system call before which the taker can be stopped; `holds`: does it hold the lock there?
  * `waits`: does somebody else? `releases`: is it about to release? `busy`: is it the thread of JavaScript that stops?
  */
 const STEPS = {
