@@ -181,10 +181,19 @@ const holderOf = (t, name, file, options = []) => {
   return new Talker(t, command, [...first, ...options, file, 'sh', '-c', 'echo running; read line; echo read'])
 }
 
+/** Ends the command of such a program, which ends well with it. */
+async function ends(program) {
+  program.say('end')
+  assert.equal((await program.ended()).code, 0)
+}
+
+/** The program does not get the lock of `file` with these options. */
+const isRefused = (name, file, ...options) =>
+  assert.equal(outcomeOfProgram(name, [...options, file, 'echo', 'ran'], path.dirname(file)), 'exit code 1\n')
+
 for (const [holder, other] of [
   ['locket', 'flock'],
   ['flock', 'locket'],
-  ['locket', 'locket'],
 ]) {
   test(
     `while ${holder} holds the lock ${other} is refused, or waits until the command has ended`,
@@ -193,20 +202,16 @@ for (const [holder, other] of [
       const file = temporaryPath(t)
       const first = holderOf(t, holder, file)
       assert.equal(await first.line(), 'running')
-      const folder = path.dirname(file)
-      assert.equal(outcomeOfProgram(other, ['-n', file, 'echo', 'ran'], folder), 'exit code 1\n')
-      assert.equal(outcomeOfProgram(other, ['-s', '-w', '0.1', file, 'echo', 'ran'], folder), 'exit code 1\n')
-
+      isRefused(other, file, '-n')
+      isRefused(other, file, '-s', '-w', '0.1')
       const second = holderOf(t, other, file)
       const line = second.line()
       line.catch(() => {})
       assert.ok(await staysPending(line, 200))
-      first.say('end')
+      await ends(first)
       assert.equal(await line, 'running')
-      assert.equal((await first.ended()).code, 0)
       assert.equal(await isFree(file), false)
-      second.say('end')
-      assert.equal((await second.ended()).code, 0)
+      await ends(second)
       assert.equal(await isFree(file), true)
     },
   )
@@ -215,10 +220,9 @@ for (const [holder, other] of [
     const folder = temporaryFolder(t)
     const first = holderOf(t, holder, folder)
     assert.equal(await first.line(), 'running')
-    assert.equal(outcomeOfProgram(other, ['-n', folder, 'echo', 'ran'], folder), 'exit code 1\n')
+    isRefused(other, folder, '-n')
     assert.equal(outcomeOf(process.execPath, [COMMAND, '--who', folder]).code, 0)
-    first.say('end')
-    assert.equal((await first.ended()).code, 0)
+    await ends(first)
     assert.equal(outcomeOfProgram(other, ['-n', folder, 'echo', 'ran'], folder), 'ran\nexit code 0\n')
     assert.deepEqual(fs.readdirSync(folder), [])
   })
@@ -228,11 +232,8 @@ for (const [holder, other] of [
     const both = [holderOf(t, holder, file, ['-s']), holderOf(t, other, file, ['-s'])]
     for (const each of both) assert.equal(await each.line(), 'running')
     for (const each of both) {
-      for (const name of [holder, other]) {
-        assert.equal(outcomeOfProgram(name, ['-n', file, 'echo', 'ran'], path.dirname(file)), 'exit code 1\n')
-      }
-      each.say('end')
-      assert.equal((await each.ended()).code, 0)
+      for (const name of [holder, other]) isRefused(name, file, '-n')
+      await ends(each)
     }
     assert.equal(await isFree(file), true)
   })
@@ -253,7 +254,7 @@ for (const [holder, other] of [
     const tool = new Talker(t, program, [...first, file, ...command])
     assert.equal(await tool.line(), 'running')
     process.kill(tool.pid, 'SIGKILL')
-    assert.equal(outcomeOfProgram(other, ['-w', '0.2', file, 'echo', 'ran'], path.dirname(file)), 'exit code 1\n')
+    isRefused(other, file, '-w', '0.2')
     fs.writeSync(writer, 'end\n')
     const { stdout } = outcomeOf(PROGRAMS[other][0], [...PROGRAMS[other].slice(1), file, 'echo', 'ran'])
     assert.equal(stdout, 'ran\n')
@@ -283,16 +284,4 @@ test('locket --who tells of two commands that wait for each other, whichever the
     process.kill(waiters[0].pid)
   }
   for (const each of commands) await each.ended()
-})
-
-test('locket --who names flock(1)', options, async (t) => {
-  if (!LINUX) return t.skip('this system does not tell who holds a lock')
-  const file = temporaryPath(t)
-  const holder = holderOf(t, 'flock', file)
-  assert.equal(await holder.line(), 'running')
-  const { code, stdout } = outcomeOf(process.execPath, [COMMAND, '--who', file])
-  assert.deepEqual(
-    { code, stdout },
-    { code: 0, stdout: `${holder.pid} exclusive flock ${file} sh -c echo running; read line; echo read\n` },
-  )
 })

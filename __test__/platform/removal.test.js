@@ -10,7 +10,7 @@ const { test } = require('node:test')
 const { lockFile } = require('../..')
 const { temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { isFree } = require('../support/locks.js')
-const { run } = require('../support/processes.js')
+const { script } = require('../support/processes.js')
 
 test('the file is gone after release, and after run', async (t) => {
   const file = temporaryPath(t)
@@ -23,6 +23,28 @@ test('the file is gone after release, and after run', async (t) => {
   assert.equal(fs.existsSync(file), false)
 })
 
+/** Counts up in a file, so many times by each of two handles for a lock file, which is removed at every release. */
+const COUNT = `
+  const fs = require('node:fs')
+  const [file, counter, rounds] = process.argv.slice(1)
+  // Overwritten, not made anew: a file system may bring a file that was cut to the disk before it goes on.
+  const descriptor = fs.openSync(counter, 'r+')
+  const count = async () => {
+    const lock = lockFile(file, { removeOnRelease: true })
+    for (let round = 0; round < Number(rounds); round++) {
+      await lock.acquire()
+      const digits = Buffer.alloc(8)
+      fs.readSync(descriptor, digits, 0, 8, 0)
+      // Somebody else's chance, if there is one.
+      if (round % 8 === 0) await new Promise(setImmediate)
+      fs.writeSync(descriptor, String(Number(digits) + 1).padStart(8, '0'), 0)
+      lock.release()
+    }
+  }
+  // Told by the end of its input that all are ready.
+  process.stdin.resume().on('end', () => Promise.all([count(), count()]).then(() => console.log('done')))
+  console.log('ready')`
+
 test('8 processes that delete it 500 times each lose no update and leave no file', async (t) => {
   const PROCESSES = 8
   const ROUNDS = 250
@@ -30,9 +52,7 @@ test('8 processes that delete it 500 times each lose no update and leave no file
   const file = path.join(temporaryFolder(t, fs.existsSync('/dev/shm') ? '/dev/shm' : undefined), 'test.lock')
   const counter = `${file}.counter`
   fs.writeFileSync(counter, '00000000')
-  const processes = Array.from({ length: PROCESSES }, () =>
-    run(t, require.resolve('./removes.js'), [file, counter, ROUNDS]),
-  )
+  const processes = Array.from({ length: PROCESSES }, () => script(t, COUNT, [file, counter, String(ROUNDS)]))
   for (const process of processes) assert.equal(await process.line(), 'ready')
   for (const process of processes) process.end()
   for (const process of processes) assert.equal(await process.line(), 'done')

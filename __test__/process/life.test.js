@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { lockFile } = require('../..')
 const { temporaryPath, temporaryPaths } = require('../support/folders.js')
 const { isFree } = require('../support/locks.js')
-const { GOOD_END, run, script, waiterOf } = require('../support/processes.js')
+const { GOOD_END, script, waiterOf } = require('../support/processes.js')
 const { staysPending } = require('../support/waiting.js')
 
 test('a pending acquire keeps the process alive, a held lock does not', async (t) => {
@@ -47,7 +47,31 @@ test('a process ends when the last of its waits has been given up', async (t) =>
 test('a lock whose handle is garbage stays held until the process ends', async (t) => {
   const file = temporaryPath(t)
   const lock = await lockFile(file).acquire()
-  const child = run(t, require.resolve('./drops-handle.js'), [file], { execArgv: ['--expose-gc'] })
+  const source = `
+    const collect = async (rounds, isDone) => {
+      for (let round = 0; round < rounds && !isDone(); round++) {
+        gc()
+        await new Promise(setImmediate)
+      }
+    }
+    const main = async () => {
+      // The handle of a pending acquire is out of reach, too.
+      let wait = lockFile(process.argv[1]).acquire()
+      console.log('waiting')
+      await collect(5, () => false)
+      const handle = new WeakRef(await wait)
+      wait = undefined
+      console.log('acquired')
+      // A look at the reference keeps the handle until the turn of the event loop is over.
+      await new Promise(setImmediate)
+      await collect(100, () => handle.deref() === undefined)
+      // Its finalizers run some turns later.
+      await collect(5, () => false)
+      console.log(handle.deref() ?? 'collected')
+      process.stdin.resume()
+    }
+    main()`
+  const child = script(t, source, [file], { execArgv: ['--expose-gc'] })
   assert.equal(await child.line(), 'waiting')
   lock.release()
   assert.equal(await child.line(), 'acquired')

@@ -9,7 +9,7 @@ const { test } = require('node:test')
 const { lockFile } = require('../..')
 const { temporaryPath, temporaryPaths } = require('../support/folders.js')
 const { isFree } = require('../support/locks.js')
-const { agent, GOOD_END, holderOf, run, script } = require('../support/processes.js')
+const { agent, GOOD_END, holderOf, script, Talker } = require('../support/processes.js')
 const { Thread, THREAD } = require('../support/threads.js')
 const { eventually, staysPending } = require('../support/waiting.js')
 
@@ -69,6 +69,35 @@ test('a worker stays until its pending acquire is settled', async (t) => {
   assert.equal(await isFree(file), true)
 })
 
+/** A process that never loads the package: its workers do, wait for a lock with many waits each, and are terminated. */
+const ALONE = `
+  const { once } = require('node:events')
+  const fs = require('node:fs')
+  const { Worker } = require('node:worker_threads')
+  const [thread, file, count] = process.argv.slice(1)
+  const nameOf = (id) => {
+    // It may have ended meanwhile.
+    try { return fs.readFileSync('/proc/self/task/' + id + '/comm', 'utf8') } catch { return '' }
+  }
+  // The package's threads may outlive the worker that loaded it: then their code must, too.
+  const checkCode = () => {
+    if (process.platform !== 'linux') return
+    const threads = fs.readdirSync('/proc/self/task').map(nameOf).filter((name) => name.startsWith('locket'))
+    const mapped = /locket\\.[\\w-]+\\.node/.test(fs.readFileSync('/proc/self/maps', 'utf8'))
+    if (threads.length > 0 && !mapped) throw new Error('threads without their code')
+  }
+  const main = async () => {
+    for (let round = 0; round < 20; round++) {
+      const worker = new Worker(thread, { workerData: { file } })
+      worker.postMessage({ command: 'queueUp', options: { count: Number(count) } })
+      console.log(...(await once(worker, 'message')))
+      await worker.terminate()
+      checkCode()
+    }
+    console.log(Object.keys(require.cache).filter((name) => name.endsWith('.node')).length)
+  }
+  main()`
+
 for (const count of [1, 1000]) {
   test(`terminate() with ${count} waits pending neither hangs nor crashes`, async (t) => {
     const file = temporaryPath(t)
@@ -87,8 +116,8 @@ for (const count of [1, 1000]) {
   test(`workers that alone have loaded the package can be terminated with ${count} waits pending`, async (t) => {
     const file = temporaryPath(t)
     const lock = await lockFile(file).acquire()
-    const child = run(t, require.resolve('./workers-alone.js'), [file, String(count), '20'])
-    assert.deepEqual(await child.rest(), [...Array(20).fill('terminated'), 'done'])
+    const child = new Talker(t, process.execPath, ['-e', ALONE, THREAD, file, String(count)])
+    assert.deepEqual(await child.rest(), [...Array(20).fill('waiting'), '0'])
     assert.deepEqual(await child.ended(), GOOD_END)
     lock.release()
     assert.equal(await isFree(file), true)
