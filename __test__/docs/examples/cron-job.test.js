@@ -56,17 +56,16 @@ test('a job runs if no other run is still going', async (t) => {
   }
 })
 
-test('a job is skipped while another run is still going, with one line that names it, and exit code 0', async (t) => {
-  const folder = temporaryFolder(t)
-  const going = await startEndless(t, folder)
-  await assertSkipped(t, folder, ['--takes', '0'], going, '')
-})
-
-test('a job is skipped when the other run has not finished by the end of --wait', async (t) => {
-  const folder = temporaryFolder(t)
-  const going = await startEndless(t, folder)
-  await assertSkipped(t, folder, ['--wait', '0.2', '--takes', '0'], going, ' within 200 ms')
-})
+for (const [what, args, when] of [
+  ['while another run is still going', [], ''],
+  ['when the other run has not finished by the end of --wait', ['--wait', '0.2'], ' within 200 ms'],
+]) {
+  test(`a job is skipped ${what}, with one line that names it, and exit code 0`, async (t) => {
+    const folder = temporaryFolder(t)
+    const going = await startEndless(t, folder)
+    await assertSkipped(t, folder, [...args, '--takes', '0'], going, when)
+  })
+}
 
 test('a job with --wait runs as soon as the other run has been killed', async (t) => {
   const folder = temporaryFolder(t)
@@ -78,14 +77,10 @@ test('a job with --wait runs as soon as the other run has been killed', async (t
   await going.kill('SIGKILL')
   assert.deepEqual(await messages, ['Started', 'Finished'])
   assert.deepEqual(await waiting.ended(), GOOD_END)
-})
-
-test('a run that was killed does not make the next one skip', async (t) => {
-  const folder = temporaryFolder(t)
+  // A run that was killed does not make the next one skip, either.
   const killed = await startEndless(t, folder)
   await killed.kill('SIGKILL')
-  const next = run(t, folder, ['--takes', '0'])
-  assert.deepEqual(await messagesOf(next), ['Started', 'Finished'])
+  assert.deepEqual(await messagesOf(run(t, folder, ['--takes', '0'])), ['Started', 'Finished'])
 })
 
 test('a --wait that is no number is an error, and the job does not run', async (t) => {
