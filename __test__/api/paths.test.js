@@ -104,7 +104,8 @@ test('bytes that are not UTF-8 name exactly these bytes', onLinux, async (t) => 
     assert.ok(path.isAbsolute(lock.path))
     await lock.acquire({ timeout: 0 })
   }
-  assert.deepEqual(namesIn(folder), names.sort())
+  await lockedAfterChdir(t, folder, `[Buffer.from('62ff', 'hex')]`, '/')
+  assert.deepEqual(namesIn(folder), [...names, '62ff'].sort())
   for (const lock of locks) lock.release()
 })
 

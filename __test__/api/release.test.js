@@ -117,8 +117,11 @@ test('a release while a wait of the same handle is pending throws, and leaves th
   const wait = lock.acquire()
   releasesNothing(lock)
   assert.equal(holder.held, true)
-  holder.release()
+  // One that has never asked may release it: the waiter gets it.
+  lockFile(file).release()
+  assert.equal(holder.held, false)
   await eventually(wait, 'the lock')
+  assert.equal(lock.held, true)
   lock.release()
 })
 
