@@ -9,8 +9,9 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { temporaryFolder } = require('../support/folders.js')
-const { run } = require('../support/processes.js')
+const { ROOT, temporaryFolder } = require('../support/folders.js')
+const { GOOD_END, script } = require('../support/processes.js')
+const { onUnix } = require('../support/systems.js')
 
 const PROCESSES = 3
 const TASKS = 6
@@ -23,6 +24,50 @@ const NOBODY = 65534
 
 /** What may be said of a file under attack. */
 const DOCUMENTED = ['held', 'ERR_LOCK_TIMEOUT', 'ENOENT', 'EISDIR', 'ELOOP', 'EACCES', 'ENXIO', 'ENOTDIR']
+
+/**
+ * A process that acquires the lock again and again. When its standard input ends, it says how often each thing came of it, and
+ * when it held which file.
+ */
+const USERS = `
+  const fs = require('node:fs')
+  const path = require('node:path')
+  const [root, file, tasks] = process.argv.slice(1)
+  const { descriptorOf } = require(root + '/lib/file-lock.js')
+  const outcomes = {}
+  // [inode, begin, end], by the clock that all processes have.
+  const holds = []
+  let over = false
+  // What is met for the first time is a file of that name beside the lock file.
+  const count = (what) => {
+    if (outcomes[what] === undefined) fs.writeFileSync(path.join(path.dirname(file), what.split('\\n')[0]), '')
+    outcomes[what] = (outcomes[what] ?? 0) + 1
+  }
+  const now = () => Number(process.hrtime.bigint())
+  // Some have a handle of their own for each round, others keep theirs; all have to give up some time.
+  const task = async (number) => {
+    const own = lockFile(file)
+    while (!over) {
+      const lock = number % 2 ? own : lockFile(file)
+      try {
+        await lock.acquire({ timeout: 20 })
+      } catch (error) {
+        count(error.code ?? error.stack)
+        continue
+      }
+      const begin = now()
+      const { ino } = fs.fstatSync(descriptorOf(lock))
+      // Others of this process run, and others of other processes.
+      await new Promise(setImmediate)
+      holds.push([ino, begin, now()])
+      lock.release()
+      count('held')
+    }
+  }
+  process.stdin.on('end', () => { over = true }).resume()
+  console.log('ready')
+  const all = Array.from({ length: Number(tasks) }, (_, i) => task(i))
+  Promise.all(all).then(() => console.log(JSON.stringify({ outcomes, holds })))`
 
 /** Everything that can be done to the file, by a user who may write its folder. */
 function attacks(file, { victim, nowhere, aside }) {
@@ -87,7 +132,7 @@ test('holds that overlap are seen', () => {
   assert.equal(overlaps([...holds, [2, 16, 17], [2, 29, 31]]).length, 2)
 })
 
-test('a lock file under attack', { skip: process.platform === 'win32' && 'there are other attacks' }, async (t) => {
+test('a lock file under attack', onUnix, async (t) => {
   const folder = temporaryFolder(t)
   fs.chmodSync(folder, 0o777)
   const places = Object.fromEntries(['victim', 'nowhere', 'aside'].map((name) => [name, path.join(folder, name)]))
@@ -97,9 +142,7 @@ test('a lock file under attack', { skip: process.platform === 'win32' && 'there 
   const before = fs.statSync(places.victim)
 
   const user = process.getuid() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
-  const children = Array.from({ length: PROCESSES }, () =>
-    run(t, require.resolve('./attacked.js'), [file, String(TASKS)], user),
-  )
+  const children = Array.from({ length: PROCESSES }, () => script(t, USERS, [ROOT, file, String(TASKS)], user))
   for (const child of children) assert.equal(await child.line(), 'ready')
 
   const ways = Object.values(attacks(file, places))
@@ -124,7 +167,7 @@ test('a lock file under attack', { skip: process.platform === 'win32' && 'there 
     const told = JSON.parse(await child.line())
     for (const hold of told.holds) holds.push(hold)
     for (const [what, times] of Object.entries(told.outcomes)) total[what] = (total[what] ?? 0) + times
-    assert.deepEqual(await child.exited, { code: 0, signal: null, stderr: '' })
+    assert.deepEqual(await child.ended(), GOOD_END)
   }
   t.diagnostic(`${attacked} attacks: ${JSON.stringify(total)}`)
   assert.deepEqual(

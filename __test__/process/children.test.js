@@ -11,16 +11,45 @@ const { promisify } = require('node:util')
 const { lockFile } = require('../..')
 const { temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { descriptorsOf } = require('../support/kernel.js')
-const { isAlive, run, waiterOf } = require('../support/processes.js')
+const { isAlive, script, waiterOf } = require('../support/processes.js')
 const { onLinux } = require('../support/systems.js')
 const { Thread } = require('../support/threads.js')
 
-/** A process that starts a child in this way (see parent.js), and the child, once both have spoken. */
+/** Starts a child when it holds the lock, or while it waits for it. Its first line of input releases the lock. */
+const PARENT = `
+  const { exec, fork, spawn, spawnSync } = require('node:child_process')
+  const [file, way, when, child] = process.argv.slice(1)
+  const line = '"' + process.execPath + '" "' + child + '"'
+  const ways = {
+    spawn: () => spawn(process.execPath, [child], { stdio: 'inherit' }),
+    'spawn, detached': () =>
+      spawn(process.execPath, [child], { stdio: ['ignore', 'inherit', 'ignore'], detached: true }),
+    'spawn by a shell': () => spawn(line, { stdio: 'inherit', shell: true }),
+    exec: () => exec(line).stdout.pipe(process.stdout),
+    fork: () => fork(child),
+    spawnSync: () => spawnSync(process.execPath, [child], { stdio: 'inherit' }),
+  }
+  const main = async () => {
+    const lock = lockFile(file)
+    const wait = lock.acquire().then(() => console.log('acquired'))
+    if (when === 'holding') await wait
+    else console.log('waiting')
+    process.stdin.once('data', () => {
+      lock.release()
+      console.log('released')
+    })
+    ways[way]()
+  }
+  main()`
+
+const CHILD = require.resolve('../fixtures/outlives.js')
+
+/** Such a process and its child, once both have spoken. */
 async function family(t, file, way, when) {
   const pids = []
   // Before the parent's own hook, since that waits until the child, too, has closed its output.
   t.after(() => pids.filter(isAlive).map((pid) => process.kill(pid, 'SIGKILL')))
-  const parent = run(t, require.resolve('./parent.js'), [file, way, when])
+  const parent = script(t, PARENT, [file, way, when, CHILD])
   // They write to one pipe, in either order.
   const lines = [await parent.line(), await parent.line()].sort()
   pids.push(Number(lines[0]))
