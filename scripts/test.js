@@ -24,11 +24,11 @@ const PARTS = {
     run('npx', ['tsc', '-p', '__test__/types'])
   },
   core() {
-    run('cargo', ['test', '--quiet', '--no-default-features'])
+    run('cargo', ['test', '--quiet', '--locked', '-p', 'locket'])
   },
-  /** Every interleaving of the queue's small cases. Takes a target folder of its own: its flags rebuild everything. */
+  /** Every interleaving of small cases. Takes a target folder of its own: its flags rebuild everything. */
   loom() {
-    run('cargo', ['test', '--quiet', '--release', '--no-default-features', '--test', 'loom'], {
+    run('cargo', ['test', '--quiet', '--locked', '--release', '-p', 'locket', '--lib'], {
       RUSTFLAGS: `${process.env.RUSTFLAGS ?? ''} --cfg loom`,
       CARGO_TARGET_DIR: path.join(root, 'target/loom'),
     })
@@ -46,8 +46,17 @@ const PARTS = {
     const subjects = ['api/abort', 'api/fairness', 'api/paths', 'api/queue', 'api/release', 'api/run', 'api/timeout']
     const others = ['interop/flock', 'platform/no-threads']
     const files = [...subjects, ...others].map((name) => `__test__/${name}.test.js`)
-    runNode(files, { LOCKET_WAIT: 'paced' })
+    runNode(files, { NAPI_RS_NATIVE_LIBRARY_PATH: buildPaced() })
   },
+}
+
+/** Builds an addon whose waits are paced, without optimising it. Returns its path. */
+function buildPaced() {
+  const folder = path.join(root, 'target/paced')
+  const output = ['--platform', '--no-js', '--output-dir', folder, '--dts', 'native.d.ts']
+  run('npx', ['napi', 'build', ...output, '--features', 'paced', '--', '--locked'])
+  const name = fs.readdirSync(folder).find((entry) => entry.endsWith('.node'))
+  return path.join(folder, name)
 }
 
 /** What has a command of its own. */

@@ -8,9 +8,9 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { ENOUGH_SHARED, check } = require('../scripts/stress/checker.js')
-const { Journal, logsIn } = require('../scripts/stress/journal.js')
-const { temporaryFolder } = require('./support/folders.js')
+const { ENOUGH_SHARED, check } = require('../../scripts/stress/checker.js')
+const { Journal, logsIn } = require('../../scripts/stress/journal.js')
+const { temporaryFolder } = require('../support/folders.js')
 
 /** A log of `events`, each `[time, event, details]`. */
 const log = (process, events, { program = 'node', thread = 0 } = {}) => ({

@@ -12,7 +12,7 @@ const { after, before, test } = require('node:test')
 
 const esbuild = require('esbuild')
 
-const { builtBinary, install, installInto, pack, packAll, root } = require('../scripts/packaging.js')
+const { builtBinary, install, installInto, pack, packAll, root } = require('../../scripts/packaging.js')
 
 const TOOLS = path.join(root, 'node_modules')
 const TSC = path.join(TOOLS, 'typescript/bin/tsc')
@@ -87,7 +87,7 @@ test('the binary is in a package of its own, of the name that the loader asks fo
   assert.deepEqual(packed.binary.files, ['README.md', binary, 'package.json'].sort())
   const name = `@locket/native-${binary.split('.')[1]}`
   const installed = JSON.parse(fs.readFileSync(path.join(project, 'node_modules', name, 'package.json'), 'utf8'))
-  const own = require('../package.json')
+  const own = require('../../package.json')
   assert.deepEqual(
     [installed.name, installed.version, installed.main, installed.os, installed.cpu],
     [name, own.version, binary, [process.platform], [process.arch]],
@@ -136,7 +136,7 @@ for (const [how, { place, options, loads }] of Object.entries(CLONES)) {
 }
 
 test('`npm pack` builds what is missing or out of date, so that its tarball is never without a binary', () => {
-  assert.equal(require('../package.json').scripts.prepack, 'node scripts/prepare.js')
+  assert.equal(require('../../package.json').scripts.prepack, 'node scripts/prepare.js')
 })
 
 test('`npm publish` in a clone is refused: it would publish the binary of this machine alone', () => {
@@ -174,7 +174,7 @@ test('import gives it, all at once and by default', () => {
 })
 
 test('the command-line tool is installed', () => {
-  const tool = path.join(project, 'node_modules/@locket/native', require('../package.json').bin.locket)
+  const tool = path.join(project, 'node_modules/@locket/native', require('../../package.json').bin.locket)
   assert.ok(
     fs.existsSync(path.join(project, 'node_modules/.bin', process.platform === 'win32' ? 'locket.cmd' : 'locket')),
   )

@@ -5,13 +5,13 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 
-const { charts } = require('../benchmark/report/charts.js')
-const { figure, spread } = require('../benchmark/report/format.js')
-const { toJson } = require('../benchmark/report/index.js')
-const { rewrite } = require('../benchmark/report/markdown.js')
-const { median, summarise } = require('../benchmark/report/statistics.js')
-const { look, terminal } = require('../benchmark/report/terminal.js')
-const { installPackages } = require('../benchmark/setup.js')
+const { charts } = require('../../benchmark/report/charts.js')
+const { figure, spread } = require('../../benchmark/report/format.js')
+const { toJson } = require('../../benchmark/report/index.js')
+const { rewrite } = require('../../benchmark/report/markdown.js')
+const { median, summarise } = require('../../benchmark/report/statistics.js')
+const { look, terminal } = require('../../benchmark/report/terminal.js')
+const { installPackages } = require('../../benchmark/setup.js')
 
 const OURS = '@locket/native'
 const LATENCY = { id: 'p50', title: 'p50', unit: 'µs', better: 'lower' }
@@ -213,7 +213,7 @@ const missing = installPackages('charts')
 
 describe('charts', { skip: process.env.LOCKET_REQUIRE_ALL === '1' ? false : missing }, () => {
   const drawn = async (results) => {
-    const { draw } = await import('../benchmark/report/draw.mjs')
+    const { draw } = await import('../../benchmark/report/draw.mjs')
     return charts(results).flatMap((chart) => ['light', 'dark'].map((theme) => draw(chart, theme)))
   }
 
@@ -238,7 +238,7 @@ describe('charts', { skip: process.env.LOCKET_REQUIRE_ALL === '1' ? false : miss
   })
 
   test('have names that keep apart, and stay near their lines', async () => {
-    const { apart } = await import('../benchmark/report/panels.mjs')
+    const { apart } = await import('../../benchmark/report/panels.mjs')
     assert.deepEqual(apart([10, 50, 50, 90], 10, 0, 100), [10, 45, 55, 90])
     assert.deepEqual(apart([98, 99, 100], 10, 0, 100), [80, 90, 100])
     assert.deepEqual(apart([5, 5], 10, 5, 100), [5, 15])

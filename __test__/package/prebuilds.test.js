@@ -6,10 +6,10 @@ const assert = require('node:assert/strict')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { problemsOf } = require('../scripts/prebuilds/check.js')
-const { PLATFORMS } = require('../scripts/prebuilds/platforms.js')
+const { problemsOf } = require('../../scripts/prebuilds/check.js')
+const { PLATFORMS } = require('../../scripts/prebuilds/platforms.js')
 
-const root = path.resolve(__dirname, '..')
+const root = path.resolve(__dirname, '../..')
 const CONTENT = Buffer.from('a binary')
 
 /** What inspect.py says of a binary that is as it should be. */
@@ -89,5 +89,5 @@ test('a binary with a path of the machine that built it does not pass', () => {
 
 test('the platforms are those that package.json names', () => {
   const names = Object.values(PLATFORMS).map(({ target }) => target.replace('windows-gnu', 'windows-msvc'))
-  assert.deepEqual(names.sort(), [...require('../package.json').napi.targets].sort())
+  assert.deepEqual(names.sort(), [...require('../../package.json').napi.targets].sort())
 })

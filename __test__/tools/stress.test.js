@@ -8,9 +8,9 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { readOptions } = require('../scripts/stress.js')
+const { readOptions } = require('../../scripts/stress.js')
 
-const STRESS = path.join(__dirname, '../scripts/stress.js')
+const STRESS = path.join(__dirname, '../../scripts/stress.js')
 
 /** What it prints, and its exit code. */
 const stress = (t, ...args) =>

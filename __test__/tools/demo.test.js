@@ -7,11 +7,11 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { temporaryFolder } = require('./support/folders.js')
-const { Talker } = require('./support/processes.js')
-const { until } = require('./support/waiting.js')
+const { temporaryFolder } = require('../support/folders.js')
+const { Talker } = require('../support/processes.js')
+const { until } = require('../support/waiting.js')
 
-const DEMO = path.join(__dirname, '../scripts/demo.js')
+const DEMO = path.join(__dirname, '../../scripts/demo.js')
 
 /** Starts the demo. Its files are in `folder`. */
 function start(t) {

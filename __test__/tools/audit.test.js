@@ -5,9 +5,9 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
-const { problemsOf } = require('../scripts/audit.js')
-const manifest = require('../package.json')
-const lock = require('../package-lock.json')
+const { problemsOf } = require('../../scripts/audit.js')
+const manifest = require('../../package.json')
+const lock = require('../../package-lock.json')
 
 /** The problems of the lock file with one package changed. */
 function problemsWith(folder, properties) {

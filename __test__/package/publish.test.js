@@ -7,14 +7,14 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { publishAll } = require('../scripts/publish.js')
-const { fileOf, nameOf, PLATFORMS, platformFolders, stageMain } = require('../scripts/packaging/stage.js')
-const manifest = require('../package.json')
-const { temporaryFolder } = require('./support/folders.js')
-const { outcomeOf } = require('./support/processes.js')
+const { publishAll } = require('../../scripts/publish.js')
+const { fileOf, nameOf, PLATFORMS, platformFolders, stageMain } = require('../../scripts/packaging/stage.js')
+const manifest = require('../../package.json')
+const { temporaryFolder } = require('../support/folders.js')
+const { outcomeOf } = require('../support/processes.js')
 
 const { version } = manifest
-const SCRIPT = path.join(__dirname, '../scripts/publish.js')
+const SCRIPT = path.join(__dirname, '../../scripts/publish.js')
 
 /** A folder with a package for each platform, as far as it is looked at here. */
 function makePlatforms(t) {
