@@ -159,18 +159,10 @@ function stoppedSignal() {
   return { signal, abort }
 }
 
-/** One whose methods somebody has replaced. */
-function replacedSignal() {
-  const { signal, abort } = abortable()
-  signal.addEventListener = signal.removeEventListener = () => assert.fail('not asked')
-  return { signal, abort }
-}
-
 const SIGNALS = {
   'a plain signal': abortable,
   'a signal of another realm, or of a polyfill': foreignSignal,
   'a signal whose event an earlier listener stops': stoppedSignal,
-  'a signal whose methods somebody has replaced': replacedSignal,
 }
 
 for (const [what, make] of Object.entries(SIGNALS)) {

@@ -68,8 +68,7 @@ function environment(toolchain, platform) {
 function build(name, toolchain) {
   const platform = PLATFORMS[name]
   const target = ['--target', platform.zig ?? platform.target]
-  // The addon's library alone.
-  const args = ['rustc', '--release', '--locked', '--lib', '--crate-type', 'cdylib', ...target, ...STD]
+  const args = ['rustc', '--release', '--locked', '--lib', ...target, ...STD]
   const env = environment(toolchain, platform)
   // Crates' sources must be there before the flags name their folders.
   spawnSync('cargo', ['fetch', '--locked', '--quiet'], { cwd: root, stdio: 'inherit' })
