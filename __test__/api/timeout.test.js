@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { lockFile } = require('../..')
 const { temporaryPath, temporaryPaths } = require('../support/folders.js')
 const { kernelLocks } = require('../support/kernel.js')
-const { holderOf, script } = require('../support/processes.js')
+const { holderOf, holderOfAll, script } = require('../support/processes.js')
 const { onLinux } = require('../support/systems.js')
 const { eventually, PATIENCE, staysPending } = require('../support/waiting.js')
 
@@ -124,12 +124,7 @@ test('a thousand waits that end at the same time all end', async (t) => {
 
 test('300 waits for 300 locked files all end at their timeout', async (t) => {
   const files = temporaryPaths(t, ...Array.from({ length: 300 }, (_, i) => `lock-${i}`))
-  const source = `
-    for (const file of process.argv.slice(1)) lockFile(file).acquireSync()
-    console.log('held')
-    process.stdin.resume()`
-  const holder = script(t, source, files)
-  assert.equal(await holder.line(), 'held')
+  const holder = await holderOfAll(t, files)
   await allEnd(files.map((file) => lockFile(file).acquire({ timeout: 100 })))
 
   // More than may block in the kernel at once; the others try at intervals, and get in all the same.

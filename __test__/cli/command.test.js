@@ -10,8 +10,8 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { COMMAND, locket, runLocket } = require('../support/command.js')
-const { ROOT, temporaryFolder, temporaryPath } = require('../support/folders.js')
+const { changed, COMMAND, locket, runLocket } = require('../support/command.js')
+const { temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { isFree, locked } = require('../support/locks.js')
 const { GOOD_END, outcomeOf } = require('../support/processes.js')
 const { LINUX, onUnix, WINDOWS } = require('../support/systems.js')
@@ -169,15 +169,10 @@ describe('a lock that is taken', () => {
 
   test('is told from a path that does not answer', (t) => {
     const file = temporaryPath(t)
-    const preload = `${file}.preload.js`
-    fs.writeFileSync(
-      preload,
-      `const { FileLock } = require(${JSON.stringify(ROOT)})
-      FileLock.prototype.acquire = async () => {
-        throw Object.assign(new Error('Couldn’t lock x: the path does not answer'), { code: 'ERR_LOCK_TIMEOUT' })
-      }`,
-    )
-    const { code, stderr } = outcomeOf(process.execPath, ['--require', preload, COMMAND, '-n', file, ...PRINT])
+    const unanswered = `FileLock.prototype.acquire = async () => {
+      throw Object.assign(new Error('Couldn’t lock x: the path does not answer'), { code: 'ERR_LOCK_TIMEOUT' })
+    }`
+    const { code, stderr } = outcomeOf(process.execPath, [...changed(t, unanswered), '-n', file, ...PRINT])
     assert.deepEqual([code, stderr], [1, `locket: failed to get lock of ${file}: the path does not answer\n`])
   })
 })

@@ -10,7 +10,7 @@ const { test } = require('node:test')
 
 const { LockError, LockTimeoutError } = require('../..')
 const { commandFailure, lockFailure } = require('../../bin/cli/failure.js')
-const { COMMAND, runLocket } = require('../support/command.js')
+const { changed, COMMAND, runLocket } = require('../support/command.js')
 const { temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { outcomeOf } = require('../support/processes.js')
 const { Subject } = require('../support/system-calls/subject.js')
@@ -113,10 +113,8 @@ test('a file system that has no locks is an error, and the command does not run'
 })
 
 test('what nobody has foreseen is no conflict: exit code 70, with the stack', (t) => {
-  const folder = temporaryFolder(t)
-  const preload = path.join(folder, 'preload.js')
-  fs.writeFileSync(preload, 'performance.now = () => { throw new TypeError("on purpose") }')
-  const command = ['--require', preload, COMMAND, path.join(folder, 'test.lock'), process.execPath, '-p', '"ran"']
+  const broken = changed(t, 'performance.now = () => { throw new TypeError("on purpose") }')
+  const command = [...broken, temporaryPath(t), process.execPath, '-p', '"ran"']
   const { code, stdout, stderr } = outcomeOf(process.execPath, command)
   assert.deepEqual({ code, stdout }, { code: 70, stdout: '' }, stderr)
   assert.match(stderr, /^TypeError: on purpose\n +at /)

@@ -9,8 +9,8 @@ const os = require('node:os')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { COMMAND, locket } = require('../support/command.js')
-const { ROOT, temporaryPath } = require('../support/folders.js')
+const { changed, COMMAND, locket } = require('../support/command.js')
+const { temporaryPath } = require('../support/folders.js')
 const { waitsInKernel } = require('../support/kernel.js')
 const { isFree } = require('../support/locks.js')
 const { GOOD_END, isAlive, outcomeOf, Talker, waiterOf } = require('../support/processes.js')
@@ -36,23 +36,16 @@ const withoutCore = (t, ...args) =>
 
 const OUTLIVES = require.resolve('../fixtures/outlives.js')
 
-/** A module for the tool that sends it SIGTERM at the moment when it gets the lock, and tells if a command is started. */
-function signalAtGrant(file) {
-  const preload = `${file}.preload.js`
-  fs.writeFileSync(
-    preload,
-    `const { FileLock } = require(${JSON.stringify(ROOT)})
-    const { acquire } = FileLock.prototype
-    FileLock.prototype.acquire = async function (options) {
-      const lock = await acquire.call(this, options)
-      process.kill(process.pid, 'SIGTERM')
-      return lock
-    }
-    const { ChildProcess } = require('child_process')
-    ChildProcess.prototype.spawn = () => require('fs').writeSync(2, 'a command is started')`,
-  )
-  return preload
-}
+/** Sends the tool SIGTERM at the moment when it gets the lock, and tells if a command is started. */
+const SIGNAL_AT_GRANT = `
+  const { acquire } = FileLock.prototype
+  FileLock.prototype.acquire = async function (options) {
+    const lock = await acquire.call(this, options)
+    process.kill(process.pid, 'SIGTERM')
+    return lock
+  }
+  const { ChildProcess } = require('child_process')
+  ChildProcess.prototype.spawn = () => require('fs').writeSync(2, 'a command is started')`
 
 /** The tool has ended so, without having run its command, and holds nothing. */
 async function endsWithoutRunning(child, file, end) {
@@ -108,7 +101,7 @@ describe('signals', onUnix, () => {
 
   test('that come between the lock and the command end the tool, and the command does not run', async (t) => {
     const file = temporaryPath(t)
-    const child = new Talker(t, process.execPath, ['--require', signalAtGrant(file), COMMAND, file, 'echo', 'ran'])
+    const child = new Talker(t, process.execPath, [...changed(t, SIGNAL_AT_GRANT), file, 'echo', 'ran'])
     await endsWithoutRunning(child, file, { code: null, signal: 'SIGTERM' })
   })
 
@@ -135,7 +128,7 @@ describe('the first process of a container, which no signal ends by default,', (
         t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'))
         return { child, pid }
       }
-      await body(temporaryPath(t), start)
+      await body(temporaryPath(t), start, t)
     })
 
   for (const signal of ENDING) {
@@ -150,8 +143,8 @@ describe('the first process of a container, which no signal ends by default,', (
     })
   }
 
-  inContainer('is ended by a signal between the lock and the command', async (file, start) => {
-    const { child } = await start('--require', signalAtGrant(file), COMMAND, file, 'echo', 'ran')
+  inContainer('is ended by a signal between the lock and the command', async (file, start, t) => {
+    const { child } = await start(...changed(t, SIGNAL_AT_GRANT), file, 'echo', 'ran')
     await endsWithoutRunning(child, file, { code: 128 + signals.SIGTERM })
   })
 })

@@ -9,9 +9,9 @@ const { test } = require('node:test')
 
 const { lockFile } = require('../..')
 const output = require('../../bin/cli/output.js')
-const { locket, runLocket } = require('../support/command.js')
-const { ROOT, temporaryPath } = require('../support/folders.js')
-const { GOOD_END, holderOf, waiterOf } = require('../support/processes.js')
+const { changed, locket, runLocket } = require('../support/command.js')
+const { temporaryPath } = require('../support/folders.js')
+const { GOOD_END, holderOf, outcomeOf, waiterOf } = require('../support/processes.js')
 const { LINUX, onLinux } = require('../support/systems.js')
 const { until } = require('../support/waiting.js')
 
@@ -111,23 +111,15 @@ test('a command line cannot add lines, nor command the terminal', onLinux, async
 test('a lock whose holder nobody knows: exit code 0, nothing on stdout, a line on stderr', (t) => {
   const file = temporaryPath(t)
   // As everywhere but on Linux: no holders, but a lock.
-  const preload = `${file}.preload.js`
-  fs.writeFileSync(
-    preload,
-    `const { FileLock } = require(${JSON.stringify(ROOT)})
-    FileLock.prototype.holders = async () => undefined
+  const command = changed(
+    t,
+    `FileLock.prototype.holders = async () => undefined
     FileLock.prototype.isLocked = async () => true`,
   )
-  const env = { ...process.env, NODE_OPTIONS: `--require ${JSON.stringify(preload)}` }
-  const { code, stdout, stderr } = runLocket(['--who', file], { env })
-  assert.deepEqual({ code, stdout }, { code: 0, stdout: '' })
-  assert.equal(stderr, `locket: ${file} is locked; it is not known by whom\n`)
-  assert.deepEqual(JSON.parse(runLocket(['--who', '--json', file], { env }).stdout), {
-    path: file,
-    locked: true,
-    holders: [],
-    waiters: [],
-  })
+  const stderr = `locket: ${file} is locked; it is not known by whom\n`
+  assert.deepEqual(outcomeOf(process.execPath, [...command, '--who', file]), { ...GOOD_END, stdout: '', stderr })
+  const { stdout } = outcomeOf(process.execPath, [...command, '--who', '--json', file])
+  assert.deepEqual(JSON.parse(stdout), { path: file, locked: true, holders: [], waiters: [] })
 })
 
 test('a message names a few holders, by their programs, and those that are ancestors', () => {

@@ -7,8 +7,8 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { isFree } = require('../support/locks.js')
-const { agent, holderOf, isAlive } = require('../support/processes.js')
-const { ROUNDS, STEPS, timesAfter } = require('../support/system-calls/steps.js')
+const { agent, isAlive } = require('../support/processes.js')
+const { bring, ROUNDS, STEPS, timesAfter } = require('../support/system-calls/steps.js')
 const { subject } = require('../support/system-calls/subject.js')
 const { onLinux } = require('../support/systems.js')
 const { eventually, staysPending, until } = require('../support/waiting.js')
@@ -28,21 +28,6 @@ const DEATHS = {
   'the death of its parent': { die: (it) => process.kill(it.pid, 'SIGKILL') },
 }
 
-/** Brings a process to a step. Returns who holds the lock meanwhile, if anybody else does. */
-async function bring(it, { stop, waits, releases }, t) {
-  const other = waits ? await holderOf(t, it.file) : undefined
-  const rule = stop && { ...stop, delay: 'for ever' }
-  if (rule && !releases) it.follow(rule)
-  assert.equal(await it.ask('acquire'), 'waiting')
-  if ((!stop && !waits) || releases) assert.equal(await it.line(), 'acquired')
-  if (releases) {
-    it.follow(rule)
-    it.say('release')
-  }
-  if (stop) await it.stopped()
-  return other
-}
-
 const times = timesAfter('deaths of holders')
 
 for (const [step, where] of Object.entries(STEPS)) {
@@ -52,7 +37,7 @@ for (const [step, where] of Object.entries(STEPS)) {
       const it = await subject(t)
       if (!it) return
       const pid = Number(await it.ask('pid'))
-      const other = await bring(it, where, t)
+      const other = await bring(t, it, 'acquire', where, 'for ever')
 
       const next = agent(t, it.file)
       assert.equal(await next.ask('held'), 'false')

@@ -2,9 +2,10 @@
 
 // The command `locket`.
 
+const fs = require('node:fs')
 const path = require('node:path')
 
-const { ROOT } = require('./folders.js')
+const { ROOT, temporaryPath } = require('./folders.js')
 const { outcomeOf, run } = require('./processes.js')
 
 const COMMAND = path.join(ROOT, 'bin/locket.js')
@@ -12,7 +13,14 @@ const COMMAND = path.join(ROOT, 'bin/locket.js')
 /** The command, to be talked to: it, and what it runs. */
 const locket = (t, args, options) => run(t, COMMAND, args, options)
 
+/** Arguments of Node for the command with changes to this package: `source`, in which `FileLock` is defined. */
+function changed(t, source) {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, `const { FileLock } = require(${JSON.stringify(ROOT)})\n${source}`)
+  return ['--require', file, COMMAND]
+}
+
 /** How the command ends. */
 const runLocket = (args, options) => outcomeOf(process.execPath, [COMMAND, ...args], options)
 
-module.exports = { COMMAND, locket, runLocket }
+module.exports = { changed, COMMAND, locket, runLocket }

@@ -130,6 +130,17 @@ async function holderOf(t, file, options = {}, processOptions = undefined) {
   return holder
 }
 
+/** A process that holds the locks of all `files` until it is killed. */
+async function holderOfAll(t, files) {
+  const source = `
+    for (const file of process.argv.slice(1)) lockFile(file).acquireSync()
+    console.log('acquired')
+    process.stdin.resume()`
+  const holder = script(t, source, files)
+  assert.equal(await holder.line(), 'acquired')
+  return holder
+}
+
 /** An agent that waits for the lock of `file`, and the line that it says when it holds the lock. */
 async function waiterOf(t, file) {
   const waiter = agent(t, file)
@@ -158,4 +169,17 @@ function isAlive(pid) {
   }
 }
 
-module.exports = { AGENT, agent, GOOD_END, holderOf, isAlive, outcomeOf, run, script, Talker, TELL, waiterOf }
+module.exports = {
+  AGENT,
+  agent,
+  GOOD_END,
+  holderOf,
+  holderOfAll,
+  isAlive,
+  outcomeOf,
+  run,
+  script,
+  Talker,
+  TELL,
+  waiterOf,
+}

@@ -7,8 +7,8 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { isFree } = require('../support/locks.js')
-const { agent, holderOf } = require('../support/processes.js')
-const { ROUNDS, STEPS, timesAfter } = require('../support/system-calls/steps.js')
+const { agent } = require('../support/processes.js')
+const { bring, ROUNDS, STEPS, timesAfter } = require('../support/system-calls/steps.js')
 const { subject } = require('../support/system-calls/subject.js')
 const { onLinux } = require('../support/systems.js')
 const { eventually, staysPending } = require('../support/waiting.js')
@@ -22,23 +22,6 @@ const DEATHS = {
 
 /** How the lock is asked for. `blocks`: the thread of JavaScript itself. */
 const FORMS = { acquire: {}, sync: { blocks: true } }
-
-/** Brings the thread to a step. Returns who holds the lock meanwhile, if anybody else does. */
-async function bring(it, form, { stop, releases, waits }, t) {
-  assert.equal(await it.ask('start'), 'started')
-  const other = waits ? await holderOf(t, it.file) : undefined
-  const rule = stop && { ...stop, delay: 'for now' }
-  if (rule && !releases) it.follow(rule)
-  it.say(form)
-  if (form === 'acquire') assert.equal(await it.line(), 'waiting')
-  if ((!stop && !waits) || releases) assert.equal(await it.line(), 'acquired')
-  if (releases) {
-    it.follow(rule)
-    it.say('release')
-  }
-  if (stop) await it.stopped()
-  return other
-}
 
 /** The thread is dead once this has resolved. `busy`: it is in a call that has to return before. */
 async function die(it, { command, says }, stop, busy) {
@@ -63,7 +46,8 @@ for (const [step, where] of Object.entries(STEPS)) {
       const ways = Object.entries(DEATHS).filter(([, { own }]) => !(own && (busy || (blocks && where.waits))))
       for (const [how, death] of ways.flatMap((way) => Array(ROUNDS).fill(way))) {
         const what = `${form}, ${how}`
-        const other = await bring(it, form, where, t)
+        assert.equal(await it.ask('start'), 'started')
+        const other = await bring(t, it, form, where, 'for now')
         const next = agent(t, it.file)
         assert.equal(await next.ask('acquire'), 'waiting')
         const acquired = next.line()

@@ -9,7 +9,7 @@ const { test } = require('node:test')
 const { lockFile } = require('../..')
 const { temporaryPath, temporaryPaths } = require('../support/folders.js')
 const { isFree } = require('../support/locks.js')
-const { agent, GOOD_END, holderOf, script, Talker } = require('../support/processes.js')
+const { agent, GOOD_END, holderOf, holderOfAll, script, Talker } = require('../support/processes.js')
 const { Thread, THREAD } = require('../support/threads.js')
 const { eventually, staysPending } = require('../support/waiting.js')
 
@@ -126,12 +126,7 @@ for (const count of [1, 1000]) {
 
 test('terminate() with waits pending in more files than threads may wait in the kernel', async (t) => {
   const files = temporaryPaths(t, ...Array.from({ length: 400 }, (_, i) => `${i}.lock`))
-  const source = `
-    for (const file of process.argv.slice(1)) lockFile(file).acquireSync()
-    console.log('acquired')
-    process.stdin.resume()`
-  const holder = script(t, source, files)
-  assert.equal(await holder.line(), 'acquired')
+  const holder = await holderOfAll(t, files)
   for (let round = 0; round < 3; round++) {
     const thread = new Thread(t, files[0])
     assert.equal(await thread.ask('queueUp', { files, count: 2 }), 'waiting')

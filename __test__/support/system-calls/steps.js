@@ -2,7 +2,10 @@
 
 // The steps in the life of a lock, for tests in which the taker dies at each of them.
 
+const assert = require('node:assert/strict')
 const { after } = require('node:test')
+
+const { holderOf } = require('../processes.js')
 
 /** Of flock(2): the calls that unlock. */
 const UNLOCK = 8
@@ -21,6 +24,25 @@ const STEPS = {
   'before it unlocks': { stop: { call: 'flock', flags: UNLOCK }, holds: true, releases: true, busy: true },
 }
 
+/**
+ * Brings a subject to a step by `form`, a command of agent.js. Where it is stopped, it stays there for this `delay`. Returns
+ * the other process that holds the lock meanwhile, if there is one.
+ */
+async function bring(t, it, form, { stop, waits, releases }, delay) {
+  const other = waits ? await holderOf(t, it.file) : undefined
+  const rule = stop && { ...stop, delay }
+  if (rule && !releases) it.follow(rule)
+  it.say(form)
+  if (form === 'acquire') assert.equal(await it.line(), 'waiting')
+  if ((!stop && !waits) || releases) assert.equal(await it.line(), 'acquired')
+  if (releases) {
+    it.follow(rule)
+    it.say('release')
+  }
+  if (stop) await it.stopped()
+  return other
+}
+
 /** How often each death is tried. */
 const ROUNDS = Number(process.env.LOCKET_DEATHS ?? 1)
 
@@ -36,4 +58,4 @@ function timesAfter(deaths) {
   return times
 }
 
-module.exports = { ROUNDS, STEPS, timesAfter, UNLOCK }
+module.exports = { bring, ROUNDS, STEPS, timesAfter, UNLOCK }
