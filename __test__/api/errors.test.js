@@ -9,7 +9,7 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { LockError, LockTimeoutError, lockFile } = require('../..')
-const { refusalError } = require('../../lib/errors.js')
+const { failureError } = require('../../lib/errors.js')
 const { temporaryPath } = require('../support/folders.js')
 const { isFree, locked } = require('../support/locks.js')
 const { holderOf } = require('../support/processes.js')
@@ -107,7 +107,7 @@ describe('the errors', () => {
 })
 
 describe('what the native part tells', () => {
-  const told = (reason, context) => refusalError({ reason }, { path: '/x', ...context })
+  const told = (reason, context) => failureError({ reason }, { path: '/x', ...context })
 
   test('that a path does not answer, or who holds the lock is not known, is a timeout without holders', () => {
     for (const [reason, timeout, message] of [

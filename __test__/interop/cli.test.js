@@ -281,7 +281,8 @@ test('locket --who tells of two commands that wait for each other, whichever the
     [second, two],
   ]) {
     assert.equal(waiters[0].command, `flock ${file} true`)
-    process.kill(waiters[0].pid)
   }
+  // Its command releases the lock that the other one waits for.
+  process.kill(first.waiters[0].pid)
   for (const each of commands) await each.ended()
 })

@@ -36,7 +36,7 @@ test('every file that has the version in it has the same one', () => {
 })
 
 /** What stands before the version of this package in files that have the versions of others, too. */
-const BEFORE = { 'Cargo.toml': 'name = "locket"\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }
+const BEFORE = { 'Cargo.toml': '[workspace.package]\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }
 
 for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock', 'native.js']) {
   test(`another version in ${file} is found`, (t) => {

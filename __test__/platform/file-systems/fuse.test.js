@@ -51,11 +51,11 @@ locksOn(__filename, 'FUSE', () => {
   )
 
   mounting(
-    'a wait times out although its path does not answer, and nobody can say who is in the way',
+    'a wait times out although its path does not answer, and names the holder as far as it is known by then',
     async (t, at) => {
       const { folder, server } = await at.fuse('kernel')
       const file = path.join(folder, 'test.lock')
-      await holderOf(t, file)
+      const holder = await holderOf(t, file)
       // Again with more time, until the path stops to answer well before the end of the wait.
       for (let timeout = 500, inTime = false; !inTime; timeout *= 2) {
         const end = performance.now() + timeout
@@ -65,7 +65,8 @@ locksOn(__filename, 'FUSE', () => {
         try {
           inTime = performance.now() < end - timeout / 2
           const { code, holders } = await late
-          if (inTime) assert.deepEqual({ code, holders }, { code: 'ERR_LOCK_TIMEOUT', holders: undefined })
+          assert.equal(code, 'ERR_LOCK_TIMEOUT')
+          assert.ok(holders === undefined || holders[0].pid === holder.pid)
         } finally {
           process.kill(server.pid, 'SIGCONT')
         }
@@ -109,4 +110,4 @@ locksOn(__filename, 'FUSE', () => {
       assert.equal(held.held, false)
     },
   )
-})
+}, 1) // A process that starts closes its copies of descriptors, and waits for a server that another test has stopped.

@@ -144,9 +144,9 @@ impl Proc {
     pub(crate) fn file_of_descriptor(&self, descriptor: i32) -> Option<LockedFile> {
         let link = format!("/proc/self/fd/{descriptor}");
         self.plain_file_at(Path::new(&link)).or_else(|| {
-            let info = read(Path::new(&format!("/proc/self/fdinfo/{descriptor}")))?;
             let stat = statx(CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
             let device = (stat.stx_dev_major, stat.stx_dev_minor);
+            let info = read(Path::new(&format!("/proc/self/fdinfo/{descriptor}"))).unwrap_or_default();
             Some(self.file_of_info(TableId { device, inode: stat.stx_ino }, &info))
         })
     }

@@ -58,6 +58,11 @@ pub(crate) trait LockFile: Send + Sync {
     /// server. The answer may be a second old.
     fn is_local(&self) -> bool;
 
+    /// Returns true if it is a folder.
+    fn is_directory(&self) -> bool {
+        false
+    }
+
     /// Returns true if all processes that use the file, on whatever machine, are known to see at once when its path
     /// names another file. Otherwise a file that is removed while it is locked may be held by two.
     fn is_coherent(&self) -> bool {

@@ -139,6 +139,10 @@ impl LockFile for OpenFile {
         self.id
     }
 
+    fn is_directory(&self) -> bool {
+        self.is_directory
+    }
+
     fn is_local(&self) -> bool {
         is_local(&self.file, self.id.device())
     }
