@@ -1,4 +1,4 @@
-//! The open files of a process, as `/proc/PID/fdinfo` tells of them.
+//! The open files of a process, as `/proc/PID/fdinfo` lists them.
 
 use std::ffi::CStr;
 use std::ops::ControlFlow;
@@ -11,13 +11,13 @@ use rustix::io::{read, retry_on_intr};
 /// How much is read at once, in bytes. Nearly every text is far shorter.
 const PIECE: usize = 1 << 12;
 
-/// Calls `visit` with the name and the text of one descriptor after the other, until it breaks off.
+/// Calls `visit` with the name and the text of each descriptor, until it breaks off.
 ///
 /// Returns `None` if the folder cannot be read: the process is another user's, or has ended.
 pub(crate) fn visit(folder: &Path, mut visit: impl FnMut(&CStr, &str) -> ControlFlow<()>) -> Option<()> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = retry_on_intr(|| openat(CWD, folder, flags, Mode::empty())).ok()?;
-    // A process may have very many: hence by the folder's descriptor, and with one buffer for all.
+    // A process may have very many: hence one buffer for all, and names that are relative to the folder.
     let mut text = Vec::new();
     for entry in Dir::read_from(&folder).ok()?.flatten() {
         if text_of(&folder, entry.file_name(), &mut text).is_some()

@@ -1,5 +1,5 @@
-//! Linux: `/proc/locks` says which process has locked which file, and `/proc/PID/fdinfo` which processes still have
-//! the locked file open.
+//! Linux: `/proc/locks` lists which process has locked which file, and `/proc/PID/fdinfo` which processes still have the
+//! locked file open.
 
 use std::cell::{Cell, OnceCell};
 use std::ffi::{CStr, OsStr};
@@ -26,13 +26,13 @@ mod any_proc;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// How much of a command line is read, in bytes: some are as long as a book.
+/// The part of a command line that is read, in bytes. Some are as long as a book.
 const COMMAND_LIMIT: u64 = 4096;
 
-/// How much of the table is asked for at once, in bytes. The kernel gives a page, or a little more.
+/// How much of the table is asked for at once, in bytes. The kernel returns a page or a little more.
 const PIECE: usize = 1 << 16;
-/// How often a table that comes in pieces is read, if nobody is found.
-const LOOKS: u32 = 3;
+/// How often a table that comes in pieces is read, if no holder is found.
+const READINGS: u32 = 3;
 
 /// The pid namespace that the kernel starts in: its number is fixed (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -41,13 +41,13 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 pub(crate) struct LockedFile {
     /// As stat(2) names it.
     stat: TableId,
-    /// As the table names it if not by that: the table has the device of the mount, and on btrfs and some overlays stat(2)
-    /// has another one.
+    /// As the table may name it instead: by the device of the mount. On btrfs and some overlays stat(2) has another one.
     mounted: Option<TableId>,
 }
 
 impl LockedFile {
-    /// Is it the one at `path`? The table cannot always tell: on btrfs the files of two subvolumes may look alike there.
+    /// Returns true if it is the file at `path`. The table cannot always tell: on btrfs the files of two subvolumes may look
+    /// alike there.
     fn is_at(&self, path: &Path) -> bool {
         rustix::fs::stat(path).is_ok_and(|stat| table_id(&stat) == self.stat)
     }
@@ -64,24 +64,24 @@ struct Table {
     /// Sorted: for each of these the lock that stands for its file, and its place.
     held_by_file: Numbered,
     waited_for: Vec<Entry>,
-    /// Was it read at once? If not, locks that went in between have moved others out of sight.
+    /// It was read at once. Otherwise locks that ended meanwhile may have moved others out of sight.
     in_one_piece: bool,
 }
 
-/// Locks, each with a number of its own. One type for whatever is to be sorted, since sorting takes much code for each.
+/// Locks, each with a number. The one type that is sorted here, since sorting takes much code for each type.
 type Numbered = Vec<(Entry, usize)>;
 
-/// What stands for the locks of a file where they are sorted by file.
+/// Returns what stands for the locks of a file where they are sorted by file.
 fn any_lock_of(file: TableId) -> Entry {
     Entry { pid: 0, file, mode: LockMode::Exclusive }
 }
 
-/// A lock in the table, on one of the files that are asked for.
+/// A lock of the table on one of the files that are asked for.
 struct Claim {
     lock: Entry,
-    /// Which of the files.
+    /// The index of the file.
     file: usize,
-    /// The process that was found last to hold the lock; 0 is none.
+    /// The process that was last found to hold the lock; 0 is none.
     found: u32,
 }
 
@@ -96,22 +96,22 @@ impl Claim {
     }
 }
 
-/// The folder in which the kernel tells.
+/// The folder in which the kernel lists locks and processes.
 pub(crate) struct Proc {
     root: PathBuf,
-    /// What the system says of the mounts that this process sees, read when it is first needed.
+    /// The mounts that this process sees, read when they are first needed.
     mounts: OnceCell<String>,
-    /// The mount that was last looked for, and its device: mostly all files are in one.
+    /// The last mount that was asked for, and its device: mostly all files are on one.
     last_mount: Cell<Option<(u64, Device)>>,
 }
 
 impl Proc {
-    /// The system's own.
+    /// Returns that of the system.
     pub(crate) fn of_the_system() -> Self {
         Self::at("/proc")
     }
 
-    /// Another one, for tests.
+    /// Returns one in another folder, for tests.
     pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), mounts: OnceCell::new(), last_mount: Cell::new(None) }
     }
@@ -129,8 +129,8 @@ impl Proc {
         }
     }
 
-    /// The same where the table names the file as stat(2) does. It is not opened at all: to close a file that is locked
-    /// takes milliseconds while another thread reads the table.
+    /// Returns the file at `path`, if the table names it as stat(2) does. The file is not opened: closing a locked file takes
+    /// milliseconds while another thread reads the table.
     fn plain_file_at(&self, path: &Path) -> Option<LockedFile> {
         let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
         let stat = statx(CWD, path, AtFlags::STATX_DONT_SYNC, wanted).ok()?;
@@ -140,7 +140,7 @@ impl Proc {
             .then_some(LockedFile { stat: TableId { device, inode: stat.stx_ino }, mounted: None })
     }
 
-    /// Returns the file of a descriptor of this process. Neither a path is looked up nor a server asked.
+    /// Returns the file of a descriptor of this process, without looking up its path or asking a server.
     pub(crate) fn file_of_descriptor(&self, descriptor: i32) -> Option<LockedFile> {
         let link = format!("/proc/self/fd/{descriptor}");
         self.plain_file_at(Path::new(&link)).or_else(|| {
@@ -164,8 +164,8 @@ impl Proc {
         LockedFile { stat, mounted }
     }
 
-    /// Returns whether any process holds the lock of the regular file at `path`, if the table has every lock there may be:
-    /// it hides those of processes that a pid namespace does not see, and those of other machines.
+    /// Returns true if any process holds the lock of the regular file at `path`. Returns `None` where the table may not have
+    /// every lock: it hides those of processes that this pid namespace does not see, and of other machines.
     pub(crate) fn is_locked(&self, path: &Path) -> Option<bool> {
         let link = fs::read_link(self.root.join("self/ns/pid")).ok()?;
         let is_complete = link == Path::new(INITIAL_PID_NAMESPACE) && has_plain_locks(path);
@@ -187,21 +187,22 @@ impl Proc {
         Some(device)
     }
 
-    /// Returns the processes that hold the locks of each of `files`, as far as they can be seen, by their numbers and
-    /// without their commands. `None`: the system does not tell.
+    /// Returns the processes that hold the locks of each of `files`, as far as they can be seen, in the order of their numbers
+    /// and without their commands. Returns `None` if there is no table.
     ///
     /// The cost grows with the number of files, of locks and of open descriptors, not with their product: the table is
     /// read once for all files, and so are the descriptors of each process.
     pub(crate) fn holders(&self, files: &[LockedFile]) -> Option<Vec<Vec<Holder>>> {
         let mut answers: Vec<_> = files.iter().map(|_| Vec::new()).collect();
         let mut table = self.table()?;
-        for look in 1.. {
+        for reading in 1.. {
             let mut claims = Numbered::new();
             for (file, _) in answers.iter().enumerate().filter(|(_, holders)| holders.is_empty()) {
                 claims.extend(Self::locks_of(&files[file], &table).map(|lock| (lock, file)));
             }
-            self.settle(claims, files, &mut answers);
-            if table.in_one_piece || look == LOOKS || answers.iter().all(|holders| !holders.is_empty()) {
+            self.add_holders(claims, files, &mut answers);
+            if table.in_one_piece || reading == READINGS || answers.iter().all(|holders| !holders.is_empty())
+            {
                 break;
             }
             let Some(again) = self.table() else { break };
@@ -210,7 +211,7 @@ impl Proc {
         Some(answers)
     }
 
-    /// Returns the processes that wait for the lock of `file` in the kernel, likewise, but in the table's order.
+    /// Returns the processes that wait for the lock of `file` in the kernel, in the same way, but in the table's order.
     pub(crate) fn waiters(&self, file: &LockedFile) -> Option<Vec<Holder>> {
         let waits = self.table()?.waited_for;
         let waits_for = |id| waits.iter().filter(move |wait| wait.file == id);
@@ -230,7 +231,7 @@ impl Proc {
 
     /// Adds the commands of the processes in `answers`, as far as they can be read.
     pub(crate) fn add_commands(&self, answers: &mut [Vec<Holder>]) {
-        // Many files are mostly held by one process.
+        // Mostly one process holds many files.
         let mut last = None;
         for Holder { pid, command, .. } in answers.iter_mut().flatten() {
             if last.as_ref().is_none_or(|(last, _)| last != pid) {
@@ -265,7 +266,7 @@ impl Proc {
         Some(Table { held, held_by_file, waited_for: waits(&text).collect(), in_one_piece: pieces <= 1 })
     }
 
-    /// The locks of `file` that are held.
+    /// Returns the locks of `file` that are held.
     fn locks_of<'a>(file: &LockedFile, table: &'a Table) -> impl Iterator<Item = Entry> + use<'a> {
         let of = |id| {
             let first = table.held_by_file.partition_point(|(lock, _)| lock.file < id);
@@ -278,21 +279,21 @@ impl Proc {
         id.into_iter().flat_map(of).map(|&(_, place)| table.held[place])
     }
 
-    /// Adds the processes that hold the locks of `claims` to `answers`: of each lock the process that took it, if it has
-    /// not ended.
+    /// Adds the processes that hold the locks of `claims` to `answers`: for each lock the process that took it, if it has it
+    /// still, and otherwise those that have it now.
     ///
-    /// A shell's `flock 9` ends at once and leaves the lock to the shell. Its number in the table is
-    /// nobody's then, or by now somebody else's, who must not be blamed.
-    fn settle(&self, mut claims: Numbered, files: &[LockedFile], answers: &mut [Vec<Holder>]) {
-        // Those of one process stand together then, and the one for a descriptor is found quickly. A process may have locked
-        // one file very often.
+    /// The command `flock 9` of a shell ends at once and leaves the lock to the shell. The table still has its number, which
+    /// by now may be that of another process.
+    fn add_holders(&self, mut claims: Numbered, files: &[LockedFile], answers: &mut [Vec<Holder>]) {
+        // By process, and then by lock, so that those of a descriptor are found quickly. A process may have locked one file
+        // very often.
         claims.sort_unstable();
         claims.dedup();
         let mut claims: Vec<_> =
             claims.into_iter().map(|(lock, file)| Claim { lock, file, found: 0 }).collect();
         for claims in claims.chunk_by_mut(|one, other| one.lock.pid == other.lock.pid) {
             let pid = claims[0].lock.pid;
-            if self.find(pid, claims, files, answers).is_none() && exists(pid) {
+            if self.add_by_descriptors(pid, claims, files, answers).is_none() && exists(pid) {
                 for claim in claims {
                     claim.is_held_by(pid, answers);
                 }
@@ -301,15 +302,14 @@ impl Proc {
         claims.retain(|claim| claim.found == 0);
         if !claims.is_empty() {
             for pid in self.processes() {
-                self.find(pid, &mut claims, files, answers);
+                self.add_by_descriptors(pid, &mut claims, files, answers);
             }
         }
     }
 
-    /// Adds the process to the answers for those of `claims` for which it has a descriptor by which the lock was taken.
-    /// `claims` are sorted by lock. Returns `None` if the process's descriptors cannot be seen: it is another user's, or
-    /// has ended.
-    fn find(
+    /// Adds the process to the answers for those of `claims` whose lock was taken by a descriptor that it has. `claims` are
+    /// sorted by lock. Returns `None` if its descriptors cannot be seen: it is another user's, or has ended.
+    fn add_by_descriptors(
         &self,
         pid: u32,
         claims: &mut [Claim],
@@ -334,7 +334,8 @@ impl Proc {
         })
     }
 
-    /// Has the process the file open that the table calls `id`? Where the table cannot tell files apart, its descriptors do.
+    /// Returns true if the process has the file open that the table calls `id`. Where the table cannot tell files apart, the
+    /// descriptors of the process can.
     fn is_open_in(&self, pid: u32, file: &LockedFile, id: TableId) -> bool {
         if id == file.stat {
             return true;
@@ -348,7 +349,7 @@ impl Proc {
         found || seen.is_none()
     }
 
-    /// The link to the file behind a descriptor.
+    /// Returns the link to the file of a descriptor.
     fn descriptor(&self, pid: u32, name: &CStr) -> PathBuf {
         self.of(pid, "fd").join(OsStr::from_bytes(name.to_bytes()))
     }
@@ -358,7 +359,7 @@ impl Proc {
         names.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
     }
 
-    /// What the process is, in words: its command line, or in brackets, as ps(1) has it, the name of one without.
+    /// Returns the command line of a process, or if it has none, its name in brackets, as ps(1) does.
     fn command(&self, pid: u32) -> Option<String> {
         let mut line = Vec::new();
         File::open(self.of(pid, "cmdline")).ok()?.take(COMMAND_LIMIT).read_to_end(&mut line).ok()?;
@@ -381,8 +382,8 @@ fn exists(pid: u32) -> bool {
     pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(Errno::SRCH)))
 }
 
-/// Words that end with NUL or a line end, joined by spaces. They are another program's, and shall not be able to tell a
-/// terminal what to do.
+/// Returns words that end with NUL or a line end, joined by spaces. They come from another program: control characters,
+/// which a terminal would obey, are replaced.
 fn printable(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let shown = |c| match c {

@@ -1,4 +1,4 @@
-//! What Linux writes about locks and mounts, read without trusting it: a line that makes no sense is passed over.
+//! Parses what Linux writes about locks and mounts. A line that makes no sense is skipped.
 //!
 //! The formats are those of proc_locks(5), proc_pid_fdinfo(5) and proc_pid_mountinfo(5).
 
@@ -21,23 +21,23 @@ pub(crate) struct TableId {
     pub inode: u64,
 }
 
-/// A lock of the kind that this package takes: one that is held, or one that is waited for.
+/// A lock of flock(2) that is held or waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     /// The process that asked for it. If it is held, that process may have ended since, and left the lock to a child.
     pub pid: u32,
-    /// Which file.
+    /// The file.
     pub file: TableId,
-    /// How it is locked.
+    /// The mode.
     pub mode: LockMode,
 }
 
-/// The locks in a text like `/proc/locks` that are held.
+/// Returns the locks that are held in a text like `/proc/locks`.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = Entry> {
     text.lines().filter_map(entry)
 }
 
-/// The locks in a text like `/proc/locks` that are waited for.
+/// Returns the locks that are waited for in a text like `/proc/locks`.
 pub(crate) fn waits(text: &str) -> impl Iterator<Item = Entry> {
     text.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -46,8 +46,8 @@ pub(crate) fn waits(text: &str) -> impl Iterator<Item = Entry> {
     })
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`. A wait has `->` in the second place, further to the right the more
-/// others it waits for.
+/// Parses a line like `1: FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`. A wait has `->` in the second place, the further to
+/// the right the more others it waits for.
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.split_ascii_whitespace();
     let _number = words.next()?;
@@ -72,17 +72,17 @@ fn lock<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Entry> {
     Some(Entry { pid, file, mode })
 }
 
-/// The locks in a text like `/proc/PID/fdinfo/FD`: those that were taken by this descriptor.
+/// Returns the locks that were taken by the descriptor of a text like `/proc/PID/fdinfo/FD`.
 pub(crate) fn locks_of_descriptor(text: &str) -> impl Iterator<Item = Entry> {
     text.lines().filter_map(|line| entry(line.strip_prefix("lock:")?))
 }
 
-/// The number after `name` in a text like `/proc/PID/fdinfo/FD`.
+/// Returns the number after `name` in a text like `/proc/PID/fdinfo/FD`.
 pub(crate) fn field_of_descriptor(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
-/// The device of the mount with number `mount` in a text like `/proc/PID/mountinfo`.
+/// Returns the device of the mount with this number in a text like `/proc/PID/mountinfo`.
 pub(crate) fn device_of_mount(text: &str, mount: u64) -> Option<Device> {
     text.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace();

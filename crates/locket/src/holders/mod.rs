@@ -1,4 +1,4 @@
-//! Who holds a lock, and who waits for it. Known where the system keeps a table of its locks that everybody may read.
+//! Who holds a lock, and who waits for it. That is known where the system has a table of locks that everybody may read.
 
 #[cfg(target_os = "linux")]
 mod descriptors;
@@ -22,7 +22,7 @@ use crate::sys::LockMode;
 /// A process that holds a lock, or waits for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number, as this process would see it.
+    /// Its number in the pid namespace of this process.
     pub pid: u32,
     /// The mode in which it holds the lock or requests it.
     pub mode: LockMode,

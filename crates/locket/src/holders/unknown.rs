@@ -1,28 +1,29 @@
-//! Systems that do not tell.
+//! Systems that have no table of locks.
 
 use std::io;
 use std::path::Path;
 
 use super::Holder;
 
-/// A file whose locks are asked for: there is nothing to be known of it.
+/// A file whose locks are asked for.
 pub(crate) struct LockedFile(());
 
-/// What would tell.
+/// What would have the table.
 pub(crate) struct Proc(());
 
+#[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Linux needs them")]
 impl Proc {
-    /// The system's own.
+    /// Returns that of the system.
     pub(crate) fn of_the_system() -> Self {
         Self(())
     }
 
-    /// Returns any file at all: the path is not looked at.
+    /// Returns a file, whatever the path names.
     pub(crate) fn file_at(&self, _: &Path) -> io::Result<Option<LockedFile>> {
         Ok(Some(LockedFile(())))
     }
 
-    /// Returns `None`: there is nothing to be known of it.
+    /// Returns `None`: nothing is known of it.
     pub(crate) fn file_of_descriptor(&self, _: i32) -> Option<LockedFile> {
         None
     }
@@ -42,6 +43,6 @@ impl Proc {
         None
     }
 
-    /// Adds no command: the system has named nobody.
+    /// Adds no command: there are no holders.
     pub(crate) fn add_commands(&self, _: &mut [Vec<Holder>]) {}
 }

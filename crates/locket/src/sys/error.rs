@@ -1,4 +1,4 @@
-//! A failed system call, as Node tells of it.
+//! A failed system call, as Node reports it.
 
 use std::io;
 
@@ -7,11 +7,11 @@ use super::platform;
 /// A system call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemError {
-    /// The error's number as libuv has it: negative, and on Windows libuv's own.
+    /// The number that libuv has for the error. It is negative.
     pub errno: i32,
-    /// The name of the call, as Node names it: `open`, `flock`, `stat`.
+    /// The name that Node has for the call: `open`, `flock`, `stat`.
     pub syscall: &'static str,
-    /// The file system has no such locks.
+    /// The file system does not support locks.
     pub unsupported: bool,
 }
 

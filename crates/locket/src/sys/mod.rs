@@ -3,10 +3,10 @@
 //! | name | what it is |
 //! |---|---|
 //! | [`System`] | what the engine asks of the system; models put their own in its place |
-//! | [`LockFile`] | an open lock file; an existence lock is another implementation |
+//! | [`LockFile`] | an open lock file |
 //! | [`ThisSystem`] | the system that this library is built for |
 //! | [`FileId`] | which file it is, however its path is spelled |
-//! | [`SystemError`], [`is_stale`], [`is_busy`] | errors, numbered and named as Node does |
+//! | [`SystemError`], [`is_stale`], [`is_busy`] | errors, with the numbers and names that Node has for them |
 
 mod system;
 pub use system::LockMode;

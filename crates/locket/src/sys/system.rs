@@ -9,9 +9,9 @@ use crate::exec::{Interrupts, WaitingThread};
 /// The mode of a lock. The words are those of the Web Locks API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockMode {
-    /// Nobody else holds the lock in any mode.
+    /// No one else holds the lock in any mode.
     Exclusive,
-    /// Others may hold it too, in this mode.
+    /// Others may hold the lock in this mode, too.
     Shared,
 }
 
@@ -20,7 +20,8 @@ pub enum LockMode {
 pub(crate) struct OpenHow {
     /// The permission bits, before the umask, of a file that has to be created. `None`: a missing file is an error.
     pub create: Option<u32>,
-    /// Opens a folder too (on Unix). Otherwise a folder is EISDIR.
+    /// Opens a folder, too (on Unix). Otherwise a folder is EISDIR.
+    #[cfg_attr(windows, expect(dead_code, reason = "a folder cannot be locked"))]
     pub allow_directory: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Opening without waiting: for a thread that must not be held up by a disk or a server.
+//! Opens files on threads that must not wait for a disk or a server.
 //!
-//! Linux looks a path up without leaving memory, if asked to (RESOLVE_CACHED, since 5.12; io_uring tries so before it
-//! takes a thread). On a file system of this machine nothing else of a lock waits either.
+//! Linux can look a path up in memory alone (RESOLVE_CACHED, since 5.12; io_uring tries that before it uses a thread). On a
+//! file system of this machine no other step of locking waits either.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::open_cached;
@@ -22,10 +22,10 @@ mod linux {
     use super::super::open::OPEN_FLAGS;
     use crate::sys::OpenHow;
 
-    /// Opens the lock file at `path`, which was on a local file system when it was last opened. `None`: that would
-    /// take a while, or cannot be done; a thread that may wait has to see. Creates nothing.
+    /// Opens the lock file at `path`, which was on a local file system when it was last opened. Returns `None` if that
+    /// fails, or would take a while: then a thread that may wait has to open it. Creates nothing.
     pub(crate) fn open_cached(path: &Path, how: &OpenHow) -> Option<OpenFile> {
-        /// The kernel does not know how, or may not: it need not be asked again.
+        /// The kernel does not support that, or a sandbox forbids it: it is not tried again.
         static UNKNOWN: AtomicBool = AtomicBool::new(false);
         if UNKNOWN.load(Ordering::Relaxed) {
             return None;
@@ -49,7 +49,7 @@ mod elsewhere {
     use super::super::lock_file::OpenFile;
     use crate::sys::OpenHow;
 
-    /// Opens the lock file at `path` without waiting. `None`: that cannot be told here.
+    /// Returns `None`: no other system opens files without waiting.
     pub(crate) fn open_cached(_: &Path, _: &OpenHow) -> Option<OpenFile> {
         None
     }

@@ -1,29 +1,29 @@
-//! Errors as libuv numbers them: on Unix, errno negated.
+//! libuv's numbers for errors: on Unix, errno negated.
 
 use std::io;
 
 /// The system call that locks.
 pub(crate) const LOCK_CALL: &str = "flock";
 
-/// The system call that makes a thread.
+/// The system call that starts a thread.
 pub(crate) const THREAD_CALL: &str = "pthread_create";
 
-/// What it fails with where there can be no more threads, as libuv has it.
+/// libuv's number for its error where there can be no more threads.
 pub(crate) const EAGAIN: i32 = -libc::EAGAIN;
 
-/// ENOTSUP, as libuv has it.
+/// libuv's number for ENOTSUP.
 pub(crate) const UV_ENOTSUP: i32 = -libc::ENOTSUP;
 
-/// The error's number as libuv has it.
+/// Returns libuv's number for the error.
 pub(crate) fn uv_errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// Does the error of a lock call say that this file system cannot lock?
+/// Returns true if the error of a lock call says that the file system does not support locks.
 ///
 /// The numbers overlap on some systems (EOPNOTSUPP is ENOTSUP on Linux), so they are compared, not matched.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
-    /// ENOTSUPP, which Linux means for itself: some file systems let it out.
+    /// ENOTSUPP, an internal error of Linux that some file systems return.
     const INTERNAL: i32 = 524;
     let number = error.raw_os_error();
     [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP].iter().any(|&n| number == Some(n))
@@ -36,8 +36,8 @@ pub(crate) fn is_stale(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESTALE)
 }
 
-/// Returns true if the error of opening a file says that somebody else has it open in a way that does not admit others,
-/// and that it is worth waiting for. Unix has no such thing.
+/// Returns true if the error of opening a file says that another program has opened it without sharing, which is worth
+/// waiting for. Unix has no such error.
 pub(crate) fn is_busy(_: &io::Error) -> bool {
     false
 }

@@ -35,7 +35,7 @@ impl FileId {
         self.device
     }
 
-    /// Returns the id as stat(2) alone gives it.
+    /// Returns the id that stat(2) gives for the same file.
     pub(super) fn without_name(self) -> Self {
         Self { name: 0, ..self }
     }
@@ -46,19 +46,24 @@ impl FileId {
         now.is_on_same_device(self) && (now.inode == self.inode || self.name != 0)
     }
 
-    #[allow(clippy::unnecessary_cast, reason = "a device number has 32 bits and a sign on macOS")]
+    /// Returns the id that stat(2) gives.
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        reason = "a device number has 32 bits and a sign on macOS"
+    )]
     pub(super) fn of_stat(stat: &Stat) -> Self {
         Self::new(stat.st_dev as u64, stat.st_ino)
     }
 
-    /// Returns the id of an open file, of which the system says this.
+    /// Returns the id of an open file with this stat.
     pub(super) fn of(file: &File, stat: &Stat) -> Result<Self, Errno> {
         let id = Self::of_stat(stat);
         Ok(Self { name: name_if_needed(file, id.inode)?, ..id })
     }
 }
 
-/// A hash of the path that the system has for `file`, if the number does not identify it.
+/// Returns a hash of the path that the system has for `file`, if the number does not identify it. Otherwise returns 0.
 #[cfg(target_vendor = "apple")]
 fn name_if_needed(file: &File, inode: u64) -> Result<u64, Errno> {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -70,7 +75,7 @@ fn name_if_needed(file: &File, inode: u64) -> Result<u64, Errno> {
     Ok(BuildHasherDefault::<DefaultHasher>::default().hash_one(path) | 1)
 }
 
-/// The number identifies every file here.
+/// Returns 0: the number identifies every file here.
 #[cfg(not(target_vendor = "apple"))]
 #[expect(clippy::unnecessary_wraps, reason = "it may fail on Apple's systems")]
 fn name_if_needed(_: &File, _: u64) -> Result<u64, Errno> {
@@ -83,9 +88,9 @@ pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
     loop {
         rounds -= 1;
         match stat_at(path) {
-            // Deleted on its server: the next look goes there.
+            // Deleted on its server: the next call asks the server.
             Err(Errno::STALE) if rounds > 0 => {}
-            // ENOTDIR, ELOOP: somebody put another thing where a folder of the path was.
+            // ENOTDIR, ELOOP: something else was put where a folder of the path was.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
             id => return Ok(Some(id?)),
         }
@@ -97,7 +102,7 @@ fn stat_at(path: &Path) -> Result<FileId, Errno> {
     Ok(FileId::of_stat(&rustix::fs::stat(path)?))
 }
 
-/// Opens the file where its number alone does not identify it.
+/// Returns which file `path` names. Opens it if its number alone does not identify it.
 #[cfg(target_vendor = "apple")]
 fn stat_at(path: &Path) -> Result<FileId, Errno> {
     use rustix::fs::{Mode, OFlags};
@@ -111,7 +116,7 @@ fn stat_at(path: &Path) -> Result<FileId, Errno> {
     FileId::of(&file, &stat)
 }
 
-/// Returns which file it is, as far as this machine knows: a server that does not answer must not hold up a release.
+/// Returns which file it is, as far as this machine knows: a server that does not respond must not delay a release.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
     use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
@@ -124,7 +129,7 @@ pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
     }
 }
 
-/// Which file it is.
+/// Returns which file it is.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
     Ok(FileId::of_stat(&rustix::fs::fstat(file)?))

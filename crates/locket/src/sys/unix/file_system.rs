@@ -1,4 +1,4 @@
-//! What kind of file system a file is on.
+//! The kind of file system that a file is on.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -10,21 +10,21 @@ use rustix::io::Errno;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use linux as system;
 
-/// How long an answer about a device is remembered: its number may mean another file system after an unmount.
-const REMEMBERED: Duration = Duration::from_secs(1);
+/// How long an answer about a device is cached: after an unmount its number may mean another file system.
+const CACHED: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// The device that was asked about last, when, and the answer.
+    /// The last device, when it was asked about, and the answer.
     static LAST: Cell<Option<(u64, Instant, bool)>> = const { Cell::new(None) };
 }
 
-/// Returns true if `file`, on this device, is on a file system that is known to be of this machine. Such a one answers
-/// from memory, and every process sees every change at once.
+/// Returns true if `file`, on this device, is on a file system that is known to be of this machine. Such a file
+/// system answers from memory, and every process sees every change at once.
 pub(crate) fn is_local(file: &File, device: u64) -> bool {
     let now = Instant::now();
     if let Some((known, asked, local)) = LAST.get()
         && known == device
-        && now.duration_since(asked) < REMEMBERED
+        && now.duration_since(asked) < CACHED
     {
         return local;
     }
@@ -122,7 +122,7 @@ mod linux {
         LOCAL.iter().any(|&(known, _)| known == magic)
     }
 
-    /// The same, by a mount table as `/proc/self/mountinfo` has it.
+    /// Returns the same, by a table like `/proc/self/mountinfo`.
     fn is_on_local_mount_of(table: &[u8], path: &Path) -> bool {
         let mounts = table.split(|&byte| byte == b'\n').filter_map(mount_of_line);
         // Of two at one place the later one hides the earlier.
@@ -133,7 +133,7 @@ mod linux {
         })
     }
 
-    /// Where a line of the table says that something is mounted, and the name of its file system.
+    /// Returns the mount point and the name of the file system in a line of the table.
     fn mount_of_line(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
         let mut words = line.split(|&byte| byte == b' ');
         let at = unescaped(words.nth(4)?);
@@ -141,7 +141,7 @@ mod linux {
         Some((at, words.next()?))
     }
 
-    /// Decodes what the table writes as a backslash and three octal digits: blanks, line ends and backslashes.
+    /// Decodes a backslash and three octal digits, which stand for blanks, line ends and backslashes.
     fn unescaped(mut word: &[u8]) -> Vec<u8> {
         let mut plain = Vec::with_capacity(word.len());
         while let Some((&first, rest)) = word.split_first() {
@@ -221,7 +221,12 @@ mod system {
     use rustix::fs::StatFs;
     use rustix::io::Errno;
 
-    #[allow(clippy::unnecessary_cast, reason = "the flags have 32 bits or 64")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        clippy::cast_sign_loss,
+        reason = "32 bits or 64"
+    )]
     fn is_local_mount(mount: &StatFs) -> bool {
         mount.f_flags as u64 & libc::MNT_LOCAL as u64 != 0
     }
@@ -243,7 +248,7 @@ mod system {
     }
 }
 
-/// Nobody asks the system here.
+/// No file system is known to be of this machine.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd")))]
 mod system {
     use std::fs::File;

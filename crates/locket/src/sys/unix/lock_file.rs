@@ -19,9 +19,9 @@ use crate::sys::{LockFile, LockMode, OpenHow};
 /// How a file is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Reading, or else writing, alone.
+    /// For reading alone, or for writing alone.
     Partial,
-    /// Both.
+    /// For both.
     Full,
 }
 
@@ -33,13 +33,13 @@ pub(crate) struct OpenFile {
     has_full_access: AtomicBool,
     /// The descriptor is not this file's any more.
     disowned: AtomicBool,
-    /// By which it is opened anew. Linux needs none.
+    /// The path by which it is opened anew. Linux does not need it.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     path: Box<Path>,
 }
 
 impl OpenFile {
-    /// A file that has just been opened. A folder is none, unless that is allowed.
+    /// Returns a lock file that has just been opened. A folder is EISDIR, unless it is allowed.
     #[cfg_attr(any(target_os = "linux", target_os = "android"), allow(unused, reason = "the path"))]
     pub(crate) fn new(file: File, access: Access, path: &Path, how: &OpenHow) -> Result<Self, Errno> {
         let stat = rustix::fs::fstat(&file)?;
@@ -86,7 +86,7 @@ impl OpenFile {
         let file = self.open_anew()?;
         let stat = rustix::fs::fstat(&file)?;
         if FileId::of(&file, &stat)? != self.id {
-            // As if the system had told us: the path names another file by now.
+            // The path names another file by now, as the system would say of a file that is gone.
             return Err(Errno::STALE.into());
         }
         replace_descriptor(&self.file, &file)?;
@@ -108,10 +108,10 @@ impl OpenFile {
     }
 }
 
-/// Makes the number of the one descriptor a copy of the other.
+/// Makes the descriptor `number` a copy of the descriptor `by`.
 fn replace_descriptor(number: &File, by: &File) -> io::Result<()> {
     // Inherited by no child, which could keep a lock alive.
-    // SAFETY: both are open, and nobody but us uses the number that is replaced.
+    // SAFETY: both are open, and nothing else uses the number that is replaced.
     #[cfg(not(target_vendor = "apple"))]
     let replaced = unsafe { libc::dup3(by.as_raw_fd(), number.as_raw_fd(), libc::O_CLOEXEC) } != -1;
     // There is no dup3 here. Programs that start a child here say that it inherits nothing else
@@ -215,8 +215,8 @@ impl LockFile for OpenFile {
     }
 }
 
-/// Returns whether the error of an attempt to lock says that somebody else has the lock. `is_smb` returns whether the
-/// file is on an SMB server: its answer is one that the kernel takes for a lack of permission.
+/// Returns true if the error of a try says that the lock is held elsewhere. `is_smb` returns true if the file is on an SMB
+/// server, whose answer the kernel takes for a lack of permission.
 fn says_held(error: &io::Error, is_smb: impl FnOnce() -> bool) -> bool {
     error.raw_os_error() == Some(libc::EACCES) && is_smb()
 }
@@ -230,7 +230,7 @@ mod tests {
 
     const READ: OpenHow = OpenHow { create: Some(0o666), allow_directory: false };
 
-    /// A lock file that is there, and open as such ones are.
+    /// Returns a lock file that existed and has been opened.
     fn opened(folder: &Path) -> OpenFile {
         let path = folder.join("test.lock");
         fs::write(&path, "").unwrap();
@@ -283,7 +283,7 @@ mod tests {
         let file = opened(folder.path());
         let other = File::create(folder.path().join("other")).unwrap();
         assert!(file.is_intact());
-        // As if somebody had closed it, and opened another file.
+        // As if other code had closed it, and opened another file.
         replace_descriptor(&file.file, &other).unwrap();
         assert!(!file.is_intact());
         let number = file.descriptor().unwrap();
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(file.try_lock(LockMode::Shared).unwrap_err().raw_os_error(), Some(libc::EBADF));
         file.unlock();
         drop(file);
-        // The number is as good as it was.
+        // The other file is still open by this number.
         let theirs = fs::metadata(format!("/dev/fd/{number}")).unwrap();
         assert_eq!(theirs.ino(), other.metadata().unwrap().ino());
     }

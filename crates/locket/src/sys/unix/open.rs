@@ -1,4 +1,4 @@
-//! Opening lock files: nothing is followed, truncated or waited for.
+//! Opens lock files: truncates nothing, waits for no other program, and follows no dangling symbolic link.
 
 use std::fs::File;
 use std::io;
@@ -10,8 +10,8 @@ use rustix::io::{Errno, retry_on_intr};
 use super::lock_file::{Access, OpenFile};
 use crate::sys::OpenHow;
 
-/// How often opening and creating take turns when others create and delete the file all the while, and how often a path
-/// is looked up that a server calls stale. Each round is lost only if the file comes and goes within two system calls.
+/// How often opening and creating alternate while others create and delete the file, and how often a path is looked up
+/// that a server calls stale. A round is lost only if the file comes and goes within two system calls.
 pub(super) const ROUNDS: u32 = 128;
 
 /// Opens the lock file, and creates it with the permission bits `how.create`, less the umask, if it is missing.
@@ -24,7 +24,7 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
     loop {
         rounds -= 1;
         match open_once(path, how) {
-            // Somebody has just created it, or deleted it on its server.
+            // It was just created, or deleted on its server.
             Err(Errno::EXIST | Errno::STALE) if rounds > 0 => {}
             Err(Errno::EXIST) => return Err(Errno::NOENT.into()),
             opened => return Ok(opened?),
@@ -35,6 +35,7 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
 fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
     match (open_existing(path, how), how.create) {
         (Err(Errno::NOENT), Some(mode)) => {
+            #[allow(clippy::cast_possible_truncation, reason = "16 bits on macOS, of which 12 are used")]
             let mode = Mode::from_raw_mode(mode as RawMode);
             let file = open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
             OpenFile::new(file, Access::Full, path, how)
@@ -50,7 +51,7 @@ fn open_existing(path: &Path, how: &OpenHow) -> Result<File, Errno> {
     match open_with(path, OFlags::RDONLY, Mode::empty()) {
         Err(error @ (Errno::ACCESS | Errno::PERM)) => {
             open_with(path, OFlags::WRONLY, Mode::empty()).map_err(|second| match second {
-                // These tell more.
+                // These say more.
                 Errno::ROFS => second,
                 Errno::ISDIR if !how.allow_directory => second,
                 _ => error,
@@ -60,20 +61,20 @@ fn open_existing(path: &Path, how: &OpenHow) -> Result<File, Errno> {
     }
 }
 
-/// O_NONBLOCK: a FIFO must not hang us. O_NOCTTY: a terminal must not become ours. O_CLOEXEC: a child inherits no lock.
+/// O_NONBLOCK: a FIFO must not block the thread. O_NOCTTY: a terminal must not become that of the process. O_CLOEXEC: a child inherits no lock.
 pub(super) const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 pub(super) fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, Errno> {
     let open = |flags| retry_on_intr(|| rustix::fs::open(path, flags, mode)).map(File::from);
     match open(flags | OPEN_FLAGS) {
-        // Another program has a lease on the file, as Samba takes them, and has been asked to give it up. Who opens it
-        // without O_NONBLOCK waits for that; the kernel takes the lease away in the end (`fs.lease-break-time`, 45 s).
+        // Another program, such as Samba, has a lease on the file, and has been asked to give it up. An open without
+        // O_NONBLOCK waits for that; in the end the kernel takes the lease away (`fs.lease-break-time`, 45 s).
         Err(Errno::AGAIN) if is_regular(path) => open(flags | OPEN_FLAGS.difference(OFlags::NONBLOCK)),
         opened => opened,
     }
 }
 
-/// Does `path` name a file proper, such as can be opened without O_NONBLOCK?
+/// Returns true if `path` names a regular file, which can be opened without O_NONBLOCK.
 fn is_regular(path: &Path) -> bool {
     rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())
 }

@@ -1,4 +1,4 @@
-//! Windows' error codes as libuv numbers and Node names them.
+//! libuv's numbers for the error codes of Windows.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use windows_sys::Win32::Foundation as win32;
 /// The system call that locks.
 pub(crate) const LOCK_CALL: &str = "LockFileEx";
 
-/// The system call that makes a thread.
+/// The system call that starts a thread.
 pub(crate) const THREAD_CALL: &str = "CreateThread";
 
-/// What it fails with where there can be no more threads, as libuv has it.
+/// libuv's number for its error where there can be no more threads.
 pub(crate) const EAGAIN: i32 = -4088;
 
 /// libuv's numbers on Windows, from its `uv/errno.h`.
@@ -33,14 +33,14 @@ mod uv {
     pub(crate) const EROFS: i32 = -4047;
 }
 
-/// ENOTSUP, as libuv has it.
+/// libuv's number for ENOTSUP.
 pub(crate) const UV_ENOTSUP: i32 = uv::ENOTSUP;
 
-/// The error's number as libuv has it: the entries of its own table (`uv_translate_sys_error`) that opening and
-/// locking a file can need, and ERROR_DIRECTORY, which `open` answers for a folder.
+/// Returns libuv's number for the error, by the entries of its table (`uv_translate_sys_error`) that opening and locking a
+/// file can need, and for ERROR_DIRECTORY, with which `open` refuses a folder.
 pub(crate) fn uv_errno(error: &io::Error) -> i32 {
-    let Some(code) = error.raw_os_error() else { return uv::EIO };
-    match code as u32 {
+    let Some(code) = code_of(error) else { return uv::EIO };
+    match code {
         win32::ERROR_NOACCESS | win32::ERROR_ELEVATION_REQUIRED => uv::EACCES,
         win32::ERROR_INVALID_HANDLE => uv::EBADF,
         win32::ERROR_LOCK_VIOLATION | win32::ERROR_SHARING_VIOLATION => uv::EBUSY,
@@ -66,14 +66,22 @@ pub(crate) fn uv_errno(error: &io::Error) -> i32 {
     }
 }
 
-/// Does the error of a lock call say that this file system cannot lock?
+/// Returns the code of the error.
+pub(super) fn code_of(error: &io::Error) -> Option<win32::WIN32_ERROR> {
+    error.raw_os_error().map(i32::cast_unsigned)
+}
+
+/// Returns the error with this code.
+pub(super) fn error_of(code: win32::WIN32_ERROR) -> io::Error {
+    io::Error::from_raw_os_error(code.cast_signed())
+}
+
+/// Returns true if the error of a lock call says that the file system does not support locks.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| {
-        matches!(
-            code as u32,
-            win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION | win32::ERROR_NO_SYSTEM_RESOURCES
-        )
-    })
+    matches!(
+        code_of(error),
+        Some(win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION | win32::ERROR_NO_SYSTEM_RESOURCES)
+    )
 }
 
 /// Returns true if the error says that the file is gone, and that its path has to be looked up again. Windows has no
@@ -82,10 +90,10 @@ pub(crate) fn is_stale(_: &io::Error) -> bool {
     false
 }
 
-/// Returns true if the error of opening a file says that somebody else has it open in a way that does not admit others,
-/// and that it is worth waiting for.
+/// Returns true if the error of opening a file says that another program has opened it without sharing, which is worth
+/// waiting for.
 pub(crate) fn is_busy(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(win32::ERROR_SHARING_VIOLATION as i32)
+    code_of(error) == Some(win32::ERROR_SHARING_VIOLATION)
 }
 
 #[cfg(test)]
@@ -94,7 +102,7 @@ mod tests {
 
     #[test]
     fn only_a_sharing_violation_is_worth_waiting_for() {
-        let busy = |code: u32| is_busy(&io::Error::from_raw_os_error(code as i32));
+        let busy = |code| is_busy(&error_of(code));
         assert!(busy(win32::ERROR_SHARING_VIOLATION));
         assert!(!busy(win32::ERROR_ACCESS_DENIED) && !busy(win32::ERROR_LOCK_VIOLATION));
         assert!(!is_busy(&io::ErrorKind::Other.into()));

@@ -1,4 +1,4 @@
-//! Lock files: opened so that others may delete them meanwhile, and locked with LockFileEx.
+//! Open lock files, locked with LockFileEx. Other programs may delete them meanwhile.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -24,10 +24,11 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFinalPathNameByHandleW,
 };
 
+use super::error::{code_of, error_of};
 use crate::sys::quirks::Platform;
 use crate::sys::{LockFile, LockMode, OpenHow};
 
-/// Which file it is: two paths with equal identities name one file, as long as it is kept open.
+/// A file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     volume: u64,
@@ -38,20 +39,22 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// The file of this number on this volume.
+    /// Returns the id of the file with this number on this volume.
+    #[cfg(test)]
     pub(crate) const fn new(volume: u64, file: u64) -> Self {
         Self { volume, file: file as u128, name: 0 }
     }
 
-    /// May both be on one file system?
+    /// Returns true if both may be on one file system.
     pub(crate) fn is_on_same_device(&self, other: &Self) -> bool {
         self.volume == other.volume
     }
 
+    /// Returns the id of an open file.
     fn of(file: &File) -> io::Result<Self> {
         let (volume, number) = match information::<FILE_ID_INFO>(file, FileIdInfo) {
             Ok(id) => (id.VolumeSerialNumber, u128::from_le_bytes(id.FileId.Identifier)),
-            // Not every file system has these, nor every server.
+            // Not every file system has this number, nor every server.
             Err(_) => old_numbers(file)?,
         };
         let trusted = Platform::THIS.trusts_file_number(number, is_remote(file));
@@ -59,27 +62,28 @@ impl FileId {
     }
 }
 
-/// The volume and the file by their numbers of 32 and 64 bits.
+/// Returns the number of the volume, of 32 bits, and that of the file, of 64 bits.
 fn old_numbers(file: &File) -> io::Result<(u64, u128)> {
     // SAFETY: zeroes are a valid value of this plain C structure.
     let mut numbers: BY_HANDLE_FILE_INFORMATION = unsafe { mem::zeroed() };
     // SAFETY: the handle is open as long as `file` is borrowed, and the structure is ours to write.
-    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut numbers) } == 0 {
+    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut numbers) } == 0 {
         return Err(io::Error::last_os_error());
     }
     let file = u64::from(numbers.nFileIndexHigh) << 32 | u64::from(numbers.nFileIndexLow);
     Ok((numbers.dwVolumeSerialNumber.into(), file.into()))
 }
 
-/// A structure that says something about an open file: made of numbers alone, so that any bytes are a value of it.
+/// A structure that describes an open file. It consists of numbers alone, so that any bytes are a value of it.
 trait Information {}
 impl Information for FILE_ID_INFO {}
 impl Information for FILE_REMOTE_PROTOCOL_INFO {}
 
+/// Returns what the system says of an open file in this class of information.
 fn information<T: Information>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     // SAFETY: any bytes are a value of it.
     let mut information: T = unsafe { mem::zeroed() };
-    let size = mem::size_of::<T>() as u32;
+    let size = u32::try_from(mem::size_of::<T>()).expect("a small structure");
     // SAFETY: the handle is open as long as `file` is borrowed, and the structure, of this size, is ours to write.
     let told = unsafe {
         GetFileInformationByHandleEx(
@@ -92,22 +96,22 @@ fn information<T: Information>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) ->
     if told == 0 { Err(io::Error::last_os_error()) } else { Ok(information) }
 }
 
-/// Is the file on another machine? Only such a one has a protocol.
+/// Returns true if the file is on another machine: only then there is a protocol.
 fn is_remote(file: &File) -> bool {
     information::<FILE_REMOTE_PROTOCOL_INFO>(file, FileRemoteProtocolInfo).is_ok()
 }
 
-/// A hash of the path that the system has for an open file, whatever path it was opened by. Never 0.
+/// Returns a hash of the path that the system has for an open file, whatever path it was opened by. It is not 0.
 fn hash_of_final_path(file: &File) -> io::Result<u64> {
     let mut path = vec![0_u16; 512];
     loop {
+        let size = u32::try_from(path.len()).expect("a path has at most 65,536 characters");
         // SAFETY: the handle is open as long as `file` is borrowed, and the buffer, of this length, is ours to write.
-        let length = unsafe {
-            GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), path.len() as u32, 0)
-        } as usize;
+        let length =
+            unsafe { GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), size, 0) } as usize;
         match length {
             0 => return Err(io::Error::last_os_error()),
-            // Too long for the buffer: it is the length that takes.
+            // Too long for the buffer: this is the length that it needs.
             _ if length > path.len() => path.resize(length, 0),
             _ => return Ok(BuildHasherDefault::<DefaultHasher>::default().hash_one(&path[..length]) | 1),
         }
@@ -118,26 +122,25 @@ fn hash_of_final_path(file: &File) -> io::Result<u64> {
 pub(crate) struct OpenFile {
     file: ManuallyDrop<File>,
     id: FileId,
-    /// The handle of the system is not this file's any more.
+    /// The system's handle is not this file's any more.
     disowned: AtomicBool,
 }
 
 impl OpenFile {
-    /// A file that has just been opened. A console or a printer is none, nor is a pipe: that is ERROR_INVALID_PARAMETER
-    /// (EINVAL).
+    /// Returns a lock file that has just been opened. A console, a printer or a pipe is ERROR_INVALID_PARAMETER (EINVAL).
     fn new(file: File) -> io::Result<Self> {
         // SAFETY: the handle is open as long as `file` is borrowed.
         if unsafe { GetFileType(file.as_raw_handle()) } != FILE_TYPE_DISK {
-            return Err(io::Error::from_raw_os_error(ERROR_INVALID_PARAMETER as i32));
+            return Err(error_of(ERROR_INVALID_PARAMETER));
         }
         let id = FileId::of(&file)?;
         Ok(Self { file: ManuallyDrop::new(file), id, disowned: AtomicBool::new(false) })
     }
 
-    /// The file, unless its handle is not ours any more.
+    /// Returns the file, unless its handle is not ours any more.
     fn file(&self) -> io::Result<&File> {
         if self.disowned.load(Ordering::Relaxed) {
-            return Err(io::Error::from_raw_os_error(ERROR_INVALID_HANDLE as i32));
+            return Err(error_of(ERROR_INVALID_HANDLE));
         }
         Ok(&self.file)
     }
@@ -158,18 +161,18 @@ pub(crate) fn is_coherent_at(folder: &Path) -> bool {
     !open_attributes(folder, 0).is_ok_and(|folder| is_remote(&folder))
 }
 
-/// Returns true if the system says without asking anybody that `path` is on a file system of this machine. It does not.
+/// Returns false: Windows does not tell that without asking a server.
 pub(crate) fn is_on_local_mount(_: &Path) -> bool {
     false
 }
 
-/// How often opening and creating take turns when others create and delete the file all the while.
+/// How often opening and creating alternate while others create and delete the file.
 const OPEN_ROUNDS: u32 = 128;
-/// How long opening waits between two looks at a file that is being deleted. All the rounds together: 256 ms.
+/// The pause before a file that is being deleted is opened again. All rounds together: 256 ms.
 const DELETION_PACE: Duration = Duration::from_millis(2);
 
-/// Opens the lock file, and creates it if it is missing and `create` is given. (Its permission bits mean
-/// nothing here: a new file inherits its folder's access list.)
+/// Opens the lock file, and creates it if it is missing and `how.create` is given. The permission bits mean nothing here: a
+/// new file inherits the access list of its folder.
 pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
     let mut rounds = OPEN_ROUNDS;
     let file = loop {
@@ -196,16 +199,16 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
     OpenFile::new(file)
 }
 
-/// Was a file of this name deleted that is still open somewhere, if opening it fails so? Where file systems do not have
-/// deletion as POSIX has it, the name goes with the last handle: those who wait for the lock close theirs one after the
-/// other. Until then not even its attributes can be read, which otherwise all may who may list the folder.
+/// Returns true if opening `path` fails so because its file was deleted, but is still open somewhere. On a file system
+/// without POSIX deletion the name goes with the last handle, and the waiters for the lock close theirs one after the other.
+/// Until then not even its attributes can be read, which otherwise everybody may read who may list the folder.
 fn is_being_deleted(path: &Path, error: &io::Error) -> bool {
-    let denied = |error: &io::Error| error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32);
+    let denied = |error: &io::Error| code_of(error) == Some(ERROR_ACCESS_DENIED);
     denied(error) && open_attributes(path, 0).is_err_and(|error| denied(&error))
 }
 
-/// Opens what `path` names, folders too, to see what it is and no more; with FILE_FLAG_OPEN_REPARSE_POINT a symbolic link
-/// itself.
+/// Opens what `path` names, which may be a folder, for its attributes alone. FILE_FLAG_OPEN_REPARSE_POINT opens a symbolic
+/// link itself.
 fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
     OpenOptions::new()
         .access_mode(FILE_READ_ATTRIBUTES)
@@ -217,9 +220,9 @@ fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
 /// cannot be opened by those that do not share writing, nor started as a program. A folder is ERROR_DIRECTORY (EISDIR).
 fn open_existing(path: &Path) -> io::Result<File> {
     match OpenOptions::new().read(true).open(path) {
-        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => {
+        Err(error) if code_of(&error) == Some(ERROR_ACCESS_DENIED) => {
             if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-                return Err(io::Error::from_raw_os_error(ERROR_DIRECTORY as i32));
+                return Err(error_of(ERROR_DIRECTORY));
             }
             OpenOptions::new().write(true).open(path).map_err(|_| error)
         }
@@ -227,22 +230,18 @@ fn open_existing(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens the lock file at `path` without waiting. `None`: that cannot be told here.
+/// Returns `None`: Windows opens no file without waiting.
 pub(crate) fn open_cached(_: &Path, _: &OpenHow) -> Option<OpenFile> {
     None
 }
 
-/// Which file `path` names now, if any.
+/// Returns which file `path` names now, if any.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
     match open_attributes(path, 0) {
         Ok(file) => FileId::of(&file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         // A file that is being deleted cannot be opened any more, but its name lingers.
-        Err(error)
-            if [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION]
-                .iter()
-                .any(|&code| error.raw_os_error() == Some(code as i32)) =>
-        {
+        Err(error) if matches!(code_of(&error), Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION)) => {
             Ok(None)
         }
         Err(error) => Err(error),
@@ -259,7 +258,7 @@ impl LockFile for OpenFile {
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
-        // LockFileEx stacks locks on one handle instead of changing the mode, so the old one goes first.
+        // LockFileEx adds a lock to the handle instead of changing the mode, so the old lock is removed first.
         self.unlock();
         let file = self.file()?;
         let result = match mode {
@@ -279,7 +278,7 @@ impl LockFile for OpenFile {
 
     fn unlock(&self) {
         if let Ok(file) = self.file() {
-            // Fails when nothing is locked, which is as well.
+            // Fails if nothing is locked, which does no harm.
             let _ = FileExt::unlock(file);
         }
     }

@@ -1,5 +1,5 @@
-//! Windows: LockFileEx over the whole file, tried again and again: a thread that waits in it cannot be interrupted
-//! without closing the file under it.
+//! Windows: LockFileEx over the whole file, tried again and again. A thread that waits in it can be interrupted only by
+//! closing its file.
 
 mod error;
 mod file;
