@@ -320,7 +320,8 @@ fn shared_holds_that_are_not_released_lock_no_request_of_their_own_process_out()
     waiting.is_granted();
     // Twice as many may join from now on.
     for _ in 1..2 * HANDOFF_GRANTS {
-        stage.ask("/file", Shared).is_granted();
+        let joining = stage.ask("/file", Shared);
+        assert!(matches!(joining.wait.outcome_now(), Some(Outcome::Granted)));
     }
     stage.ask("/file", Shared).is_waiting();
 }
@@ -347,6 +348,20 @@ fn a_lock_whose_descriptor_was_closed_is_lost_and_nothing_is_done_to_the_descrip
     stage.assert_calls(&["disown"]);
     assert!(waiting.wait.request.is_resolving(), "its file has to be found anew");
     assert!(entry.is_lost() && entry.is_idle() && stage.engine.table().is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_request_whose_file_cannot_be_locked_any_more_finds_it_anew() {
+    for is_closed in [true, false] {
+        let stage = Stage::new();
+        stage.system.lock_error.store(if is_closed { libc::EBADF } else { libc::ESTALE }, Ordering::SeqCst);
+        stage.system.is_closed.store(is_closed, Ordering::SeqCst);
+        let asked = stage.ask("/file", Exclusive);
+        asked.is_waiting();
+        assert!(asked.wait.request.is_resolving(), "its file has to be found anew");
+        stage.assert_calls(if is_closed { &["lock Exclusive", "disown"] } else { &["lock Exclusive"] });
+    }
 }
 
 #[test]
