@@ -60,8 +60,8 @@ fn pin_library() {
     unsafe {
         GetModuleHandleExW(
             GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
-            pin_library as *const () as *const u16,
-            &mut module,
+            (pin_library as *const ()).cast(),
+            &raw mut module,
         );
     }
 }

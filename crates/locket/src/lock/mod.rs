@@ -11,7 +11,7 @@ mod wait_queue;
 pub(crate) use action::{Action, Cancellation, Completions, DriveResult, Effect, Enqueued, Permit, Released};
 pub(crate) use entry::LockEntry;
 pub(crate) use fairness::DRAIN_TIME;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use fairness::{HANDOFF_GRANTS, HANDOFF_TIME};
 pub use handle::{Handle, HandleOptions};
 pub use request::{CancelReason, CompletionSink, Outcome, Request, RequestOptions, Ticket};

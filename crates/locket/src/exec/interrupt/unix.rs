@@ -165,6 +165,7 @@ impl Rank {
 
     /// Returns the signals to choose from, best first.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[expect(clippy::unused_self, reason = "Linux needs it")]
     fn candidates(self) -> Vec<libc::c_int> {
         HARMLESS.to_vec()
     }

@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interrupts(());
 
+#[expect(clippy::unused_self, reason = "other systems need it")]
 impl Interrupts {
     /// Returns `None`: no thread may block.
     pub(crate) fn claim() -> Option<Self> {
@@ -23,6 +24,7 @@ impl Interrupts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitingThread(());
 
+#[expect(clippy::unused_self, reason = "other systems need it")]
 impl WaitingThread {
     /// Does nothing.
     ///
