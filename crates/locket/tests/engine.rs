@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use fs4::FileExt;
 use locket::LockMode::{Exclusive, Shared};
-use locket::{CancelReason, CompletionSink, Engine, Outcome};
+use locket::{CancelReason, Engine, Outcome};
 
 mod support;
 
-use support::{User, until};
+use support::User;
 
 /// The ways in which an engine may wait.
 fn engines() -> [Arc<Engine>; 2] {
@@ -169,38 +169,45 @@ fn more_waits_than_threads_may_block_all_come_and_go() {
     }
 }
 
-/// Panics when the lock has come, before the path is checked.
 #[cfg(target_os = "linux")]
-struct Broken(Arc<dyn CompletionSink>);
+mod on_linux {
+    use std::fs;
 
-#[cfg(target_os = "linux")]
-impl CompletionSink for Broken {
-    fn complete(&self, token: u64, outcome: Outcome) {
-        self.0.complete(token, outcome);
+    use locket::CompletionSink;
+
+    use super::support::{until, until_kernel_has_waiters};
+    use super::*;
+
+    /// Panics when the lock has come, before the path is checked.
+    struct Broken(Arc<dyn CompletionSink>);
+
+    impl CompletionSink for Broken {
+        fn complete(&self, token: u64, outcome: Outcome) {
+            self.0.complete(token, outcome);
+        }
+
+        fn wake_early(&self) {
+            panic!("on purpose");
+        }
     }
 
-    fn wake_early(&self) {
-        panic!("on purpose");
+    #[test]
+    fn a_panic_while_a_thread_waits_leaves_neither_the_lock_nor_the_file_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.lock");
+        let other = File::create(&path).unwrap();
+        FileExt::lock(&other).unwrap();
+        let user = User::new(&Engine::new(), &path);
+        let wait = user.start(Exclusive, |options| options.sink = Arc::new(Broken(options.sink.clone())));
+        until_kernel_has_waiters(&other, 1);
+        FileExt::unlock(&other).unwrap();
+        assert!(matches!(wait.outcome(), Outcome::Panicked));
+        FileExt::lock(&other).unwrap();
+        drop(other);
+
+        until(|| {
+            let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            !descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| target == path)
+        });
     }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_panic_while_a_thread_waits_leaves_neither_the_lock_nor_the_file_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("test.lock");
-    let other = File::create(&path).unwrap();
-    FileExt::lock(&other).unwrap();
-    let user = User::new(&Engine::new(), &path);
-    let wait = user.start(Exclusive, |options| options.sink = Arc::new(Broken(options.sink.clone())));
-    support::until_kernel_has_waiters(&other, 1);
-    FileExt::unlock(&other).unwrap();
-    assert!(matches!(wait.outcome(), Outcome::Panicked));
-    FileExt::lock(&other).unwrap();
-    drop(other);
-
-    until(|| {
-        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
-        !descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|target| target == path)
-    });
 }

@@ -1,11 +1,10 @@
 //! Who holds a lock, who waits for it, and whether it is held, as clients ask, on real files.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::PathBuf;
 
 use fs4::FileExt;
 use locket::Engine;
-use locket::LockMode::{Exclusive, Shared};
 
 mod support;
 
@@ -60,16 +59,18 @@ fn a_folder_is_asked_about_as_it_is_locked() {
 
 #[cfg(target_os = "linux")]
 mod holders {
+    use std::fs;
     use std::time::{Duration, Instant};
 
-    use locket::{Outcome, Party};
+    use locket::LockMode::{Exclusive, Shared};
+    use locket::{Holder, LockMode, Outcome, Party, RequestOptions};
 
     use super::support::PATIENCE;
     use super::*;
 
     /// Checks that this process alone is named, with its command.
     #[track_caller]
-    fn assert_this_process(holders: Option<&[locket::Holder]>, mode: locket::LockMode) {
+    fn assert_this_process(holders: Option<&[Holder]>, mode: LockMode) {
         let [holder] = holders.expect("known") else { panic!("{holders:?}") };
         assert_eq!((holder.pid, holder.mode), (std::process::id(), mode));
         let program = std::env::args().next().unwrap();
@@ -81,9 +82,9 @@ mod holders {
     #[track_caller]
     fn holders_at_refusal(
         user: &User,
-        mode: locket::LockMode,
-        change: impl Fn(&mut locket::RequestOptions),
-    ) -> Option<Box<[locket::Holder]>> {
+        mode: LockMode,
+        change: impl Fn(&mut RequestOptions),
+    ) -> Option<Box<[Holder]>> {
         /// How long a refusal waits for its holders.
         const GRACE: Duration = Duration::from_millis(100);
         let end = Instant::now() + PATIENCE;
