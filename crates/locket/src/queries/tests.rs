@@ -102,7 +102,7 @@ mod made_up_proc {
 
     #[test]
     fn the_holders_of_many_locks_are_named_after_one_reading_of_the_table() {
-        const LOCKS: usize = 50;
+        const LOCKS: usize = 20;
         let mut world = World::new();
         let files = world.add_files(LOCKS);
         world.add_locks(SOMEBODY, &files);
@@ -110,11 +110,11 @@ mod made_up_proc {
         let waits = loop {
             let pairs = files.iter().map(|(path, _)| held_and_waited_for(&engine, path, true));
             let (holding, waits): (Vec<_>, Vec<_>) = pairs.unzip();
+            let opened = Opened::begin(&world);
             let begin = Instant::now();
             for wait in &waits {
                 engine.expire(&wait.request);
             }
-            let opened = Opened::begin(&world);
             engine.answer_queries_by(&world.proc());
             assert_eq!(opened.end().times("locks"), 1);
             // Otherwise the machine was busy, and the refusals did not wait for the holders.
