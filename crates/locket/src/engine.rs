@@ -182,7 +182,7 @@ impl Engine {
         self.end_hold(&hold)
     }
 
-    /// Ends all that `client` holds and waits for, on every file. Its sinks may be called until this returns.
+    /// Ends all that `client` holds and waits for, on every file. Outcomes that are under way may still come to its sinks.
     pub fn end(self: &Arc<Self>, client: &Arc<Client>) {
         client.end();
         // A request that is queued from now on sees that the client has ended.
