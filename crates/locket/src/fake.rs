@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use crate::exec::Interrupts;
+use crate::engine::Engine;
+use crate::exec::{Interrupts, Limits};
 use crate::sys::{FileId, LockFile, LockMode, OpenHow, System};
 
 /// What happens during a call.
@@ -36,7 +37,16 @@ pub(crate) struct FakeSystem {
     pub(crate) is_remote: AtomicBool,
 }
 
+/// Limits of an engine whose jobs are never done.
+pub(crate) const NO_WORKERS: Limits = Limits { threads: 0, blocked: 0 };
+
 impl FakeSystem {
+    /// Returns an engine on a new system, and that system.
+    pub(crate) fn with_engine(limits: Limits) -> (Arc<Engine>, Arc<Self>) {
+        let system = Arc::new(Self::default());
+        (Engine::with(Box::new(system.clone()), limits), system)
+    }
+
     /// Returns the calls since the last time.
     pub(crate) fn calls(&self) -> Vec<String> {
         mem::take(&mut *self.calls.lock().unwrap()).into_iter().map(|(call, _)| call).collect()

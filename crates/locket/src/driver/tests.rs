@@ -7,7 +7,7 @@ use std::thread;
 
 use super::*;
 use crate::exec::Limits;
-use crate::fake::FakeSystem;
+use crate::fake::{FakeSystem, NO_WORKERS};
 use crate::lock::{CancelReason, HANDOFF_GRANTS, HANDOFF_TIME};
 use crate::support::{Pending as Wait, User, until};
 use crate::{Released, lock};
@@ -29,7 +29,7 @@ struct Asked {
 impl Stage {
     /// Returns one without workers: nothing happens but what the test does.
     fn new() -> Self {
-        Self::with(Limits { threads: 0, blocked: 0 })
+        Self::with(NO_WORKERS)
     }
 
     fn with_workers() -> Self {
@@ -37,8 +37,8 @@ impl Stage {
     }
 
     fn with(limits: Limits) -> Self {
-        let system = Arc::new(FakeSystem::default());
-        Self { engine: Engine::with(Box::new(system.clone()), limits), system }
+        let (engine, system) = FakeSystem::with_engine(limits);
+        Self { system, engine }
     }
 
     /// Has a new user ask for the lock of the file at `path`, on the calling thread.
@@ -54,7 +54,7 @@ impl Stage {
     /// Has so many users share the lock that no more may join them.
     fn share(&self) -> Vec<Asked> {
         let sharing: Vec<_> = (0..HANDOFF_GRANTS).map(|_| self.ask("/file", Shared)).collect();
-        sharing.iter().for_each(Asked::is_granted);
+        sharing.iter().for_each(Asked::assert_granted);
         sharing
     }
 
@@ -66,13 +66,13 @@ impl Stage {
 
 impl Asked {
     #[track_caller]
-    fn is_granted(&self) {
+    fn assert_granted(&self) {
         let outcome = self.wait.outcome();
         assert!(matches!(outcome, Outcome::Granted), "{outcome:?}");
     }
 
     #[track_caller]
-    fn is_waiting(&self) {
+    fn assert_waiting(&self) {
         let outcome = self.wait.outcome_now();
         assert!(outcome.is_none(), "{outcome:?}");
     }
@@ -91,7 +91,7 @@ impl Asked {
 fn a_request_locks_the_file_and_then_checks_the_path_and_a_release_unlocks_it() {
     let stage = Stage::new();
     let a = stage.ask("/file", Exclusive);
-    a.is_granted();
+    a.assert_granted();
     stage.assert_calls(&["lock Exclusive", "check path"]);
     a.release();
     stage.assert_calls(&["unlock"]);
@@ -101,11 +101,11 @@ fn a_request_locks_the_file_and_then_checks_the_path_and_a_release_unlocks_it() 
 fn a_handoff_is_a_check_of_the_path_and_no_other_call() {
     let stage = Stage::new();
     let [a, b] = [(); 2].map(|()| stage.ask("/file", Exclusive));
-    a.is_granted();
+    a.assert_granted();
     stage.system.calls();
     a.release();
     stage.assert_calls(&["check path"]);
-    b.is_granted();
+    b.assert_granted();
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn after_its_budget_of_handoffs_the_process_unlocks_for_the_others() {
         let begin = now();
         let asked: Vec<_> = (0..=HANDOFF_GRANTS).map(|_| stage.ask("/file", Exclusive)).collect();
         for hold in &asked {
-            hold.is_granted();
+            hold.assert_granted();
             hold.release();
         }
         // Otherwise the machine was busy, and the time was over before the grants were.
@@ -134,18 +134,18 @@ fn after_its_budget_of_handoffs_the_process_unlocks_for_the_others() {
 fn an_exclusive_lock_becomes_a_shared_one_for_waiters_that_share_it() {
     let stage = Stage::with_workers();
     let a = stage.ask("/file", Exclusive);
-    a.is_granted();
+    a.assert_granted();
     let [b, c] = [(); 2].map(|()| stage.ask("/file", Shared));
     let d = stage.ask("/file", Exclusive);
     stage.system.calls();
     a.release();
     stage.assert_calls(&["lock Shared", "check path"]);
-    b.is_granted();
-    c.is_granted();
+    b.assert_granted();
+    c.assert_granted();
     b.release();
     stage.assert_calls(&[]);
     c.release();
-    d.is_granted();
+    d.assert_granted();
     stage.assert_calls(&["unlock", "lock Exclusive", "check path"]);
 }
 
@@ -153,12 +153,12 @@ fn an_exclusive_lock_becomes_a_shared_one_for_waiters_that_share_it() {
 fn waiters_that_share_a_lock_by_different_paths_are_granted_together_after_a_check_of_each() {
     let stage = Stage::new();
     let a = stage.ask("/file", Exclusive);
-    a.is_granted();
+    a.assert_granted();
     let others = ["/file", "/other"].map(|path| stage.ask(path, Shared));
     stage.system.calls();
     a.release();
     stage.assert_calls(&["lock Shared", "check path", "check path"]);
-    others.iter().for_each(Asked::is_granted);
+    others.iter().for_each(Asked::assert_granted);
 }
 
 #[test]
@@ -184,10 +184,10 @@ fn a_file_system_without_locks_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_panic_completes_the_requests_that_depend_on_it_and_the_next_one_is_granted() {
+fn a_panic_completes_the_requests_that_depend_on_it_and_the_next_one_assert_granted() {
     let stage = Stage::new();
     let a = stage.ask("/file", Exclusive);
-    a.is_granted();
+    a.assert_granted();
     let b = stage.ask("/file", Shared);
     stage.system.calls();
     stage.system.panics.store(true, Ordering::SeqCst);
@@ -195,24 +195,24 @@ fn a_panic_completes_the_requests_that_depend_on_it_and_the_next_one_is_granted(
     assert!(matches!(b.wait.outcome(), Outcome::Panicked));
     stage.assert_calls(&["lock Shared", "unlock"]);
     assert!(stage.engine.table().is_empty());
-    stage.ask("/file", Exclusive).is_granted();
+    stage.ask("/file", Exclusive).assert_granted();
 }
 
 #[test]
 fn requests_whose_path_names_another_file_by_now_go_there_and_the_others_stay() {
     let stage = Stage::with_workers();
     let a = stage.ask("/file", Exclusive);
-    a.is_granted();
+    a.assert_granted();
     let [b, c, d] = ["/moved", "/file", "/moved"].map(|path| stage.ask(path, Exclusive));
     stage.system.replace("/moved", 2);
     a.release();
-    b.is_granted();
-    c.is_granted();
+    b.assert_granted();
+    c.assert_granted();
     assert!(!Arc::ptr_eq(&b.entry(), &c.entry()));
     d.wait.until_queued(&stage.engine);
     assert!(Arc::ptr_eq(&b.entry(), &d.entry()));
     b.release();
-    d.is_granted();
+    d.assert_granted();
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
     for (mode, expected) in [(Exclusive, &["unlink", "unlock"][..]), (Shared, &["unlock"])] {
         let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
         let hold = Stage::ask_by(user, mode);
-        hold.is_granted();
+        hold.assert_granted();
         stage.system.calls();
         hold.release();
         stage.assert_calls(expected);
@@ -232,7 +232,7 @@ fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
 fn a_request_that_is_cancelled_during_the_check_is_not_granted_though_its_handle_has_another_file_by_then() {
     let stage = Stage::new();
     let holding = stage.ask("/model", Exclusive);
-    holding.is_granted();
+    holding.assert_granted();
     let waiting = stage.ask("/model", Exclusive);
     let other = waiting.user.with_the_same_handle();
     let (engine, request) = (stage.engine.clone(), waiting.wait.request.clone());
@@ -242,7 +242,7 @@ fn a_request_that_is_cancelled_during_the_check_is_not_granted_though_its_handle
         move || {
             system.replace("/model", 2);
             let other = Stage::ask_by(other, Exclusive);
-            other.is_granted();
+            other.assert_granted();
             engine.cancel(&request, CancelReason::Aborted);
             *granted.lock().unwrap() = Some(other);
         }
@@ -257,12 +257,12 @@ fn a_request_that_is_cancelled_during_the_check_is_not_granted_though_its_handle
 fn a_thread_that_cancels_a_wait_checks_no_path_and_a_worker_goes_on() {
     let stage = Stage::with_workers();
     let first = stage.ask("/file", Shared);
-    first.is_granted();
+    first.assert_granted();
     let [second, third] = [Exclusive, Shared].map(|mode| stage.ask("/file", mode));
     stage.system.calls();
     stage.engine.cancel(&second.wait.request, CancelReason::TimedOut);
     assert!(matches!(second.wait.outcome(), Outcome::TimedOut(None)));
-    third.is_granted();
+    third.assert_granted();
     assert_ne!(stage.system.thread_of("check path").unwrap(), thread::current().id());
     stage.assert_calls(&["check path"]);
 }
@@ -272,7 +272,7 @@ fn a_release_on_a_network_file_system_leaves_the_system_calls_to_a_worker() {
     let stage = Stage::with_workers();
     stage.system.is_remote.store(true, Ordering::SeqCst);
     let a = stage.ask("/file", Exclusive);
-    a.is_granted();
+    a.assert_granted();
     stage.system.calls();
     a.release();
     until(|| stage.system.thread_of("unlock").is_some_and(|thread| thread != thread::current().id()));
@@ -285,7 +285,7 @@ fn a_limited_number_of_requests_joins_a_shared_lock_before_it_is_drained_and_lef
     let stage = Stage::new();
     let sharing = stage.share();
     let waiting = [(); 2].map(|()| stage.ask("/file", Shared));
-    waiting.iter().for_each(Asked::is_waiting);
+    waiting.iter().for_each(Asked::assert_waiting);
     stage.system.calls();
     let (last, others) = sharing.split_last().unwrap();
     for hold in others {
@@ -305,7 +305,7 @@ fn a_limited_number_of_requests_joins_a_shared_lock_before_it_is_drained_and_lef
     assert!(entry.pause(Shared, &mut Completions::new()).is_some() && entry.resume());
     stage.engine.drive(&entry, None, Permit::Block);
     stage.assert_calls(&["lock Shared", "check path"]);
-    waiting.iter().for_each(Asked::is_granted);
+    waiting.iter().for_each(Asked::assert_granted);
 }
 
 #[test]
@@ -315,15 +315,15 @@ fn shared_holds_that_are_not_released_lock_no_request_of_their_own_process_out()
     let waiting = stage.ask("/file", Shared);
     let entry = waiting.entry();
     stage.engine.end_drain(&entry, 0);
-    waiting.is_waiting();
+    waiting.assert_waiting();
     stage.engine.end_drain(&entry, 1);
-    waiting.is_granted();
+    waiting.assert_granted();
     // Twice as many may join from now on.
     for _ in 1..2 * HANDOFF_GRANTS {
         let joining = stage.ask("/file", Shared);
         assert!(matches!(joining.wait.outcome_now(), Some(Outcome::Granted)));
     }
-    stage.ask("/file", Shared).is_waiting();
+    stage.ask("/file", Shared).assert_waiting();
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn a_lock_whose_descriptor_was_closed_is_lost_and_nothing_is_done_to_the_descrip
     let stage = Stage::new();
     let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
     let hold = Stage::ask_by(user, Exclusive);
-    hold.is_granted();
+    hold.assert_granted();
     let waiting = stage.ask("/file", Exclusive);
     let entry = waiting.entry();
     stage.system.calls();
@@ -358,7 +358,7 @@ fn a_request_whose_file_cannot_be_locked_any_more_finds_it_anew() {
         stage.system.lock_error.store(if is_closed { libc::EBADF } else { libc::ESTALE }, Ordering::SeqCst);
         stage.system.is_closed.store(is_closed, Ordering::SeqCst);
         let asked = stage.ask("/file", Exclusive);
-        asked.is_waiting();
+        asked.assert_waiting();
         assert!(asked.wait.request.is_resolving(), "its file has to be found anew");
         stage.assert_calls(if is_closed { &["lock Exclusive", "disown"] } else { &["lock Exclusive"] });
     }
@@ -369,7 +369,7 @@ fn the_end_of_a_client_does_nothing_to_a_descriptor_that_was_closed() {
     let stage = Stage::new();
     let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
     let hold = Stage::ask_by(user, Exclusive);
-    hold.is_granted();
+    hold.assert_granted();
     stage.system.calls();
     stage.system.is_closed.store(true, Ordering::SeqCst);
     stage.engine.end(&hold.user.client);
@@ -380,8 +380,8 @@ fn the_end_of_a_client_does_nothing_to_a_descriptor_that_was_closed() {
 fn a_handle_that_still_holds_what_was_lost_waits_for_its_own_release() {
     let stage = Stage::new();
     let [hold, other] = [(); 2].map(|()| stage.ask("/file", Shared));
-    hold.is_granted();
-    other.is_granted();
+    hold.assert_granted();
+    other.assert_granted();
     let lost = hold.entry();
     stage.system.is_closed.store(true, Ordering::SeqCst);
     assert_eq!(other.release(), Some(Released::Lost));
@@ -389,9 +389,9 @@ fn a_handle_that_still_holds_what_was_lost_waits_for_its_own_release() {
     let again = Stage::ask_by(hold.user.with_the_same_handle(), Shared);
     assert!(Arc::ptr_eq(&again.entry(), &lost));
     let stranger = stage.ask("/file", Shared);
-    stranger.is_granted();
+    stranger.assert_granted();
     assert!(!Arc::ptr_eq(&stranger.entry(), &lost), "a handle that holds nothing there finds the file anew");
-    again.is_waiting();
+    again.assert_waiting();
     assert_eq!(hold.release(), Some(Released::Lost));
     assert!(again.wait.request.is_resolving());
 }
@@ -400,7 +400,7 @@ fn a_handle_that_still_holds_what_was_lost_waits_for_its_own_release() {
 fn requests_in_the_queue_fail_if_there_is_no_thread_to_drive_for_them() {
     let stage = Stage::new();
     let hold = stage.ask("/file", Exclusive);
-    hold.is_granted();
+    hold.assert_granted();
     let waiting = stage.ask("/file", Exclusive);
     let entry = waiting.entry();
     assert!(entry.release(&hold.wait.request).is_some());
@@ -423,8 +423,8 @@ fn a_paced_wait_tries_once_more_when_its_time_is_over() {
     stage.system.calls();
     stage.engine.cancel(&waiting.wait.request, CancelReason::TimedOut);
     // The thread that cancels a wait may not try.
-    waiting.is_waiting();
+    waiting.assert_waiting();
     stage.assert_calls(&[]);
     stage.engine.drive(&entry, None, Permit::Block);
-    waiting.is_granted();
+    waiting.assert_granted();
 }

@@ -17,8 +17,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let system = Arc::new(FakeSystem::default());
-        let engine = Engine::with(Box::new(system.clone()), Limits::default());
+        let (engine, system) = FakeSystem::with_engine(Limits::default());
         Self { user: User::new(&engine, "/file"), engine, system }
     }
 

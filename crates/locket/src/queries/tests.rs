@@ -4,18 +4,11 @@ use std::path::Path;
 
 use super::*;
 use crate::exec::Limits;
-use crate::fake::FakeSystem;
+use crate::fake::{FakeSystem, NO_WORKERS};
 use crate::lock::Completions;
-use crate::support::{Pending, User};
+use crate::support::{Pending, User, sink, until};
 
 use LockMode::Exclusive;
-
-const NO_WORKERS: Limits = Limits { threads: 0, blocked: 0 };
-
-fn fake_engine(limits: Limits) -> (Arc<Engine>, Arc<FakeSystem>) {
-    let system = Arc::new(FakeSystem::default());
-    (Engine::with(Box::new(system.clone()), limits), system)
-}
 
 /// Has a new user acquire the lock of the file at `path`, and another one wait for it who wants to know the holders.
 fn held_and_waited_for(engine: &Arc<Engine>, path: impl AsRef<Path>, names_holders: bool) -> (User, Pending) {
@@ -27,12 +20,12 @@ fn held_and_waited_for(engine: &Arc<Engine>, path: impl AsRef<Path>, names_holde
 
 #[test]
 fn a_refusal_waits_only_for_holders_that_are_asked_for_and_not_for_ever() {
-    let (engine, _) = fake_engine(NO_WORKERS);
+    let (engine, _) = FakeSystem::with_engine(NO_WORKERS);
     let (_a, wait) = held_and_waited_for(&engine, "/file", false);
     engine.expire(&wait.request);
     assert!(matches!(wait.outcome_now(), Some(Outcome::TimedOut(None))));
 
-    let (engine, _) = fake_engine(NO_WORKERS);
+    let (engine, _) = FakeSystem::with_engine(NO_WORKERS);
     let (_a, wait) = held_and_waited_for(&engine, "/file", true);
     let begin = Instant::now();
     engine.expire(&wait.request);
@@ -43,7 +36,7 @@ fn a_refusal_waits_only_for_holders_that_are_asked_for_and_not_for_ever() {
 
 #[test]
 fn a_request_whose_file_is_still_being_found_asks_for_no_holders() {
-    let (engine, _) = fake_engine(NO_WORKERS);
+    let (engine, _) = FakeSystem::with_engine(NO_WORKERS);
     let wait = User::new(&engine, "/file").start(Exclusive, |options| {
         options.deadline = Some(Instant::now());
         options.names_holders = true;
@@ -54,7 +47,7 @@ fn a_request_whose_file_is_still_being_found_asks_for_no_holders() {
 
 #[test]
 fn a_request_that_comes_during_a_probe_is_granted_after_it() {
-    let (engine, system) = fake_engine(Limits::default());
+    let (engine, system) = FakeSystem::with_engine(Limits::default());
     for blocking in [true, false] {
         let user = User::new(&engine, "/file");
         let (sender, requests) = std::sync::mpsc::channel();
@@ -71,7 +64,7 @@ fn a_request_that_comes_during_a_probe_is_granted_after_it() {
 
 #[test]
 fn what_this_process_knows_of_a_lock_is_answered_without_the_kernel() {
-    let (engine, system) = fake_engine(NO_WORKERS);
+    let (engine, system) = FakeSystem::with_engine(NO_WORKERS);
     let [own, other] = [(); 2].map(|()| User::new(&engine, "/file"));
     let is_locked = |user: &User| engine.is_locked(&user.handle).unwrap();
     assert!(matches!(own.start_sync(Exclusive, |_| {}).outcome(), Outcome::Granted));
@@ -89,6 +82,26 @@ fn what_this_process_knows_of_a_lock_is_answered_without_the_kernel() {
     assert_eq!(is_locked(&other), Some(true), "the kernel has refused it");
     assert_eq!(system.calls(), [""; 0]);
     engine.end(&own.client);
+}
+
+#[test]
+fn a_lock_whose_driver_does_not_find_out_for_a_while_is_held() {
+    let (engine, _) = FakeSystem::with_engine(NO_WORKERS);
+    let user = User::new(&engine, "/file");
+    let wait = user.start_sync(Exclusive, |_| {});
+    assert!(matches!(wait.outcome(), Outcome::Granted));
+    let entry = wait.request.entry().unwrap();
+    // Nobody drives from now on.
+    assert!(entry.release(&wait.request).is_some());
+    let (sink, outcomes) = sink();
+    let query = Query::new(Question::Locked(user.handle.clone(), OnceLock::new()), sink, 0);
+    let begin = Instant::now();
+    until(|| {
+        engine.probe(&query);
+        query.is_answered()
+    });
+    assert!(begin.elapsed() >= CANCEL_GRACE);
+    assert!(matches!(outcomes.recv().unwrap(), (Outcome::Locked(true), _)));
 }
 
 #[cfg(target_os = "linux")]
@@ -134,7 +147,7 @@ mod made_up_proc {
         let mut world = World::new();
         world.add_locks(SOMEBODY, &[(world.path(), world.file())]);
         let file = File::open(world.path()).unwrap();
-        let (engine, system) = fake_engine(NO_WORKERS);
+        let (engine, system) = FakeSystem::with_engine(NO_WORKERS);
         system.descriptor.store(file.as_raw_fd(), Ordering::SeqCst);
         let (_holding, wait) = held_and_waited_for(&engine, "/file", true);
         system.is_closed.store(true, Ordering::SeqCst);
