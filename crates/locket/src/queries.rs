@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::slice;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::dispatch::{Task, Timer};
@@ -13,7 +13,7 @@ use crate::engine::{CANCEL_GRACE, Engine};
 use crate::exec::Guard;
 use crate::holders::{Holder, LockedFile, Party, Proc};
 use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Permit, Request};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, now};
 use crate::sys::{LockMode, OpenHow, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
 
@@ -36,8 +36,8 @@ enum Question {
     Holders,
     /// Who holds the lock, asked for a request that was refused.
     HoldersAtRefusal,
-    /// Whether anybody holds the lock of this handle. Asked at this time.
-    Locked(Arc<Handle>, Instant),
+    /// Whether anybody holds the lock of this handle. A driver has been about to find out since this time.
+    Locked(Arc<Handle>, OnceLock<Instant>),
 }
 
 /// What queries for holders are about.
@@ -101,7 +101,7 @@ impl Engine {
     /// Asks whether any process holds the lock of the file at the path of `handle`. The answer, an [`Outcome::Locked`],
     /// [`Outcome::Failed`] or [`Outcome::Unanswered`], goes to `sink`.
     pub fn find_locked(self: &Arc<Self>, handle: Arc<Handle>, sink: Arc<dyn CompletionSink>, token: u64) {
-        let query = Query::new(Question::Locked(handle, Instant::now()), sink, token);
+        let query = Query::new(Question::Locked(handle, OnceLock::new()), sink, token);
         self.after(SERVER_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
         self.submit(Task::Probe(query));
     }
@@ -210,7 +210,7 @@ impl Engine {
             Ok(Some(locked)) => query.answer(Outcome::Locked(locked)),
             Err(error) => query.fail(error),
             // A driver that takes so long is stuck in the kernel, for somebody who wants the lock.
-            Ok(None) if since.elapsed() > CANCEL_GRACE => query.answer(Outcome::Locked(true)),
+            Ok(None) if now() > *since.get_or_init(now) + CANCEL_GRACE => query.answer(Outcome::Locked(true)),
             Ok(None) => {
                 if !self.after(PROBE_AGAIN, Timer::ProbeAgain(query.clone())) {
                     query.fail(SystemError::no_thread());

@@ -51,7 +51,8 @@ impl CompletionSink for Outcomes {
     }
 }
 
-fn sink() -> (Arc<dyn CompletionSink>, Receiver<(Outcome, ThreadId)>) {
+/// Returns a sink, and what it receives.
+pub(crate) fn sink() -> (Arc<dyn CompletionSink>, Receiver<(Outcome, ThreadId)>) {
     let (sender, outcomes) = channel();
     (Arc::new(Outcomes(Mutex::new(sender))), outcomes)
 }
