@@ -205,10 +205,10 @@ impl Schedule {
         }
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: &Step) {
         match step {
-            Step::Submit(kind, key) => self.submit(kind, key),
-            Step::SubmitFirst(key) => self.submit_first(key),
+            &Step::Submit(kind, key) => self.submit(kind, key),
+            &Step::SubmitFirst(key) => self.submit_first(key),
             Step::End(index) => {
                 let numbers: Vec<_> = self.ends.keys().copied().collect();
                 if !numbers.is_empty() {
@@ -217,7 +217,7 @@ impl Schedule {
             }
             Step::Watch(just_now) => {
                 let armed = self.workers.armed.load(Ordering::Relaxed);
-                self.workers.pool.watch(if just_now { armed } else { 0 });
+                self.workers.pool.watch(if *just_now { armed } else { 0 });
             }
         }
     }
@@ -297,10 +297,10 @@ impl Schedule {
 
     fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) {
         while !is_so(self) {
-            match self.events.recv_timeout(PATIENCE) {
-                Ok(Event::Begun(number)) => self.begun.push(number),
-                Ok(Event::Done(number)) => assert!(self.done.insert(number), "{number} was done twice"),
-                Err(_) => panic!("not done: {:?}", self.due.difference(&self.done)),
+            let event = self.events.recv_timeout(PATIENCE);
+            match event.unwrap_or_else(|_| panic!("not done: {:?}", self.due.difference(&self.done))) {
+                Event::Begun(number) => self.begun.push(number),
+                Event::Done(number) => assert!(self.done.insert(number), "{number} was done twice"),
             }
         }
     }
@@ -316,7 +316,7 @@ fn healthy_jobs_are_done_whatever_is_stuck_and_those_with_one_key_in_their_order
     let workers = Workers::new();
     check(steps(), |steps| {
         let mut schedule = Schedule::new(&workers);
-        for step in steps {
+        for step in &steps {
             schedule.take(step);
             if schedule.has_room() {
                 schedule.wait_until_done();

@@ -56,10 +56,10 @@ fn pool() -> (Arc<Pool<Task>>, Arc<AtomicU64>) {
 
 /// Submits a job that does `at_end` once it is told to end by the sender. Returns when it has begun.
 fn submit_stuck(pool: &Pool<Task>, key: u64, at_end: impl FnOnce() + Send + 'static) -> Sender<()> {
-    let (begin, begun) = channel();
+    let (sender, begun) = channel();
     let (end, ended) = channel();
     pool.submit(Task::with_key(key, move || {
-        begin.send(()).unwrap();
+        sender.send(()).unwrap();
         ended.recv().unwrap();
         at_end();
     }));
@@ -180,7 +180,10 @@ fn pile_up(is_watched: bool) {
 /// Runs `body`. Fails if it hangs.
 fn limit_time(body: impl FnOnce() + Send + 'static) {
     let (sender, done) = channel();
-    thread::spawn(move || sender.send(body()));
+    thread::spawn(move || {
+        body();
+        sender.send(()).unwrap();
+    });
     next(&done);
 }
 
