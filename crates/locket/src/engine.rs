@@ -28,8 +28,8 @@ pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
 
 /// All locks that its clients hold and wait for, and the threads that serve them.
 ///
-/// One process needs one engine. Two engines exclude each other as two processes do. The threads of an engine end when it
-/// is dropped.
+/// One process needs one engine. Two engines exclude each other as two processes do. When an engine is dropped, its threads
+/// end, its locks are released and its waits are aborted. An engine whose workers do something is not dropped before.
 pub struct Engine {
     pub(crate) system: Box<dyn System>,
     /// Every lock that this process holds or waits for. Locked before the state of any lock.
@@ -68,6 +68,25 @@ pub struct Snapshot {
 impl fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let entries = std::mem::take(&mut *self.table());
+        let Snapshot { mut held, mut pending } = Snapshot::default();
+        for entry in entries.values() {
+            entry.list(&mut held, &mut pending);
+        }
+        for hold in held {
+            // A lock and its holds keep each other alive, and the file open.
+            if let Some(entry) = hold.entry() {
+                entry.release(&hold);
+            }
+        }
+        for request in pending.iter().filter(|request| request.finish()) {
+            self.deliver(request, Outcome::Aborted);
+        }
     }
 }
 

@@ -1,13 +1,14 @@
-//! Engines whose last reference is dropped on one of their own threads, by a completion sink.
+//! Engines that are dropped while their clients hold locks and wait for them, also on one of their own threads.
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fs4::FileExt;
-use locket::LockMode::Exclusive;
+use locket::LockMode::{Exclusive, Shared};
 use locket::{CompletionSink, Engine, Outcome};
 
 mod support;
@@ -31,48 +32,74 @@ impl CompletionSink for Last {
     }
 }
 
-/// Starts a request for a lock that `other` has, and drops the engine, except for what the sink of the request has.
-fn start(
-    engine: Arc<Engine>,
-    other: &File,
-    path: &std::path::Path,
-    deadline: Option<Duration>,
-) -> Receiver<Outcome> {
-    FileExt::lock(other).unwrap();
+/// A lock file that other code has open.
+struct Other {
+    path: PathBuf,
+    file: File,
+    _folder: tempfile::TempDir,
+}
+
+impl Other {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.lock");
+        Self { file: File::create(&path).unwrap(), path, _folder: folder }
+    }
+}
+
+/// Starts a request for the lock, and drops the engine, except for what the sink of the request has.
+fn start_last(engine: Arc<Engine>, other: &Other, timeout: Option<Duration>) -> Receiver<Outcome> {
     let (sender, outcome) = channel();
-    let user = User::new(&engine, path);
-    user.start(Exclusive, |options| {
-        options.deadline = deadline.map(|after| Instant::now() + after);
+    User::new(&engine, &other.path).start(Exclusive, |options| {
+        options.deadline = timeout.map(|timeout| Instant::now() + timeout);
         options.sink = Arc::new(Last(Mutex::new(Some((engine, sender)))));
     });
     outcome
 }
 
-fn next(outcome: &Receiver<Outcome>) -> Result<Outcome, RecvTimeoutError> {
-    outcome.recv_timeout(PATIENCE)
-}
-
-fn open() -> (tempfile::TempDir, std::path::PathBuf, File) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("test.lock");
-    let file = File::create(&path).unwrap();
-    (folder, path, file)
+#[track_caller]
+fn assert_thread_ends(outcome: &Receiver<Outcome>) {
+    assert_eq!(outcome.recv_timeout(PATIENCE).err(), Some(RecvTimeoutError::Disconnected));
 }
 
 #[test]
-fn a_worker_that_drops_its_engine_ends() {
-    let (_folder, path, other) = open();
-    let outcome = start(Engine::new(), &other, &path, None);
-    FileExt::unlock(&other).unwrap();
-    assert!(matches!(next(&outcome), Ok(Outcome::Granted)));
-    assert_eq!(next(&outcome).err(), Some(RecvTimeoutError::Disconnected));
+fn a_worker_that_drops_its_engine_ends_and_the_lock_is_released() {
+    let other = Other::new();
+    FileExt::lock(&other.file).unwrap();
+    let outcome = start_last(Engine::new(), &other, None);
+    FileExt::unlock(&other.file).unwrap();
+    assert!(matches!(outcome.recv_timeout(PATIENCE), Ok(Outcome::Granted)));
+    assert_thread_ends(&outcome);
+    assert!(FileExt::try_lock(&other.file).is_ok());
 }
 
 #[test]
 fn a_timer_thread_that_drops_its_engine_ends() {
-    let (_folder, path, other) = open();
+    let other = Other::new();
+    FileExt::lock(&other.file).unwrap();
     // A paced wait has no worker, which would keep the engine, too.
-    let outcome = start(Engine::paced(), &other, &path, Some(Duration::from_millis(20)));
-    assert!(matches!(next(&outcome), Ok(Outcome::TimedOut(_))));
-    assert_eq!(next(&outcome).err(), Some(RecvTimeoutError::Disconnected));
+    let outcome = start_last(Engine::paced(), &other, Some(Duration::from_millis(20)));
+    assert!(matches!(outcome.recv_timeout(PATIENCE), Ok(Outcome::TimedOut(_))));
+    assert_thread_ends(&outcome);
+}
+
+#[test]
+fn the_locks_of_an_engine_that_is_dropped_are_released() {
+    let other = Other::new();
+    let engine = Engine::new();
+    let users = [(); 2].map(|()| User::new(&engine, &other.path));
+    assert!(users.iter().all(|user| user.try_acquire(Shared)));
+    drop((engine, users));
+    support::until(|| FileExt::try_lock(&other.file).is_ok());
+}
+
+#[test]
+fn the_waits_of_an_engine_that_is_dropped_are_aborted() {
+    let other = Other::new();
+    FileExt::lock(&other.file).unwrap();
+    let engine = Engine::paced();
+    let wait = User::new(&engine, &other.path).start(Exclusive, |_| {});
+    wait.until_queued(&engine);
+    drop(engine);
+    assert!(matches!(wait.outcome(), Outcome::Aborted));
 }
