@@ -299,9 +299,7 @@ impl<J: Job> Shared<J> {
                 // If there are jobs, another worker runs or their keys are taken: the thread that frees a key ensures
                 // progress.
                 state.leave();
-                if closed {
-                    state.threads -= 1;
-                } else {
+                if !closed {
                     state.idle.push(current());
                 }
             }

@@ -27,7 +27,7 @@ struct Notes {
     dropped: Vec<&'static str>,
     /// The watches that are armed, and for how long.
     watches: Vec<(Duration, u64)>,
-    /// How many of them since the system refused a thread.
+    /// How many were armed because the system refused a thread.
     retries: usize,
 }
 
@@ -276,6 +276,37 @@ fn a_worker_that_arrives_late_is_waited_for_and_no_other_is_started() {
 }
 
 #[test]
+fn a_watch_that_fires_after_the_next_job_has_begun_considers_no_worker_stuck() {
+    model(3, MANY, |pool| {
+        limit_threads(1);
+        let begun = pool.begun();
+        pool.submit_healthy("a");
+        pool.submit_stuck("stuck", 1);
+        pool.submit_healthy("b");
+        while noted(|notes| !notes.begun.contains(&"stuck")) {
+            thread::yield_now();
+        }
+        pool.watch(begun);
+        assert_eq!(noted(|notes| notes.retries), 0, "another thread was asked for");
+    });
+}
+
+#[test]
+fn a_worker_that_comes_back_takes_no_job_while_another_runs() {
+    model(2, MANY, |pool| {
+        let gate = pool.submit_stuck("a", 1);
+        pool.submit_stuck("b", 2);
+        pool.until_begun("b");
+        pool.submit_healthy("c");
+        gate.open();
+        // No watch fires any more.
+        until(|notes| notes.done.contains(&"a"), |_| ());
+        thread::yield_now();
+        assert!(!noted(|notes| notes.begun.contains(&"c")), "two run at once");
+    });
+}
+
+#[test]
 fn a_job_waits_for_a_stuck_one_with_its_key_until_the_key_is_freed_and_no_longer() {
     model(2, MANY, |pool| {
         let [freeing, ending] = [(); 2].map(|()| pool.gate());
@@ -315,22 +346,30 @@ fn jobs_that_are_submitted_first_go_before_those_that_wait_for_their_key() {
         pool.submit_task("behind", Some(1), |_| ());
         pool.submit_healthy("healthy");
         pool.until_done("healthy");
-        let first = ["first", "second"].map(|name| pool.task(name, Some(1), |_| ()));
-        pool.submit_first(first.into_iter());
+        let submit_first = |names: &[&'static str]| {
+            pool.submit_first(names.iter().map(|&name| pool.task(name, Some(1), |_| ())));
+        };
+        submit_first(&["second", "third"]);
+        submit_first(&["first"]);
         gate.open();
         pool.until_done("behind");
         let mut begun = noted(|notes| notes.begun.clone());
         begun.retain(|&name| name != "healthy");
-        assert_eq!(begun, ["stuck", "first", "second", "behind"]);
+        assert_eq!(begun, ["stuck", "first", "second", "third", "behind"]);
     });
 }
 
 #[test]
 fn a_job_stays_in_the_list_while_all_threads_there_can_be_are_stuck() {
     model(2, Limits { threads: 2, blocked: 2 }, |pool| {
-        let [_, other] = [("one", 1), ("other", 2)].map(|(name, key)| pool.submit_stuck(name, key));
+        pool.submit_stuck("one", 1);
+        pool.until_begun("one");
+        assert!(!pool.has_stuck() && !pool.is_exhausted());
+        let other = pool.submit_stuck("other", 2);
+        pool.until_begun("other");
+        assert!(pool.has_stuck() && !pool.is_exhausted());
         pool.submit_healthy("healthy");
-        pool.until(|notes| notes.begun.len() == 2);
+        pool.until(|_| pool.is_exhausted());
         other.open();
         pool.until_done("healthy");
         assert!(!noted(|notes| notes.done.contains(&"one")));
@@ -371,10 +410,10 @@ fn a_worker_that_blocks_leaves_another_for_later_jobs_though_the_system_gives_no
     });
 }
 
-#[test]
-fn of_all_workers_there_can_be_one_does_not_block() {
-    model(2, MANY, |pool| {
-        limit_threads(2);
+/// Two jobs that would block, of which one may.
+fn one_may_block(preemptions: usize, limits: Limits, threads: usize) {
+    model(preemptions, limits, move |pool| {
+        limit_threads(threads);
         let gate = pool.gate();
         for name in ["a", "b"] {
             let gate = gate.clone();
@@ -388,6 +427,17 @@ fn of_all_workers_there_can_be_one_does_not_block() {
         pool.submit_healthy("healthy");
         pool.until_done("healthy");
     });
+}
+
+#[test]
+fn of_all_workers_there_can_be_one_does_not_block() {
+    one_may_block(2, MANY, 2);
+    one_may_block(2, Limits { threads: 2, blocked: 2 }, 4);
+}
+
+#[test]
+fn no_more_workers_block_than_may() {
+    one_may_block(1, Limits { threads: 3, blocked: 1 }, 3);
 }
 
 #[test]
@@ -418,15 +468,19 @@ fn the_last_worker_stays_for_a_later_job() {
 }
 
 #[test]
-fn of_idle_workers_all_but_one_end_and_a_job_that_comes_meanwhile_is_done() {
-    model(2, MANY, |pool| {
+fn of_idle_workers_all_but_one_end_and_others_start_again() {
+    model(2, Limits { threads: 2, blocked: 2 }, |pool| {
         let gate = pool.submit_stuck("stuck", 1);
         pool.submit_healthy("healthy");
         pool.until_done("healthy");
         limit_threads(0);
         gate.open();
         pass(2 * IDLE);
-        pool.submit_healthy("later");
+        pool.submit_stuck("later", 1);
+        pool.until_begun("later");
+        limit_threads(1);
+        pool.submit_healthy("last");
+        pool.until_done("last");
     });
 }
 
@@ -450,6 +504,7 @@ fn a_job_stays_in_the_list_where_the_system_refuses_another_thread_and_it_is_ask
         pool.submit_healthy("healthy");
         pool.until(|notes| notes.retries > 0);
         assert!(noted(|notes| notes.refused.is_empty()));
+        assert!(!pool.is_exhausted(), "there may be more threads");
         limit_threads(1);
         pool.until_done("healthy");
     });

@@ -132,7 +132,7 @@ fn jobs_are_done_however_often_their_worker_is_considered_stuck() {
             let (sender, is_done) = channel();
             let blocking = pool.clone();
             pool.submit(Task::new(move || {
-                blocking.blocking(|| ());
+                assert!(blocking.blocking(|| ()).is_some(), "the others do not block any more");
                 sender.send(()).unwrap();
             }));
             next(&is_done);
