@@ -36,6 +36,7 @@ const LIMITS = [
       /^(acquire|tryAcquire|run) (with a signal that had|rejects when the signal) fire|^the reason of a signal that is a timeout/,
     why: 'its AbortError has other own properties',
   },
+  { on: /^bun /, tests: /^a lock whose handle is garbage/, why: 'its gc() does not collect the handle at once' },
   { on: /^(bun|deno) /, tests: /^says who was in the way$/, why: 'its program is not called node' },
   {
     on: /^(bun|deno) /,
@@ -45,7 +46,7 @@ const LIMITS = [
   {
     on: /^(bun|deno) /,
     tests:
-      /^is undefined, and no error, without \/proc|^questions during a reading|^a wait that times out ends all the same|^a process whose command line cannot/,
+      /^is undefined, and no error, without \/proc|^questions during a reading|^an error of a timeout does not wait for the holders|^a command line that cannot be read/,
     why: 'it does not start under a slowed down or missing /proc',
   },
   {
@@ -61,7 +62,7 @@ const LIMITS = [
   {
     on: /^emulated /,
     tests:
-      /^a child \(|^children see no descriptor|^says who was in the way$|not UTF-8|without \/proc|^questions during a reading|^a wait that times out ends all the same|^a process whose command line cannot/,
+      /^a child \(|^children see no descriptor|^says who was in the way$|not UTF-8|without \/proc|^questions during a reading|^an error of a timeout does not wait for the holders|^a command line that cannot be read/,
     why: 'processes that are not started by the test itself are not started by the emulator',
   },
   {

@@ -14,8 +14,8 @@ const { LIMITS } = require('./limits.js')
 const FOLDERS = ['api', 'process', 'threads', 'runtimes']
 
 /**
- * Files that are not run: they need a development dependency, or all descriptors of their process for themselves, or look at
- * the insides and the system calls of Node.
+ * Files that are not run: they take long, or need all descriptors of their process for themselves, or look at the insides and
+ * the system calls of Node.
  */
 const NOT_RUN = [
   'api/fuzz.test.js',
@@ -27,6 +27,9 @@ const NOT_RUN = [
   'threads/death.test.js',
   'threads/reload.test.js',
 ]
+
+/** What the tests need of this clone's packages. */
+const PACKAGES = ['fast-check', 'pure-rand']
 
 const PRELOAD = 'scripts/runtimes/preload.cjs'
 
@@ -61,7 +64,11 @@ function makeProject(install) {
   const project = path.join(folder, 'project')
   fs.mkdirSync(project)
   install(project, folder)
-  const home = path.join(project, 'node_modules/@locket/native')
+  const modules = path.join(project, 'node_modules')
+  for (const name of PACKAGES) {
+    fs.cpSync(path.join(root, 'node_modules', name), path.join(modules, name), { recursive: true })
+  }
+  const home = path.join(modules, '@locket/native')
   for (const name of ['__test__', PRELOAD]) fs.cpSync(path.join(root, name), path.join(home, name), { recursive: true })
   return home
 }
