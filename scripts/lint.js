@@ -13,10 +13,11 @@ const FLOOR = ['--manifest-path', 'benchmark/floor/Cargo.toml']
 const FUZZ = ['--manifest-path', 'fuzz/Cargo.toml']
 
 prepare()
-run('cargo', ['fmt', '--check'])
+run('cargo', ['fmt', '--all', '--check'])
 run('cargo', ['fmt', '--check', ...FUZZ])
 run('cargo', ['fmt', '--check', ...FLOOR])
-run('cargo', ['clippy', '--quiet', '--workspace', '--all-targets', '--', '-D', 'warnings'])
+run('cargo', ['clippy', '--quiet', '--workspace', '--', '-D', 'warnings'])
+run('cargo', ['clippy', '--quiet', '-p', 'locket', '--all-targets', '--', '-D', 'warnings'])
 run('cargo', ['clippy', '--quiet', '--workspace', '--all-features', '--', '-D', 'warnings'])
 run('cargo', ['clippy', '--quiet', '-p', 'locket', '--lib', '--tests', '--', '-D', 'warnings'], {
   RUSTFLAGS: '--cfg loom',

@@ -1,5 +1,6 @@
 //! Queries: who holds a lock, or waits for it, and whether it is held. Clients make them, and requests that are refused.
 
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::mem;
@@ -231,7 +232,11 @@ impl Engine {
             // Opening the file fails, too, and tells more.
             Err(_) => None,
         };
-        let known = id.and_then(|id| self.table().get(&id).map(|entry| entry.knowledge()));
+        let known = id.and_then(|id| self.table().get(&id).cloned());
+        // To open a folder that this handle does not lock is an error.
+        let is_refused =
+            |entry: &Arc<LockEntry>| entry.file().is_directory() && !handle.options.allow_directory;
+        let known = known.filter(|entry| !is_refused(entry)).map(|entry| entry.knowledge());
         match known {
             Some(Knowledge::Locked) => return Ok(Some(true)),
             Some(Knowledge::Unsettled) => return Ok(None),
@@ -259,7 +264,11 @@ impl Engine {
             if table.get(&id).is_some_and(|entry| entry.is_lost()) {
                 table.remove(&id);
             }
-            let entry = table.entry(id).or_insert_with(|| LockEntry::new(file, is_local, false)).clone();
+            // A file that is not needed is closed with the table unlocked: a server may take long to answer.
+            let entry = match table.entry(id) {
+                Entry::Occupied(current) => current.get().clone(),
+                Entry::Vacant(vacant) => vacant.insert(LockEntry::new(file, is_local, false)).clone(),
+            };
             let knowledge = entry.begin_probe();
             (entry, knowledge)
         };
