@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fs4::FileExt;
 use locket::LockMode::Exclusive;
-use locket::{CancelReason, Engine, Outcome, Request};
+use locket::{CancelReason, Engine, Outcome};
 
 mod support;
 
@@ -104,13 +104,13 @@ impl Waiting {
     }
 
     /// Starts a request, which waits in the kernel when this returns.
-    fn start(&self) -> Pending<std::sync::Arc<Request>> {
+    fn start(&self) -> Pending {
         let wait = self.user.start(Exclusive, |_| {});
         until_kernel_has_waiters(&self.other, 1);
         wait
     }
 
-    fn abort(&self, wait: &Pending<std::sync::Arc<Request>>) {
+    fn abort(&self, wait: &Pending) {
         self.user.engine.cancel(&wait.request, CancelReason::Aborted);
         assert!(matches!(wait.outcome(), Outcome::Aborted));
     }
