@@ -286,15 +286,14 @@ impl Request {
         *self.state.lock() = RequestState::Granted { entry: entry.clone(), completed: false };
     }
 
-    /// Ends the hold. Returns the entry of its lock.
-    pub(crate) fn end_hold(&self) -> Option<Arc<LockEntry>> {
+    /// Ends the hold. If the outcome has not been delivered, that is left to the driver, which has granted the lock.
+    pub(super) fn end_hold(&self) {
         let mut state = self.state.lock();
-        match mem::replace(&mut *state, RequestState::Completed) {
-            RequestState::Granted { entry, .. } => Some(entry),
-            other => {
-                *state = other;
-                None
-            }
+        if let RequestState::Granted { entry, completed } = &*state {
+            let after = if *completed { RequestState::Completed } else { RequestState::Queued(entry.clone()) };
+            let before = mem::replace(&mut *state, after);
+            drop(state);
+            drop(before);
         }
     }
 
