@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::hash::BuildHasher;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::dispatch::{Task, Timer};
 use crate::engine::{CANCEL_GRACE, Engine};
@@ -250,7 +250,7 @@ impl Engine {
             entry.set_driven(true);
             return false;
         };
-        let jitter = u32::try_from(self.jitter.hash_one(Instant::now()) % 512).expect("below 512");
+        let jitter = u32::try_from(self.jitter.hash_one(now()) % 512).expect("below 512");
         if !self.after(pause * (768 + jitter) / 1024, Timer::Retry(Arc::downgrade(entry))) && entry.resume() {
             entry.set_driven(true);
             return false;

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use crate::lock::{
 };
 use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
-use crate::sync::{Mutex, MutexGuard, now};
+use crate::sync::{Mutex, MutexGuard, RandomState, now};
 use crate::sys::{FileId, System, ThisSystem};
 use crate::watchdog::Sight;
 
@@ -114,7 +113,7 @@ impl Engine {
                 resolving: AtomicUsize::new(0),
                 fast_path: FastPath::new(),
                 queries: Queries::new(),
-                jitter: RandomState::new(),
+                jitter: RandomState::default(),
                 timer: TimerThread::new(),
                 pool: Pool::new(limits, move |after, begun| {
                     if let Some(engine) = engine.upgrade() {
@@ -372,7 +371,7 @@ impl Engine {
     /// Limits how long `request` waits for its path, if it does not wait for the lock.
     pub(crate) fn watch_answer(self: &Arc<Self>, request: &Arc<Request>) {
         if !request.blocking && request.answers_by().is_none() {
-            let time = Instant::now() + CANCEL_GRACE;
+            let time = now() + CANCEL_GRACE;
             request.answer_by(time);
             self.add_timer((time, request.ticket), Timer::CheckAnswer(request.clone(), Sight::default()));
             if request.is_completed() {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`Mutex`], [`MutexGuard`] | a mutex that is never poisoned |
 //! | [`now`] | the time |
+//! | [`RandomState`] | chance |
 //! | [`current`], [`Thread`], [`ThreadId`], [`park_until`] | how a thread sleeps, and is woken |
 //!
 //! A panic while a mutex is locked does not poison it. Every critical section of the core leaves the data whole at each
@@ -18,4 +19,6 @@ pub(crate) use real::*;
 #[cfg(loom)]
 pub(crate) mod modelled;
 #[cfg(loom)]
-pub(crate) use modelled::{Mutex, MutexGuard, Thread, ThreadId, current, now, park_until, spawn};
+pub(crate) use modelled::{
+    Mutex, MutexGuard, RandomState, Thread, ThreadId, current, now, park_until, spawn,
+};

@@ -1,21 +1,29 @@
 //! Under loom: the same names, made of what loom knows, and a clock that a model moves.
 //!
-//! The time is what the model says, since each way through it must come out the same when it is gone once more, however
-//! busy the machine is.
+//! The time is what the model says: each way through a model has to come out the same when it is taken again, however busy
+//! the machine is.
+//!
+//! Loom runs one thread at a time, and another one only at an operation of its own. So what is behind a mutex of std here
+//! changes at once with the operation of loom before it, and that mutex is never locked across another one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::BuildHasherDefault;
+use std::sync::{Arc, LazyLock, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use loom::sync::{Condvar, Mutex as Inner};
+use loom::thread::JoinHandle;
 
 pub(crate) use loom::sync::MutexGuard;
+
+/// No run of a model is like another where there is chance.
+pub(crate) type RandomState = BuildHasherDefault<DefaultHasher>;
 
 /// A mutex that is never poisoned.
 pub(crate) struct Mutex<T>(Inner<T>);
 
 impl<T> Mutex<T> {
-    /// A new, unlocked mutex.
+    /// Returns a new, unlocked mutex.
     pub(crate) fn new(value: T) -> Self {
         Self(Inner::new(value))
     }
@@ -40,15 +48,25 @@ struct Parker {
 pub(crate) type ThreadId = usize;
 
 impl Thread {
-    /// What it is known by.
+    /// Returns what it is known by.
     pub(crate) fn id(&self) -> ThreadId {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// Wakes it, or lets it not fall asleep the next time.
+    /// Wakes it, or does not let it fall asleep the next time.
     pub(crate) fn unpark(&self) {
-        *self.0.woken.lock() = true;
-        self.0.changed.notify_one();
+        let mut woken = self.0.woken.lock();
+        *woken = true;
+        let was_asleep = {
+            let mut threads = threads();
+            let before = threads.sleepers.len();
+            threads.sleepers.retain(|(_, sleeper)| sleeper.id() != self.id());
+            threads.sleepers.len() < before
+        };
+        drop(woken);
+        if was_asleep {
+            self.0.changed.notify_one();
+        }
     }
 }
 
@@ -57,138 +75,152 @@ loom::thread_local! {
 }
 
 loom::lazy_static! {
-    static ref CLOCK: Mutex<Clock> = Mutex::new(Clock::default());
-    static ref ENDED: Condvar = Condvar::new();
+    /// Locked by a thread that is about to sleep, and by the model before time passes: loom lets each come first.
+    static ref CLOCK: Mutex<()> = Mutex::new(());
+    static ref THREADS: StdMutex<Threads> = StdMutex::default();
 }
 
 #[derive(Default)]
-struct Clock {
+struct Threads {
+    /// The time that has passed.
     passed: Duration,
+    /// Those that sleep, each until then.
     sleepers: Vec<(Option<Instant>, Thread)>,
-    /// Threads that have been spawned, and have not ended.
-    threads: usize,
+    /// The thread of the model that waits for something to change.
+    watcher: Option<Thread>,
+    /// Those that were started, and have not been joined.
+    started: Vec<JoinHandle<()>>,
     /// How many threads more the system has to give. `None`: any number.
     left: Option<usize>,
-    /// A thread that would sleep ends instead.
-    ending: bool,
 }
 
-/// What ends a thread that would sleep.
-struct End;
-
-fn beginning() -> Instant {
-    static BEGINNING: OnceLock<Instant> = OnceLock::new();
-    *BEGINNING.get_or_init(Instant::now)
+fn threads() -> StdMutexGuard<'static, Threads> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The calling thread.
+/// Returns the calling thread.
 pub(crate) fn current() -> Thread {
     CURRENT.with(Clone::clone)
 }
 
-/// The time. It stands still until [`pass`] is called.
+/// Returns the time. It stands still until [`pass`] is called.
 pub(crate) fn now() -> Instant {
-    beginning() + CLOCK.lock().passed
+    threads().now()
 }
 
-/// The calling thread sleeps until it is unparked, or until then if that is given.
+/// Sleeps until the calling thread is unparked, or until then if that is given.
 pub(crate) fn park_until(until: Option<Instant>) {
-    let Thread(parker) = current();
-    {
-        let mut clock = CLOCK.lock();
-        if !clock.ending {
-            if until.is_some_and(|until| beginning() + clock.passed >= until) {
-                return;
-            }
-            clock.sleepers.push((until, Thread(parker.clone())));
+    let this = current();
+    let Parker { woken, changed } = &*this.0;
+    let mut woken = woken.lock();
+    if !*woken {
+        drop(CLOCK.lock());
+        if until.is_some_and(|until| now() >= until) {
+            return;
+        }
+        let is_watched = {
+            let mut threads = threads();
+            threads.sleepers.push((until, this.clone()));
+            threads.watcher.as_ref().is_some_and(|watcher| watcher.id() != this.id())
+        };
+        if is_watched {
+            notify_watcher();
+        }
+        while !*woken {
+            woken = changed.wait(woken).unwrap_or_else(PoisonError::into_inner);
         }
     }
-    end_if_asked();
-    let mut woken = parker.woken.lock();
-    while !*woken {
-        woken = parker.changed.wait(woken).unwrap_or_else(PoisonError::into_inner);
-    }
     *woken = false;
-    drop(woken);
-    CLOCK.lock().sleepers.retain(|(_, Thread(sleeper))| !Arc::ptr_eq(sleeper, &parker));
-    end_if_asked();
-}
-
-fn end_if_asked() {
-    let ending = CLOCK.lock().ending;
-    if ending {
-        resume_unwind(Box::new(End));
-    }
 }
 
 /// Starts a thread. Returns false if the system has none to give.
 pub(crate) fn spawn(body: impl FnOnce() + 'static) -> bool {
-    let mut clock = CLOCK.lock();
-    match &mut clock.left {
-        Some(0) => return false,
-        Some(left) => *left -= 1,
-        None => {}
-    }
-    clock.threads += 1;
-    drop(clock);
-    loom::thread::spawn(|| {
-        let ended = catch_unwind(AssertUnwindSafe(body));
-        CLOCK.lock().threads -= 1;
-        ENDED.notify_one();
-        if let Err(panic) = ended
-            && !panic.is::<End>()
-        {
-            resume_unwind(panic);
+    {
+        let mut threads = threads();
+        match &mut threads.left {
+            Some(0) => return false,
+            Some(left) => *left -= 1,
+            None => {}
         }
-    });
+    }
+    let thread = loom::thread::spawn(body);
+    threads().started.push(thread);
     true
 }
 
 /// From now on the system has so many threads more to give.
 pub(crate) fn limit_threads(left: usize) {
-    CLOCK.lock().left = Some(left);
+    threads().left = Some(left);
 }
 
-/// Ends the threads that were started here, each as soon as it sleeps or would, and waits until they have: those that stay
-/// would keep the model from ending.
-pub(crate) fn end_threads() {
-    let sleepers = {
-        let mut clock = CLOCK.lock();
-        clock.ending = true;
-        std::mem::take(&mut clock.sleepers)
-    };
-    for (_, thread) in sleepers {
-        thread.unpark();
+/// Waits until all threads that were started here have ended.
+pub(crate) fn join_threads() {
+    loop {
+        let Some(thread) = threads().started.pop() else { return };
+        thread.join().expect("a thread of ours does not panic");
     }
-    pass_until_threads_end();
 }
 
 /// Lets time pass.
 pub(crate) fn pass(time: Duration) {
-    let mut clock = CLOCK.lock();
-    clock.passed += time;
-    let now = beginning() + clock.passed;
-    let due: Vec<_> =
-        clock.sleepers.extract_if(.., |(until, _)| until.is_some_and(|until| until <= now)).collect();
-    drop(clock);
-    for (_, thread) in due {
+    drop(CLOCK.lock());
+    let due: Vec<_> = {
+        let mut threads = threads();
+        threads.passed += time;
+        let now = threads.now();
+        let is_due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        threads
+            .sleepers
+            .iter()
+            .filter(|(until, _)| is_due(*until))
+            .map(|(_, thread)| thread.clone())
+            .collect()
+    };
+    for thread in due {
         thread.unpark();
     }
 }
 
-/// Waits until all threads that were started here have ended, as a model must before it ends.
-pub(crate) fn join_threads() {
-    let mut clock = CLOCK.lock();
-    while clock.threads > 0 {
-        clock = ENDED.wait(clock).unwrap_or_else(PoisonError::into_inner);
+/// Waits until `is_so`, which does nothing of loom's. It is asked again when a thread falls asleep, and at
+/// [`notify_watcher`]. One thread of a model may wait.
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        threads().watcher = Some(current());
+        park_until(None);
     }
 }
 
-/// Lets time pass until all threads that were started here have ended: they end when they have had nothing to do for a
-/// while.
-pub(crate) fn pass_until_threads_end() {
-    while CLOCK.lock().threads > 0 {
-        pass(Duration::from_secs(60));
-        loom::thread::yield_now();
+/// What [`wait_until`] waits for may have come about.
+pub(crate) fn notify_watcher() {
+    let watcher = threads().watcher.take();
+    if let Some(watcher) = watcher {
+        watcher.unpark();
+    }
+}
+
+/// Waits until a thread sleeps until a time at most `limit` ahead, and lets time pass until then.
+pub(crate) fn pass_to_next(limit: Duration) {
+    wait_until(|| sleeps(limit));
+    let pause = threads().next_time(limit);
+    pass(pause.unwrap_or_default());
+}
+
+/// Returns true if a thread sleeps until a time at most `limit` ahead. It does nothing of loom's.
+pub(crate) fn sleeps(limit: Duration) -> bool {
+    threads().next_time(limit).is_some()
+}
+
+impl Threads {
+    fn now(&self) -> Instant {
+        /// The same for all runs of a model.
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *BEGINNING + self.passed
+    }
+
+    /// Returns how long it is until a thread has slept for long enough, if that is at most `limit`.
+    fn next_time(&self, limit: Duration) -> Option<Duration> {
+        let now = self.now();
+        let pauses = self.sleepers.iter().filter_map(|(until, _)| *until).map(|until| until - now);
+        pauses.filter(|pause| *pause <= limit).min()
     }
 }

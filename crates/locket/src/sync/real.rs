@@ -3,6 +3,7 @@
 use std::sync::{Mutex as Inner, PoisonError};
 use std::time::Instant;
 
+pub(crate) use std::hash::RandomState;
 pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::thread::{Thread, ThreadId, current};
 
