@@ -290,7 +290,8 @@ impl Request {
     pub(super) fn end_hold(&self) {
         let mut state = self.state.lock();
         if let RequestState::Granted { entry, completed } = &*state {
-            let after = if *completed { RequestState::Completed } else { RequestState::Queued(entry.clone()) };
+            let after =
+                if *completed { RequestState::Completed } else { RequestState::Queued(entry.clone()) };
             let before = mem::replace(&mut *state, after);
             drop(state);
             drop(before);
