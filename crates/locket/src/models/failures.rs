@@ -55,7 +55,7 @@ fn a_lock_that_is_free_is_granted_without_a_thread() {
         let a = process.user().acquire_here(Exclusive);
         a.granted();
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         a.released();
         cancelling.join().unwrap();
         b.released_or("aborted");

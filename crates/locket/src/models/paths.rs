@@ -45,7 +45,7 @@ fn a_request_that_has_locked_a_file_that_was_replaced_can_be_cancelled_at_any_mo
         old.granted();
         let a = process.user().acquire_here(Exclusive);
         process.replace_file();
-        let releasing = old.meanwhile(|old| old.released());
+        let releasing = old.meanwhile(super::process::Wait::released);
         a.cancel();
         releasing.join().unwrap();
         a.released_or("aborted");
@@ -59,7 +59,7 @@ fn a_file_that_is_replaced_and_a_client_that_ends_leave_nothing_behind() {
         old.granted();
         let a = process.user().acquire_here(Exclusive);
         process.replace_file();
-        let releasing = old.meanwhile(|old| old.released());
+        let releasing = old.meanwhile(super::process::Wait::released);
         a.user.end();
         releasing.join().unwrap();
         assert!(matches!(a.outcome(), "aborted" | "granted"));
@@ -74,7 +74,7 @@ fn requests_for_a_file_that_was_replaced_find_it_anew_in_their_order() {
         let [old, a, b, c] = [(); 4].map(|()| process.user().acquire_here(Exclusive));
         old.granted();
         process.replace_file();
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         old.released();
         cancelling.join().unwrap();
         a.granted();
@@ -117,7 +117,7 @@ fn a_path_that_cannot_be_checked_is_refused_alone() {
         old.granted();
         let a = process.user_at(REFUSED).acquire_here(Shared);
         let b = process.user().acquire_here(Shared);
-        let releasing = old.meanwhile(|old| old.released());
+        let releasing = old.meanwhile(super::process::Wait::released);
         let c = process.user().try_acquire_here(Shared);
         releasing.join().unwrap();
         assert_eq!(a.outcome(), "failed");
@@ -146,7 +146,7 @@ fn the_end_of_a_client_deletes_the_file_that_its_handle_removes() {
         let a = process.user_who_removes().acquire_here(Exclusive);
         a.granted();
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         a.user.end();
         cancelling.join().unwrap();
         b.released_or("aborted");
@@ -160,7 +160,7 @@ fn a_lock_whose_descriptor_was_closed_is_lost_and_the_next_request_opens_the_fil
         a.granted();
         let b = process.user().acquire_here(Exclusive);
         process.close_descriptors();
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         assert_eq!(a.user.release(), Some(Released::Lost));
         let c = process.user().acquire(Exclusive);
         cancelling.join().unwrap();

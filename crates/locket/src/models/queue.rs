@@ -42,8 +42,8 @@ fn a_release_a_cancel_and_a_newcomer_at_once_leave_nobody_waiting_for_nothing() 
     model(3, Paced, |process| {
         let [a, b] = [(); 2].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let releasing = a.meanwhile(|a| a.released());
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let releasing = a.meanwhile(super::process::Wait::released);
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         let c = process.user().acquire_here(Exclusive);
         releasing.join().unwrap();
         cancelling.join().unwrap();
@@ -60,7 +60,7 @@ fn a_handoff_and_a_cancel_at_once_grant_the_next_one() {
     model(4, Paced, |process| {
         let [a, b, c] = [(); 3].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let releasing = a.meanwhile(|a| a.released());
+        let releasing = a.meanwhile(super::process::Wait::released);
         b.cancel();
         releasing.join().unwrap();
         b.released_or("aborted");
@@ -73,7 +73,7 @@ fn a_handoff_to_the_last_in_the_queue_and_its_cancel_leave_nothing_behind() {
     model(4, Paced, |process| {
         let [a, b] = [(); 2].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         a.released();
         cancelling.join().unwrap();
         b.released_or("aborted");
@@ -85,9 +85,12 @@ fn two_cancels_at_once_and_a_release_leave_nothing_behind() {
     model(3, Paced, |process| {
         let [a, b, c] = [(); 3].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let cancelling = [b.meanwhile(|b| b.cancel()), c.meanwhile(|c| c.cancel())];
+        let cancelling =
+            [b.meanwhile(super::process::Wait::cancel), c.meanwhile(super::process::Wait::cancel)];
         a.released();
-        cancelling.map(|thread| thread.join().unwrap());
+        for thread in cancelling {
+            thread.join().unwrap();
+        }
         b.released_or("aborted");
         c.released_or("aborted");
     });
@@ -99,7 +102,7 @@ fn a_deadline_and_a_cancel_at_once_give_one_reason() {
         let a = process.user().acquire_here(Exclusive);
         a.granted();
         let b = process.user().acquire_here_within(Exclusive, SHORT);
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         pass(SHORT);
         b.expire();
         cancelling.join().unwrap();
@@ -132,7 +135,7 @@ fn a_release_and_the_end_of_the_next_ones_client_grant_the_one_behind() {
         a.granted();
         let b = process.user().acquire_here(Exclusive);
         let c = process.user().acquire_here(Shared);
-        let ending = b.user.meanwhile(|user| user.end());
+        let ending = b.user.meanwhile(super::process::User::end);
         a.released();
         ending.join().unwrap();
         assert!(matches!(b.outcome(), "aborted" | "granted"));
@@ -157,7 +160,7 @@ fn consecutive_shared_requests_are_granted_together_also_when_one_is_cancelled()
         let [a, b, c, d] =
             [Exclusive, Shared, Shared, Exclusive].map(|mode| process.user().acquire_here(mode));
         a.granted();
-        let cancelling = c.meanwhile(|c| c.cancel());
+        let cancelling = c.meanwhile(super::process::Wait::cancel);
         a.released();
         cancelling.join().unwrap();
         b.granted();
@@ -175,7 +178,7 @@ fn shared_holders_that_release_at_once_let_the_exclusive_one_have_the_lock() {
         a.granted();
         b.granted();
         assert_eq!(c.known_outcome(), None);
-        let releasing = a.meanwhile(|a| a.released());
+        let releasing = a.meanwhile(super::process::Wait::released);
         b.released();
         releasing.join().unwrap();
         c.granted_and_released();
@@ -187,7 +190,7 @@ fn a_shared_try_beside_a_shared_release_is_granted() {
     model(4, Paced, |process| {
         let a = process.user().acquire_here(Shared);
         a.granted();
-        let releasing = a.meanwhile(|a| a.released());
+        let releasing = a.meanwhile(super::process::Wait::released);
         let b = process.user().try_acquire_here(Shared);
         releasing.join().unwrap();
         b.granted_and_released();
@@ -200,7 +203,7 @@ fn the_cancel_of_an_exclusive_waiter_lets_the_shared_one_behind_it_join() {
         let a = process.user().acquire_here(Shared);
         a.granted();
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = b.meanwhile(|b| b.cancel());
+        let cancelling = b.meanwhile(super::process::Wait::cancel);
         let c = process.user().acquire_here(Shared);
         cancelling.join().unwrap();
         assert_eq!(b.outcome(), "aborted");
@@ -215,7 +218,7 @@ fn the_next_request_of_a_handle_waits_for_its_release_and_is_granted() {
     model(2, Paced, |process| {
         let a = process.user().acquire_here(Exclusive);
         a.granted();
-        let releasing = a.meanwhile(|a| a.released());
+        let releasing = a.meanwhile(super::process::Wait::released);
         let again = a.user.acquire(Exclusive);
         releasing.join().unwrap();
         again.granted_and_released();

@@ -68,7 +68,7 @@ fn a_lock_that_comes_and_a_cancel_at_once_end_in_one_of_them() {
     model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.user().acquire(Exclusive);
-        let cancelling = a.meanwhile(|a| a.cancel());
+        let cancelling = a.meanwhile(super::process::Wait::cancel);
         process.kernel.unlock_by_others(theirs);
         cancelling.join().unwrap();
         a.outcome_in_time();
@@ -106,7 +106,7 @@ fn two_cancels_at_once_leave_no_thread_in_the_kernel() {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.wait_in_kernel(Exclusive);
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = a.meanwhile(|a| a.cancel());
+        let cancelling = a.meanwhile(super::process::Wait::cancel);
         b.cancel();
         cancelling.join().unwrap();
         assert_eq!(a.outcome_in_time(), "aborted");
@@ -134,7 +134,7 @@ fn a_request_that_comes_while_a_thread_is_interrupted_is_not_forgotten() {
     model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.user().acquire(Exclusive);
-        let cancelling = a.meanwhile(|a| a.cancel());
+        let cancelling = a.meanwhile(super::process::Wait::cancel);
         let b = process.user().acquire(Exclusive);
         process.kernel.unlock_by_others(theirs);
         cancelling.join().unwrap();
@@ -162,7 +162,7 @@ fn the_end_of_a_client_and_a_lock_that_comes_leave_the_lock_to_the_next_one() {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.user().acquire(Exclusive);
         let b = process.user().acquire(Exclusive);
-        let ending = a.user.meanwhile(|user| user.end());
+        let ending = a.user.meanwhile(super::process::User::end);
         process.kernel.unlock_by_others(theirs);
         ending.join().unwrap();
         assert!(matches!(a.outcome_in_time(), "aborted" | "granted"));

@@ -5,6 +5,7 @@
 //!
 //! Loom runs one thread at a time, and another one only at an operation of its own. So what is behind a mutex of std here
 //! changes at once with the operation of loom before it, and that mutex is never locked across another one.
+#![cfg_attr(not(test), allow(dead_code, reason = "models alone move the clock"))]
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
