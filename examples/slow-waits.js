@@ -23,8 +23,10 @@ async function report(context) {
   const holders = await lockFile(context.path)
     .holders()
     .catch(() => undefined)
+  const wait = waits.get(context)
   // The wait has ended meanwhile, so these are the next holders.
-  if (!waits.has(context)) return
+  if (wait === undefined) return
+  wait.reported = true
   const by = holders?.length > 0 ? `, held by ${holders.map(describe).join(', ')}` : ''
   log(context, `not acquired within ${LONG} ms${by}`)
 }
@@ -40,7 +42,7 @@ function finish(context) {
   waits.delete(context)
   clearTimeout(wait.timer)
   const duration = Math.round(performance.now() - wait.start)
-  if (duration < LONG) return
+  if (duration < LONG && !wait.reported) return
   const acquired = context.error === undefined && context.result !== false
   log(context, `${acquired ? 'acquired' : 'given up'} after ${duration} ms`)
 }
