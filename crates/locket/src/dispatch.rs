@@ -9,7 +9,7 @@ use crate::lock::{LockEntry, Permit, Request};
 use crate::queries::Query;
 use crate::resolve::{Arriving, Route};
 use crate::sys::{LockMode, SystemError};
-use crate::watchdog::Sight;
+use crate::watchdog::LastCheck;
 
 /// A task with the engine it is for.
 pub(crate) struct Job {
@@ -79,7 +79,7 @@ pub(crate) enum Timer {
     /// The deadline of this request has come.
     Deadline(Arc<Request>),
     /// Check whether the path of this request answers, now that its time is over. Carries what the last check has found.
-    CheckAnswer(Arc<Request>, Sight),
+    CheckAnswer(Arc<Request>, LastCheck),
     /// The driver was interrupted and has not responded.
     Abandon(Arc<Request>),
     /// Interrupt the driver again, this long after the last time: that interrupt may have come too early.

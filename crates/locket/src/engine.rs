@@ -20,7 +20,7 @@ use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
 use crate::sys::{FileId, System, ThisSystem};
-use crate::watchdog::Sight;
+use crate::watchdog::LastCheck;
 
 /// Grace period before giving up on something that may never respond, such as a dead network mount.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
@@ -155,7 +155,7 @@ impl Engine {
     pub fn expire(self: &Arc<Self>, request: &Arc<Request>) {
         self.cancel(request, CancelReason::TimedOut);
         if request.is_resolving() {
-            self.after(CANCEL_GRACE, Timer::CheckAnswer(request.clone(), Sight::default()));
+            self.after(CANCEL_GRACE, Timer::CheckAnswer(request.clone(), LastCheck::default()));
         }
     }
 
@@ -373,7 +373,7 @@ impl Engine {
         if !request.blocking && request.answers_by().is_none() {
             let time = now() + CANCEL_GRACE;
             request.answer_by(time);
-            self.add_timer((time, request.ticket), Timer::CheckAnswer(request.clone(), Sight::default()));
+            self.add_timer((time, request.ticket), Timer::CheckAnswer(request.clone(), LastCheck::default()));
             if request.is_completed() {
                 self.remove_timers(request);
             }

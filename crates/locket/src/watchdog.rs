@@ -19,11 +19,11 @@ const CHECKS_UNBEGUN: u32 = 20;
 /// The same where it waits for the driver, which may be asleep in one short call after another.
 const CHECKS_QUEUED: u32 = 10;
 
-/// What the last check of a path has found.
+/// What the last check whether a path answers has found.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sight {
+pub(crate) struct LastCheck {
     /// How many checks in a row have found no answer.
-    times: u32,
+    unanswered: u32,
     /// How many jobs the workers had begun by then.
     begun: u64,
 }
@@ -34,7 +34,7 @@ impl Engine {
     ///
     /// A busy machine may be as slow as a dead mount. So what counts is that a thread is asleep in a system call, and
     /// several checks in a row must agree. A job that no worker has begun is only late, unless workers are stuck.
-    pub(crate) fn check_answer(self: &Arc<Self>, request: Arc<Request>, last: Sight) {
+    pub(crate) fn check_answer(self: &Arc<Self>, request: Arc<Request>, last: LastCheck) {
         let entry = request.queued_at();
         if request.is_completed() || (entry.is_some() && request.blocking) {
             // A wait that has come to a queue is completed there, at its deadline too.
@@ -54,9 +54,9 @@ impl Engine {
             None if self.pool.is_exhausted() => (true, CHECKS),
             None => (self.pool.has_stuck() || begun == last.begun, CHECKS_UNBEGUN),
         };
-        let mut times = if is_stuck { last.times + 1 } else { 0 };
+        let mut unanswered = if is_stuck { last.unanswered + 1 } else { 0 };
         let mut pause = CHECK_AGAIN;
-        if times >= needed {
+        if unanswered >= needed {
             // A wait for the lock has a limit of its own. A try gives a server more time than a disk.
             let age = request.age();
             let may_be_slow = !request.blocking
@@ -65,9 +65,10 @@ impl Engine {
             if !may_be_slow {
                 return self.cancel(&request, CancelReason::Unanswered);
             }
-            times -= 1;
+            // One more check at the end of that time decides.
+            unanswered -= 1;
             pause = SERVER_GRACE.saturating_sub(age);
         }
-        self.after(pause, Timer::CheckAnswer(request, Sight { times, begun }));
+        self.after(pause, Timer::CheckAnswer(request, LastCheck { unanswered, begun }));
     }
 }
