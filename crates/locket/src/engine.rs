@@ -13,7 +13,7 @@ use crate::dispatch::{Job, Task, TimedTask, Timer};
 use crate::exec::{self, Limits, Pool, TimerThread};
 use crate::fast_path::FastPath;
 use crate::lock::{
-    self, CancelReason, Cancellation, Completions, Effect, Handle, LockEntry, Outcome, Permit, Request,
+    CancelReason, Cancellation, Completions, Effect, EndedHold, Handle, LockEntry, Outcome, Permit, Request,
     RequestOptions, Ticket,
 };
 use crate::queries::Queries;
@@ -382,17 +382,12 @@ impl Engine {
 
     fn end_hold(self: &Arc<Self>, hold: &Arc<Request>) -> Option<Released> {
         let entry = hold.entry()?;
-        match entry.release(hold)? {
-            lock::Released::Ended(effect) => {
-                self.apply(&entry, effect, Permit::CheckPath);
-                Some(Released::Ended(hold.ticket))
-            }
-            lock::Released::Lost(effect) => {
-                self.retire(&entry);
-                self.apply(&entry, effect, Permit::CheckPath);
-                Some(Released::Lost)
-            }
+        let EndedHold { effect, was_lost } = entry.release(hold)?;
+        if was_lost {
+            self.retire(&entry);
         }
+        self.apply(&entry, effect, Permit::CheckPath);
+        Some(if was_lost { Released::Lost } else { Released::Ended(hold.ticket) })
     }
 
     /// Returns the exclusive hold of this process on the file of `handle`.

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::*;
+use crate::Released;
 use crate::exec::Limits;
 use crate::fake::{FakeSystem, NO_WORKERS};
-use crate::lock::{CancelReason, HANDOFF_GRANTS, HANDOFF_TIME};
+use crate::lock::{CancelReason, EndedHold, HANDOFF_GRANTS, HANDOFF_TIME};
 use crate::support::{Pending as Wait, User, until};
-use crate::{Released, lock};
 
 use LockMode::{Exclusive, Shared};
 
@@ -294,7 +294,8 @@ fn a_limited_number_of_requests_joins_a_shared_lock_before_it_is_drained_and_lef
     stage.assert_calls(&[]);
 
     let entry = last.entry();
-    let Some(lock::Released::Ended(Effect::Drive(mut kernel_mode))) = entry.release(&last.wait.request)
+    let Some(EndedHold { effect: Effect::Drive(mut kernel_mode), was_lost: false }) =
+        entry.release(&last.wait.request)
     else {
         panic!("nobody drives")
     };

@@ -1,4 +1,4 @@
-//! The words in which the state of a lock and its driver speak: what became of a call, and what to do next.
+//! What the state of a lock tells its callers: the result of a call, and what to do next.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 use super::request::{Outcome, Request, Ticket};
 use crate::sys::{LockMode, SystemError};
 
-/// Outcomes that are due: mostly one. They are delivered once the state's mutex has been unlocked.
+/// Requests that are completed, with their outcomes: mostly one. They are delivered once the state has been unlocked.
 pub(crate) type Completions = SmallVec<[(Arc<Request>, Outcome); 1]>;
 
-/// What became of a request that was to be queued.
+/// The result of queueing a request.
 pub(crate) enum Enqueued {
     /// It holds the lock beside others.
     Granted,
@@ -22,13 +22,13 @@ pub(crate) enum Enqueued {
     /// [`DRAIN_TIME`]: super::fairness::DRAIN_TIME
     /// [`LockState::end_drain`]: super::state::LockState::end_drain
     Drains(u64),
-    /// It waits, and the caller drives.
+    /// It waits, and the caller becomes the driver.
     Drive,
     /// It was not queued.
     Refused(Outcome),
     /// It was completed before, or its client has ended.
     Gone,
-    /// Its handle holds another file: it belongs into that file's queue.
+    /// Its handle holds another file: it belongs in that file's queue.
     Elsewhere,
 }
 
@@ -45,13 +45,13 @@ pub(crate) enum Action {
     Unlock,
     /// Unlock the file, and leave it to other processes for a moment before it is tried again in this mode.
     GiveWay(LockMode),
-    /// Nothing: the lock is held, and the next release makes another driver.
+    /// Stop driving: the lock is held. The next release makes another driver.
     Hold,
-    /// Nothing: nobody is left.
+    /// Stop driving: no request holds the lock or waits for it.
     Idle,
 }
 
-/// What a check of the path of a request showed.
+/// The result of checking the path of a request.
 pub(crate) enum PathCheck {
     /// It names the file.
     Same,
@@ -61,7 +61,7 @@ pub(crate) enum PathCheck {
     Failed(SystemError),
 }
 
-/// What became of a request that was to be cancelled.
+/// The result of cancelling a request.
 pub(crate) enum Cancellation {
     /// It is out of the queue.
     Done(Effect),
@@ -78,36 +78,36 @@ pub(crate) enum Cancellation {
 pub(crate) enum Effect {
     /// Nothing.
     None,
-    /// The caller drives. This is the kernel's lock that the process has.
+    /// The caller becomes the driver. This is the kernel's lock that the process has.
     Drive(Option<LockMode>),
-    /// The driver that is blocked in the kernel has to be interrupted until it is out.
+    /// The caller interrupts the driver, which is blocked in the kernel, until it is out.
     Interrupt,
 }
 
-/// The result of a release. The caller has to do what follows.
-pub(crate) enum Released {
-    /// The hold has ended.
-    Ended(Effect),
-    /// The lock had been lost before. The table has to forget the entry.
-    Lost(Effect),
+/// The result of a release.
+pub(crate) struct EndedHold {
+    /// What the caller has to do.
+    pub effect: Effect,
+    /// The lock had been lost before: the table has to forget the entry.
+    pub was_lost: bool,
 }
 
-/// Where a driver has to stop.
+/// Why a driver stops.
 pub(crate) enum DriveResult {
     /// The lock is held.
     Held,
-    /// Nobody is left.
+    /// No request holds the lock or waits for it.
     Idle,
     /// The next action is more than the thread may do. This is the kernel's lock that the process has.
     HandOver(Option<LockMode>),
-    /// Another process holds the lock, which this request wants in this mode.
+    /// Another process holds the lock, for which this request waits in this mode.
     Wait(LockMode, Ticket),
     /// The lock is left to other processes for a moment before it is tried again in this mode.
     GiveWay(LockMode),
 }
 
-/// What a thread that drives may do, each with all before it. What takes a path or a wait can take any time, on a network
-/// mount for ever; there unlocking, too, waits for a server.
+/// What a thread that drives may do. Each permit includes the ones before it. An action with a path may block for ever on a
+/// network mount, and so may a wait; there even unlocking waits for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Permit {
     /// Change the queue.
@@ -117,7 +117,7 @@ pub(crate) enum Permit {
     Unlock,
     /// Check a path: a client's thread that releases the lock.
     CheckPath,
-    /// Try the lock: a client's thread that asks for itself.
+    /// Try the lock: a client's thread that acquires the lock for itself.
     TryLock,
     /// Wait in the kernel: a worker.
     Block,

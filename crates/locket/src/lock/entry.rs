@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
-use super::action::{Cancellation, Completions, Effect, Enqueued, PathCheck, Released};
+use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
 use super::handle::Handle;
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
 use super::state::{Knowledge, LockState};
@@ -197,16 +197,15 @@ impl LockEntry {
     }
 
     /// Ends `hold`. Returns `None` if it is not held any more.
-    pub(crate) fn release(&self, hold: &Request) -> Option<Released> {
+    pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = (self.is_fast && hold.age() < UNCHECKED_HOLD) || self.check_descriptor();
         // First, so that the handle's next request may be granted at once.
         hold.handle.forget_hold(hold.ticket);
         let effect = self.state.lock().release(hold.ticket)?;
-        if !is_intact {
-            return Some(Released::Lost(effect));
+        if is_intact {
+            self.remove_on_release(hold, effect);
         }
-        self.remove_if_asked(hold, effect);
-        Some(Released::Ended(effect))
+        Some(EndedHold { effect, was_lost: !is_intact })
     }
 
     /// Cancels `request`, if it is queued here.
@@ -253,7 +252,7 @@ impl LockEntry {
             (ended, effect)
         };
         for hold in ended.iter().filter(|_| !self.is_lost()) {
-            self.remove_if_asked(hold, effect);
+            self.remove_on_release(hold, effect);
         }
         effect
     }
@@ -267,7 +266,7 @@ impl LockEntry {
     }
 
     /// Deletes the file under the exclusive lock, which the caller drives, if the handle of the hold says so.
-    fn remove_if_asked(&self, hold: &Request, effect: Effect) {
+    fn remove_on_release(&self, hold: &Request, effect: Effect) {
         if hold.handle.options.remove_on_release && effect == Effect::Drive(Some(LockMode::Exclusive)) {
             // A folder that cannot be written keeps the file, which harms nobody.
             let _ = self.file.unlink(&hold.handle.path);

@@ -8,7 +8,9 @@ mod request;
 mod state;
 mod wait_queue;
 
-pub(crate) use action::{Action, Cancellation, Completions, DriveResult, Effect, Enqueued, Permit, Released};
+pub(crate) use action::{
+    Action, Cancellation, Completions, DriveResult, Effect, EndedHold, Enqueued, Permit,
+};
 pub(crate) use entry::LockEntry;
 pub(crate) use fairness::DRAIN_TIME;
 #[cfg(all(test, not(loom)))]
