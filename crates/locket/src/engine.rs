@@ -28,16 +28,16 @@ pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
 /// All locks that its clients hold and wait for, and the threads that serve them.
 ///
 /// One process needs one engine. Two engines exclude each other as two processes do. When an engine is dropped, its threads
-/// end, its locks are released and its waits are aborted. An engine whose workers do something is not dropped before.
+/// end, its locks are released and its waits are aborted. A worker that runs a job keeps its engine alive until then.
 pub struct Engine {
     pub(crate) system: Box<dyn System>,
     /// Every lock that this process holds or waits for. Locked before the state of any lock.
     table: Mutex<BTreeMap<FileId, Arc<LockEntry>>>,
-    /// Those whose driver was suspended because no more threads could block in the kernel. Locked last.
+    /// The locks whose driver was suspended because no more threads could block in the kernel. Locked last.
     paused: Mutex<BTreeMap<FileId, Weak<LockEntry>>>,
-    /// The next ticket, and the numbers of timers.
+    /// The next ticket. Timers without a request take their numbers from here, too.
     numbers: AtomicU64,
-    /// How many requests are on their way to a queue.
+    /// The number of requests that are on their way to a queue.
     resolving: AtomicUsize,
     pub(crate) fast_path: FastPath,
     pub(crate) queries: Queries,
@@ -150,8 +150,8 @@ impl Engine {
         request
     }
 
-    /// Times a request out. However short its timeout is, the lock is refused only if it is held: a file that is being
-    /// found is tried first, unless finding it takes for ever (on a dead network mount).
+    /// Times a request out. However short its timeout is, a request is refused only if the lock is held: one that is being
+    /// resolved tries the lock first, unless its path never answers (on a dead network mount).
     pub fn expire(self: &Arc<Self>, request: &Arc<Request>) {
         self.cancel(request, CancelReason::TimedOut);
         if request.is_resolving() {
@@ -187,7 +187,7 @@ impl Engine {
     /// Releases what `handle` holds. If no lock was ever requested by it, releases the exclusive lock that this process
     /// holds on its file by any other handle. Returns `None` if there is no such lock.
     pub fn release(self: &Arc<Self>, handle: &Handle) -> Option<Released> {
-        if handle.has_asked() {
+        if handle.has_requested() {
             return self.release_own(handle, None);
         }
         self.find_exclusive_hold(handle).and_then(|hold| self.end_hold(&hold))
@@ -215,17 +215,17 @@ impl Engine {
 
     /// Returns what the clients hold and wait for.
     ///
-    /// `asked`: requests of the caller. Those whose file is still being found are in no queue yet, but pending all the
-    /// same. (Those of other threads are missed until they are queued: it is as if they came an instant later.)
-    pub fn snapshot(&self, mut asked: Vec<Arc<Request>>) -> Snapshot {
-        asked.retain(|request| !request.is_completed());
+    /// `own`: requests of the caller. Those that are still being resolved are in no queue yet, but pending all the same.
+    /// Those of other threads are missed until they are queued, as if they had been made an instant later.
+    pub fn snapshot(&self, mut own: Vec<Arc<Request>>) -> Snapshot {
+        own.retain(|request| !request.is_completed());
         let Snapshot { mut held, mut pending } = Snapshot::default();
         for entry in self.table().values() {
             entry.list(&mut held, &mut pending);
         }
         let known: HashSet<_> = held.iter().chain(&pending).map(|request| request.ticket).collect();
-        asked.retain(|request| !known.contains(&request.ticket));
-        pending.append(&mut asked);
+        own.retain(|request| !known.contains(&request.ticket));
+        pending.append(&mut own);
         held.sort_by_key(|request| request.ticket);
         pending.sort_by_key(|request| request.ticket);
         Snapshot { held, pending }
@@ -236,12 +236,12 @@ impl Engine {
         self.table.lock()
     }
 
-    /// Locks the list of those whose driver was suspended.
+    /// Locks the list of the locks whose driver was suspended.
     pub(crate) fn paused(&self) -> MutexGuard<'_, BTreeMap<FileId, Weak<LockEntry>>> {
         self.paused.lock()
     }
 
-    /// Forgets a lock that nobody holds or waits for, unless somebody has come meanwhile, or whose descriptor was closed.
+    /// Removes a lock from the table, if no request holds it or waits for it any more, or if its descriptor was closed.
     pub(crate) fn retire(&self, entry: &Arc<LockEntry>) {
         let mut table = self.table();
         let id = entry.id();
@@ -263,23 +263,24 @@ impl Engine {
         self.resolving.load(Ordering::SeqCst) > 0
     }
 
-    /// Counts a request that is on its way to a queue, until it is `done`.
-    pub(crate) fn count_resolving(&self, done: bool) {
-        if done {
-            self.resolving.fetch_sub(1, Ordering::SeqCst);
-        } else {
-            self.resolving.fetch_add(1, Ordering::SeqCst);
-        }
+    /// Counts a request that is on its way to a queue, until [`Engine::end_resolving`].
+    pub(crate) fn begin_resolving(&self) {
+        self.resolving.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Delivers the outcome of a request, unless it has one.
+    /// Ends the count of a request by [`Engine::begin_resolving`].
+    pub(crate) fn end_resolving(&self) {
+        self.resolving.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Delivers the outcome of a request, unless the request has one already.
     pub(crate) fn complete(self: &Arc<Self>, request: &Arc<Request>, outcome: Outcome) {
         if request.finish() {
             self.deliver(request, outcome);
         }
     }
 
-    /// Delivers outcomes that came about at `entry`. Those that are refused may be told who holds the lock.
+    /// Delivers outcomes that came about at `entry`. A timeout names the holders, if its request wants that.
     pub(crate) fn complete_all(self: &Arc<Self>, entry: &Arc<LockEntry>, completions: Completions) {
         for (request, outcome) in completions {
             if !request.finish() {
@@ -311,7 +312,7 @@ impl Engine {
         }
     }
 
-    /// Does what a change of the queue or the holds has brought about.
+    /// Does what has to be done after a change of the queue or the holds. `permit`: what the calling thread may do.
     pub(crate) fn apply(self: &Arc<Self>, entry: &Arc<LockEntry>, effect: Effect, permit: Permit) {
         match effect {
             Effect::None => {}
@@ -320,8 +321,8 @@ impl Engine {
         }
     }
 
-    /// Fires `timer` after `delay`. Returns false if there is no thread to fire it, and none can be started. Then no thread
-    /// waits in the kernel or for a worker either.
+    /// Fires `timer` after `delay`. Returns false if there is no timer thread, and none can be started. Then there are no
+    /// workers either, which start after it.
     pub(crate) fn after(self: &Arc<Self>, delay: Duration, timer: Timer) -> bool {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.add_timer((now() + delay, number), timer)
@@ -350,11 +351,11 @@ impl Engine {
     }
 
     fn new_request(&self, options: RequestOptions) -> Arc<Request> {
-        options.handle.set_asked();
+        options.handle.set_requested();
         Arc::new(Request::new(self.numbers.fetch_add(1, Ordering::Relaxed), options))
     }
 
-    /// Times `request` out at its deadline.
+    /// Adds the timer that times `request` out at its deadline.
     fn watch_deadline(self: &Arc<Self>, request: &Arc<Request>) {
         if let Some(deadline) = request.deadline
             && request.blocking
@@ -368,7 +369,7 @@ impl Engine {
         }
     }
 
-    /// Limits how long `request` waits for its path, if it does not wait for the lock.
+    /// Adds the timer that checks whether the path of `request` answers, if the request does not wait for the lock.
     pub(crate) fn watch_answer(self: &Arc<Self>, request: &Arc<Request>) {
         if !request.blocking && request.answers_by().is_none() {
             let time = now() + CANCEL_GRACE;
@@ -392,7 +393,7 @@ impl Engine {
 
     /// Returns the exclusive hold of this process on the file of `handle`.
     ///
-    /// If the path names another file by now, or none, the lock that was acquired by this path is meant.
+    /// If the path names another file by now, or none, returns the hold that was acquired by this path.
     fn find_exclusive_hold(&self, handle: &Handle) -> Option<Arc<Request>> {
         let id = self.system.file_id_at(&handle.path).ok().flatten();
         let table = self.table();

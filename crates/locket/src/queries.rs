@@ -21,7 +21,7 @@ use crate::watchdog::SERVER_GRACE;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// Time until a lock is probed again whose driver is about to find out.
+/// Time between two probes of a lock whose driver is about to find out whether it is held.
 const PROBE_AGAIN: Duration = Duration::from_millis(1);
 
 /// A question, and who is told the answer.
@@ -35,7 +35,7 @@ pub(crate) struct Query {
 enum Question {
     /// Who holds the lock, or waits for it.
     Holders,
-    /// Who holds the lock, asked for a request that was refused.
+    /// Who holds the lock, for a request that was refused.
     HoldersAtRefusal,
     /// Whether anybody holds the lock of this handle. A driver has been about to find out since this time.
     Locked(Arc<Handle>, OnceLock<Instant>),
@@ -58,17 +58,18 @@ impl Subject {
     }
 }
 
-/// Queries that ask the same.
+/// Queries with the same subject.
 type Group = Vec<Arc<Query>>;
 
 /// Queries for holders that are under way. Many may be made at once, when many waits time out together: each file is looked
-/// at once, and the system's tables are read once for all of them.
+/// up once, and the system's tables are read once for all of them.
 pub(crate) struct Queries(Mutex<Lists>);
 
 #[derive(Default)]
 struct Lists {
+    /// No worker has looked up their files yet.
     asked: Vec<(Subject, Group)>,
-    /// Their files have been found: now the tables can be read.
+    /// Their files have been found, and the tables have to be read.
     found: Vec<(Group, LockedFile)>,
     /// A worker is reading the tables. The next reading is for all that are found in the meantime, by however many
     /// workers. Otherwise each of those would read the tables for a few.
@@ -107,8 +108,8 @@ impl Engine {
         self.submit(Task::Probe(query));
     }
 
-    /// Completes `request`, which was refused at `entry`, together with who holds the lock: within [`CANCEL_GRACE`], or
-    /// without that.
+    /// Completes `request`, which was refused at `entry`, with the processes that hold the lock. They are left out if they
+    /// are not known within [`CANCEL_GRACE`].
     pub(crate) fn find_holders_for(self: &Arc<Self>, entry: &Arc<LockEntry>, request: &Request) {
         let query = Query::new(Question::HoldersAtRefusal, request.sink.clone(), request.token);
         self.after(CANCEL_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
@@ -204,7 +205,7 @@ impl Engine {
         }
     }
 
-    /// Answers whether a lock is held, or asks again in a moment.
+    /// Answers whether a lock is held, or probes again in a moment.
     pub(crate) fn probe(self: &Arc<Self>, query: &Arc<Query>) {
         let Question::Locked(handle, since) = &query.question else { return };
         match self.is_locked(handle) {
@@ -239,7 +240,7 @@ impl Engine {
         let known = known.filter(|entry| !is_refused(entry)).map(|entry| entry.knowledge());
         match known {
             Some(Knowledge::Locked) => return Ok(Some(true)),
-            Some(Knowledge::Unsettled) => return Ok(None),
+            Some(Knowledge::Undecided) => return Ok(None),
             Some(Knowledge::Unknown) | None => {}
         }
         match Proc::of_the_system().is_locked(&handle.path) {
@@ -274,7 +275,7 @@ impl Engine {
         };
         match knowledge {
             Knowledge::Locked => return Ok(Some(true)),
-            Knowledge::Unsettled => return Ok(None),
+            Knowledge::Undecided => return Ok(None),
             Knowledge::Unknown => {}
         }
         let panicked = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
@@ -292,6 +293,7 @@ impl Engine {
     }
 }
 
+/// Answers the queries of `group`, which all ask for these holders.
 fn tell(group: &Group, holders: Option<&[Holder]>) {
     for query in group {
         query.answer_holders(holders.map(Into::into));
@@ -344,7 +346,7 @@ impl fmt::Debug for Query {
     }
 }
 
-/// Lost in a panic: nobody waits for ever for an answer that does not come.
+/// Answers a query that a panic has lost, so that its client does not wait for ever.
 impl Drop for Query {
     fn drop(&mut self) {
         match self.question {

@@ -18,9 +18,9 @@ const BUSY_PACE: Duration = Duration::from_millis(16);
 /// How a file may be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// By what this thread has seen last, too.
+    /// From the path cache of this thread, or by opening it.
     Cached,
-    /// By opening it alone.
+    /// Only by opening it.
     Uncached,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Arriving {
 
 impl Arriving {
     pub(crate) fn new(engine: Arc<Engine>, request: Arc<Request>) -> Self {
-        engine.count_resolving(false);
+        engine.begin_resolving();
         Self { engine, request }
     }
 
@@ -43,7 +43,7 @@ impl Arriving {
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        self.engine.count_resolving(true);
+        self.engine.end_resolving();
     }
 }
 
@@ -66,7 +66,7 @@ impl Engine {
             drop(arriving);
             self.pool.free_key(request.handle.order_key);
         });
-        // Cancelled before it was its turn: no file is created for it any more.
+        // If it was cancelled before this job began, no file is created for it any more.
         let found = if request.is_completed() { None } else { self.find_entry(&request, route) };
         drop(in_order);
         panicked.disarm();
@@ -80,7 +80,7 @@ impl Engine {
         self.complete(request, Outcome::Failed(error));
     }
 
-    /// Goes on with a request that has come to `entry`.
+    /// Does what follows from queueing a request at `entry`: completes it, drives the lock, or adds timers.
     pub(crate) fn proceed(
         self: &Arc<Self>,
         request: &Arc<Request>,
@@ -106,7 +106,7 @@ impl Engine {
                             self.end_drain(entry, drain);
                         }
                     }
-                    // A try hears from the driver, at once, unless that one is stuck.
+                    // The driver completes a try at once, unless it is stuck.
                     _ => self.watch_answer(request),
                 }
             }
@@ -134,7 +134,7 @@ impl Engine {
                 place
             } else {
                 let file = self.open_file(request)?;
-                // Asked with nothing locked, since a server may take long to answer.
+                // With nothing locked, since a server may take long to answer.
                 let is_local = file.is_local();
                 if !request.blocks_client {
                     self.fast_path.on_found(request, file.id(), is_local);
@@ -193,7 +193,7 @@ impl Engine {
         }
     }
 
-    /// Queues `request` at the lock of `file`, or of the same file as this process has it already.
+    /// Queues `request` at the lock of `file`: at its entry in the table, or else at a new one.
     pub(crate) fn enqueue_at(
         &self,
         file: Box<dyn LockFile>,
@@ -202,8 +202,8 @@ impl Engine {
         is_fast: bool,
     ) -> (Arc<LockEntry>, Enqueued) {
         let id = file.id();
-        // Queued while the table is locked: so no lock with a request in its queue is ever out of the table. The file that
-        // is not needed is closed after that.
+        // Queued while the table is locked, so that no lock with a request in its queue is ever out of the table. If there is
+        // an entry, `file` is closed when the table is unlocked: a server may take long to answer.
         let mut table = self.table();
         if table.get(&id).is_some_and(|entry| entry.is_lost()) {
             table.remove(&id);

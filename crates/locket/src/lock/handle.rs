@@ -1,4 +1,4 @@
-//! A handle: one user's way to a lock. Many handles may name one file.
+//! A handle: a path by which a client acquires a lock. Many handles may name one file.
 
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -28,8 +28,8 @@ pub struct Handle {
     pub(crate) options: HandleOptions,
     /// Equal for equal paths, and seldom for others.
     pub(crate) order_key: u64,
-    /// Whether a lock was ever requested by this handle.
-    has_asked: AtomicBool,
+    /// A lock was requested by this handle, whether it was granted or not.
+    has_requested: AtomicBool,
     /// The request that holds the lock.
     hold: Mutex<Option<Arc<Request>>>,
 }
@@ -44,16 +44,16 @@ impl Handle {
     /// Returns a handle that holds nothing.
     pub fn new(path: PathBuf, options: HandleOptions) -> Self {
         let order_key = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
-        Self { path, options, order_key, has_asked: AtomicBool::new(false), hold: Mutex::new(None) }
+        Self { path, options, order_key, has_requested: AtomicBool::new(false), hold: Mutex::new(None) }
     }
 
-    /// Returns true if this handle holds the lock, as far as its user knows.
+    /// Returns true if this handle holds the lock, and its client has received the hold.
     pub fn is_held(&self) -> bool {
         self.hold.lock().as_ref().is_some_and(|hold| hold.is_received())
     }
 
-    /// Tells the user of the hold that was requested with `token`: from now on it can be released. Returns the ticket of
-    /// the request.
+    /// Marks the hold that was requested with `token` as received: from now on the client can release it. Returns the
+    /// ticket of the request, or `None` if there is no such hold.
     pub fn receive(&self, token: u64) -> Option<Ticket> {
         let hold = self.hold.lock();
         let hold = hold.as_ref().filter(|hold| hold.token == token)?;
@@ -66,23 +66,23 @@ impl Handle {
         self.held_entry()?.descriptor()
     }
 
-    /// Returns whether a lock was ever requested by this handle, successfully or not. Such a handle releases its own
+    /// Returns true if a lock was requested by this handle, whether it was granted or not. Such a handle releases its own
     /// holds alone: a second release, or one after a timeout, must not end somebody else's.
-    pub(crate) fn has_asked(&self) -> bool {
-        self.has_asked.load(Ordering::Relaxed)
+    pub(crate) fn has_requested(&self) -> bool {
+        self.has_requested.load(Ordering::Relaxed)
     }
 
     /// Notes that a lock is requested by this handle.
-    pub(crate) fn set_asked(&self) {
-        self.has_asked.store(true, Ordering::Relaxed);
+    pub(crate) fn set_requested(&self) {
+        self.has_requested.store(true, Ordering::Relaxed);
     }
 
-    /// Takes the hold, to release it, if its user knows of it and it `is_wanted`.
+    /// Takes the hold, to release it, if it has been received and it `is_wanted`.
     pub(crate) fn take_hold(&self, is_wanted: impl FnOnce(&Request) -> bool) -> Option<Arc<Request>> {
         self.hold.lock().take_if(|hold| hold.is_received() && is_wanted(hold))
     }
 
-    /// Returns the entry of the lock that this handle holds, whether its user knows of that or not.
+    /// Returns the entry of the lock that this handle holds, whether the hold has been received or not.
     pub(crate) fn held_entry(&self) -> Option<Arc<LockEntry>> {
         self.hold.lock().as_ref().and_then(|hold| hold.entry())
     }

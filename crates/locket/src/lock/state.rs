@@ -62,7 +62,7 @@ pub(crate) enum Knowledge {
     /// It is held, here or elsewhere.
     Locked,
     /// A driver is about to find out.
-    Unsettled,
+    Undecided,
     /// Nothing.
     Unknown,
 }
@@ -143,7 +143,7 @@ impl LockState {
             // The kernel has refused those in the queue.
             Phase::Blocked { .. } | Phase::Paused | Phase::Held(_) => Knowledge::Locked,
             Phase::Driven if self.is_held() => Knowledge::Locked,
-            Phase::Driven => Knowledge::Unsettled,
+            Phase::Driven => Knowledge::Undecided,
             Phase::Idle => Knowledge::Unknown,
         }
     }
