@@ -1,4 +1,4 @@
-//! Driving a lock: doing what its state says, action by action, on whatever thread became the driver.
+//! Driving a lock: carrying out the actions of its state, one by one, on the thread that has become the driver.
 
 use std::cell::RefCell;
 use std::hash::BuildHasher;
@@ -9,9 +9,7 @@ use std::time::Duration;
 use crate::dispatch::{Task, Timer};
 use crate::engine::{CANCEL_GRACE, Engine};
 use crate::exec::{Guard, Interrupts};
-use crate::lock::{
-    Action, Completions, DriveResult, Effect, LockEntry, Outcome, Permit, Replaced, Request, Ticket,
-};
+use crate::lock::{Action, Completions, DriveResult, LockEntry, Outcome, Permit, Replaced, Request, Ticket};
 use crate::resolve::{Arriving, Route};
 use crate::sync::now;
 use crate::sys::{LockMode, SystemError, is_stale};
@@ -20,19 +18,19 @@ use crate::trace;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// How soon a driver that has to leave the kernel is interrupted again; doubled from then on.
+/// Time until a driver that has to leave the kernel is interrupted again; doubled each time.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
 
-/// What a driver has brought about and not passed on yet.
+/// Results of driving that have not been passed on yet.
 #[derive(Default)]
 struct Pending {
     completions: Completions,
-    /// Requests whose file has to be found anew.
+    /// Requests that have to be resolved again.
     replaced: Replaced,
 }
 
 impl Engine {
-    /// Drives the lock of `entry`, as the caller has become its driver, until the lock is held, nobody is left, or another
+    /// Drives the lock of `entry`, whose driver the caller has become, until the lock is held, no request is left, or another
     /// thread goes on. `kernel_mode`: the kernel's lock that this process has.
     pub(crate) fn drive(
         self: &Arc<Self>,
@@ -58,7 +56,7 @@ impl Engine {
             // and release() would return before the kernel's lock is free.
             let Pending { completions, replaced } = pending.take();
             self.complete_all(entry, completions);
-            self.find_anew(replaced);
+            self.resolve_again(replaced);
             match result {
                 DriveResult::Held => break,
                 DriveResult::Idle => {
@@ -160,7 +158,7 @@ impl Engine {
                 }
                 Action::Downgrade => {
                     drop(state);
-                    // Not atomic everywhere. Whoever came between has the lock now, and the kernel is asked again.
+                    // Not atomic everywhere: another process may have taken the lock in between. Then the driver tries again.
                     let shared = matches!(entry.file().try_lock(LockMode::Shared), Ok(true));
                     *kernel_mode = shared.then_some(LockMode::Shared);
                     state = entry.state();
@@ -205,7 +203,7 @@ impl Engine {
         let mut completions = Completions::new();
         let mut state = entry.unblock();
         let kernel_mode = match result {
-            // The driver goes on, and sees that it is lost, or tries again, and hears that the file is stale.
+            // The driver goes on: it sees that the entry is lost, or its next try fails since the file is stale.
             _ if is_lost => None,
             Ok(()) => {
                 state.on_locked(now());
@@ -222,12 +220,12 @@ impl Engine {
         kernel_mode
     }
 
-    /// Has the files of these requests found anew, before all others.
-    fn find_anew(self: &Arc<Self>, requests: Replaced) {
+    /// Has workers resolve these requests again, before all other jobs.
+    fn resolve_again(self: &Arc<Self>, requests: Replaced) {
         if requests.is_empty() {
             return;
         }
-        // All are counted before the first of them may arrive.
+        // All are counted as resolving before the first of them may reach a queue.
         let arriving: Vec<_> =
             requests.into_iter().map(|request| Arriving::new(self.clone(), request)).collect();
         self.submit_first(arriving.into_iter().map(|arriving| Task::Resolve(arriving, Route::Uncached)));
@@ -239,8 +237,8 @@ impl Engine {
         self.submit(Task::Drive(entry.clone(), kernel_mode));
     }
 
-    /// Suspends the driver for a while, with jitter, so that not all processes ask the kernel in step. Returns false if
-    /// the caller goes on driving.
+    /// Suspends the driver for a while, with jitter, so that processes do not try in step. Returns false if the
+    /// caller goes on driving.
     fn pause(self: &Arc<Self>, entry: &Arc<LockEntry>, mode: LockMode) -> bool {
         entry.set_driven(false);
         let mut completions = Completions::new();
@@ -270,8 +268,7 @@ impl Engine {
         resumed
     }
 
-    /// A worker that was blocked is free again: another lock, whose driver was suspended because too many were, need not
-    /// wait for its time.
+    /// Resumes one driver that was suspended because too many threads were blocked. Called when one of those is free again.
     fn resume_another(self: &Arc<Self>) {
         loop {
             let Some((_, entry)) = self.paused().pop_first() else { return };
@@ -286,7 +283,7 @@ impl Engine {
         self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(entry), INTERRUPT_AGAIN));
     }
 
-    /// Interrupts the driver again, `delay` after the last time, if it is still wanted back.
+    /// Interrupts the driver again, `delay` after the last time, if it is still blocked.
     pub(crate) fn interrupt_again(self: &Arc<Self>, entry: &Arc<LockEntry>, delay: Duration) {
         if entry.interrupt_again() {
             let delay = (delay * 2).min(CANCEL_GRACE);
@@ -296,8 +293,7 @@ impl Engine {
 
     /// Ends the draining of shared holds that were not released in time.
     pub(crate) fn end_drain(self: &Arc<Self>, entry: &Arc<LockEntry>, drain: u64) {
-        let effect: Effect = entry.end_drain(drain);
-        self.apply(entry, effect, Permit::Unlock);
+        self.apply(entry, entry.end_drain(drain), Permit::Unlock);
     }
 
     /// Completes a request that was cancelled long ago, although its driver does not respond.
@@ -316,6 +312,7 @@ impl Engine {
         self.abort_with(entry, || Outcome::Failed(error));
     }
 
+    /// Ends the driving of `entry`: the requests in the queue get this outcome.
     pub(crate) fn abort_with(self: &Arc<Self>, entry: &Arc<LockEntry>, outcome: impl Fn() -> Outcome) {
         let mut completions = Completions::new();
         entry.abort(outcome, &mut completions);

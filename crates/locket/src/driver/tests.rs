@@ -9,7 +9,7 @@ use super::*;
 use crate::Released;
 use crate::exec::Limits;
 use crate::fake::{FakeSystem, NO_WORKERS};
-use crate::lock::{CancelReason, EndedHold, HANDOFF_GRANTS, HANDOFF_TIME};
+use crate::lock::{CancelReason, Effect, EndedHold, HANDOFF_GRANTS, HANDOFF_TIME};
 use crate::support::{Pending as Wait, User, until};
 
 use LockMode::{Exclusive, Shared};

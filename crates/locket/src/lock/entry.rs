@@ -26,17 +26,17 @@ pub(crate) struct LockEntry {
     is_local: bool,
     /// The file was opened by the fast path.
     is_fast: bool,
-    /// The number of the thread that drives, unless the driver waits in a list or for its time; 0 is none. Of a driver that
-    /// has stopped, the last one.
+    /// The number of the thread that drives; 0 while the driver is suspended or a worker still has to come. After driving
+    /// has ended, the number of the last driver.
     driver: AtomicI32,
-    /// The descriptor was closed by other code. Nobody is queued any more, and the table has forgotten the entry, or is
+    /// The descriptor was closed by other code. No request is queued any more, and the table has forgotten the entry, or is
     /// about to.
     lost: AtomicBool,
     state: Mutex<LockState>,
 }
 
 impl LockEntry {
-    /// Returns the entry of an open file that nobody waits for yet.
+    /// Returns the entry of an open file, with an idle state.
     pub(crate) fn new(file: Box<dyn LockFile>, is_local: bool, is_fast: bool) -> Arc<Self> {
         Arc::new(Self {
             id: file.id(),
@@ -69,18 +69,18 @@ impl LockEntry {
         self.is_local
     }
 
-    /// Says that the calling thread drives, or that none does for a while.
+    /// Records that the calling thread drives, or that no thread does for a while.
     pub(crate) fn set_driven(&self, driven: bool) {
         let number = if driven { thread::current_number().get() } else { 0 };
         self.driver.store(number, Ordering::Relaxed);
     }
 
-    /// Returns the thread that drives. `None`: the driver waits in a list or for its time.
+    /// Returns the thread that drives. `None`: the driver is suspended, or a worker still has to come.
     pub(crate) fn driver(&self) -> Option<ThreadNumber> {
         ThreadNumber::new(self.driver.load(Ordering::Relaxed))
     }
 
-    /// Returns true if the descriptor was closed by other code, as far as that was noticed.
+    /// Returns true if a check has found that other code had closed the descriptor.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
     }
@@ -112,7 +112,7 @@ impl LockEntry {
     /// Queues a request if the lock is in use. Otherwise returns `None`: the table may have forgotten this entry already.
     pub(crate) fn enqueue_if_busy(self: &Arc<Self>, request: &Arc<Request>) -> Option<Enqueued> {
         let mut state = self.state.lock();
-        // A handle that still holds what was lost waits for its own release.
+        // A handle that still holds the lost lock queues its next request here, behind its own release.
         let is_open = !state.is_idle() && (!self.is_lost() || state.is_held_by(&request.handle));
         is_open.then(|| state.enqueue(self, request))
     }
@@ -122,12 +122,12 @@ impl LockEntry {
         self.state.lock().knowledge()
     }
 
-    /// Returns what is known of the lock. If that is nothing, the caller drives.
+    /// Returns what is known of the lock. If that is nothing, the caller becomes the driver.
     pub(crate) fn begin_probe(&self) -> Knowledge {
         self.state.lock().begin_probe()
     }
 
-    /// Returns true if nobody holds the lock or waits for it.
+    /// Returns true if no request holds the lock or waits for it.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().is_idle()
     }
@@ -144,7 +144,7 @@ impl LockEntry {
         pending.extend(state.waiting().cloned());
     }
 
-    /// Returns the request that holds the lock exclusively, if its user knows of that.
+    /// Returns the request that holds the lock exclusively, if its client has received the hold.
     pub(crate) fn exclusive_hold(&self) -> Option<Arc<Request>> {
         self.state.lock().exclusive_hold().filter(|hold| hold.handle.is_held()).cloned()
     }
@@ -161,14 +161,14 @@ impl LockEntry {
         self.state.lock().block(mode, thread, completions)
     }
 
-    /// The driver is back from the kernel. Returns the locked state.
+    /// Notes that the driver is back from the kernel. Returns the locked state.
     pub(crate) fn unblock(&self) -> MutexGuard<'_, LockState> {
         let mut state = self.state.lock();
         state.unblock();
         state
     }
 
-    /// Ends driving: those in the queue get this outcome.
+    /// Ends driving: the requests in the queue get this outcome.
     pub(crate) fn abort(&self, outcome: impl Fn() -> Outcome, completions: &mut Completions) {
         let mut state = self.state.lock();
         if !state.is_held() {
@@ -180,8 +180,8 @@ impl LockEntry {
         state.abort(outcome, completions);
     }
 
-    /// Suspends the driver. Returns how long to wait before it is resumed, a little more each time. `None`: the caller goes
-    /// on driving.
+    /// Suspends the driver. Returns the time after which it has to be resumed, which grows from pause to pause. `None`: the
+    /// caller goes on driving.
     pub(crate) fn pause(&self, mode: LockMode, completions: &mut Completions) -> Option<Duration> {
         self.state.lock().pause(mode, completions)
     }
@@ -199,7 +199,7 @@ impl LockEntry {
     /// Ends `hold`. Returns `None` if it is not held any more.
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = (self.is_fast && hold.age() < UNCHECKED_HOLD) || self.check_descriptor();
-        // First, so that the handle's next request may be granted at once.
+        // Before the state ends the hold, so that the next request of the handle can be granted at once.
         hold.handle.forget_hold(hold.ticket);
         let effect = self.state.lock().release(hold.ticket)?;
         if is_intact {
@@ -233,7 +233,7 @@ impl LockEntry {
         self.state.lock().abandon(ticket, completions);
     }
 
-    /// Interrupts the driver that is blocked once more. Returns false if there is none that has to be.
+    /// Interrupts the blocked driver once more. Returns false if no driver has to be interrupted.
     pub(crate) fn interrupt_again(&self) -> bool {
         self.interrupt_driver(&self.state.lock())
     }

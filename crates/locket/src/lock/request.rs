@@ -16,8 +16,8 @@ use crate::holders::Holder;
 use crate::sync::Mutex;
 use crate::sys::{LockMode, SystemError};
 
-/// How often a stale file is found anew, as on a network mount whose server has forgotten it.
-const FIND_ANEW: u32 = 64;
+/// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file.
+const RESOLVES_AGAIN: u32 = 64;
 
 /// A request's place in the order of arrival, over all threads of the process.
 pub type Ticket = u64;
@@ -38,7 +38,7 @@ pub enum Outcome {
     Deadlock,
     /// The operating system refused.
     Failed(SystemError),
-    /// A defect of this library. The panic's message has gone to stderr.
+    /// A panic in this library, which is a defect. Its message has gone to stderr.
     Panicked,
     /// Answers [`Engine::find_locked`]: whether any process holds the lock.
     ///
@@ -77,11 +77,11 @@ pub trait CompletionSink: Send + Sync {
     /// is the one given with the request.
     fn complete(&self, token: u64, outcome: Outcome);
 
-    /// An outcome is likely to come in a moment. A thread that has to be woken for it may be woken now.
+    /// Called when an outcome is likely to come in a moment, so that a thread that sleeps until then can be woken now.
     fn wake_early(&self) {}
 }
 
-/// What a request is made of.
+/// The options of a request.
 #[expect(missing_debug_implementations, reason = "the sink has none; a request has one")]
 pub struct RequestOptions {
     /// The handle that is to hold the lock.
@@ -104,9 +104,9 @@ pub struct RequestOptions {
     pub token: u64,
 }
 
-/// A request with its place in the order of arrival. Once it is granted, it is the record of the hold.
+/// A request for a lock. Once it is granted, it is the record of the hold.
 pub struct Request {
-    /// The place.
+    /// Its place in the order of arrival.
     pub ticket: Ticket,
     /// The handle that is to hold the lock.
     pub handle: Arc<Handle>,
@@ -123,13 +123,13 @@ pub struct Request {
     pub(crate) blocks_client: bool,
     pub(crate) names_holders: bool,
     pub(crate) sink: Arc<dyn CompletionSink>,
-    /// When it began to wait, or if it holds the lock, to hold it: in ms since [`BEGINNING`].
+    /// When the wait began, or the hold if it holds the lock, in ms since [`BEGINNING`].
     since: AtomicU64,
-    /// When its path has to have answered, if it does not wait.
+    /// The time by which its path has to answer, if it does not wait.
     answers_by: OnceLock<Instant>,
-    /// How often its file was stale when it was to be locked.
-    found_stale: AtomicU32,
-    /// The user of its handle knows of the hold.
+    /// How often it had to be resolved again, since its file was stale.
+    resolved_again: AtomicU32,
+    /// The client has received the hold: it can release it.
     received: AtomicBool,
     state: Mutex<RequestState>,
 }
@@ -188,13 +188,13 @@ impl Request {
             sink,
             since: AtomicU64::new(uptime()),
             answers_by: OnceLock::new(),
-            found_stale: AtomicU32::new(0),
+            resolved_again: AtomicU32::new(0),
             received: AtomicBool::new(false),
             state: Mutex::new(RequestState::Resolving(None)),
         }
     }
 
-    /// Returns for how long it has waited, or if it holds the lock, has held it.
+    /// Returns the duration of its wait, or of its hold if it holds the lock.
     pub fn age(&self) -> Duration {
         Duration::from_millis(uptime().saturating_sub(self.since.load(Ordering::Relaxed)))
     }
@@ -204,7 +204,7 @@ impl Request {
         let _ = self.answers_by.set(time);
     }
 
-    /// Returns when its path has to have answered, if it does not wait.
+    /// Returns the time by which its path has to answer, if it does not wait.
     pub(crate) fn answers_by(&self) -> Option<Instant> {
         self.answers_by.get().copied()
     }
@@ -214,9 +214,9 @@ impl Request {
         self.deadline.is_some_and(|deadline| deadline <= crate::sync::now())
     }
 
-    /// Counts that its file was stale. Returns whether it may be found anew, which is limited.
-    pub(crate) fn may_find_anew(&self) -> bool {
-        self.found_stale.fetch_add(1, Ordering::Relaxed) < FIND_ANEW
+    /// Counts that its file was stale. Returns true if it may be resolved again, which is limited.
+    pub(crate) fn may_resolve_again(&self) -> bool {
+        self.resolved_again.fetch_add(1, Ordering::Relaxed) < RESOLVES_AGAIN
     }
 
     /// Returns true if it would block its client's thread for ever, should the lock never be released.
@@ -224,12 +224,12 @@ impl Request {
         self.blocks_client && self.blocking && self.deadline.is_none()
     }
 
-    /// Returns true if it is by the same path, and its file is found in the same way.
+    /// Returns true if its path is that of `other`.
     pub(crate) fn is_by_path_of(&self, other: &Handle) -> bool {
         self.handle.order_key == other.order_key && self.handle.path == other.path
     }
 
-    /// The calling thread begins to find its file.
+    /// Notes that the calling thread begins to resolve it.
     pub(crate) fn begin_resolving(&self) {
         if let RequestState::Resolving(opener) = &mut *self.state.lock() {
             *opener = Some(Opener { thread: thread::current_number(), since: Instant::now() });
@@ -272,7 +272,7 @@ impl Request {
         waiting
     }
 
-    /// Leaves the queue to have its file found anew. The caller has locked the state of the lock.
+    /// Leaves the queue, to be resolved again. The caller has locked the state of the lock.
     pub(super) fn dequeue(&self) {
         let mut state = self.state.lock();
         if let RequestState::Queued(_) = *state {
@@ -280,13 +280,13 @@ impl Request {
         }
     }
 
-    /// Holds the lock of `entry` from now on.
+    /// Notes that it holds the lock of `entry` from now on.
     pub(super) fn grant(&self, entry: &Arc<LockEntry>) {
         self.since.store(uptime(), Ordering::Relaxed);
         *self.state.lock() = RequestState::Granted { entry: entry.clone(), completed: false };
     }
 
-    /// Ends the hold. If the outcome has not been delivered, that is left to the driver, which has granted the lock.
+    /// Ends the hold. If the outcome has not been delivered, the driver that has granted the lock still delivers it.
     pub(super) fn end_hold(&self) {
         let mut state = self.state.lock();
         if let RequestState::Granted { entry, completed } = &*state {
@@ -298,12 +298,12 @@ impl Request {
         }
     }
 
-    /// Returns true if the user of its handle knows of the hold.
+    /// Returns true if the client has received the hold.
     pub(super) fn is_received(&self) -> bool {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// The user of its handle knows of the hold from now on.
+    /// Marks the hold as received by the client.
     pub(super) fn set_received(&self) {
         self.received.store(true, Ordering::Relaxed);
     }
@@ -324,7 +324,7 @@ impl Request {
         }
     }
 
-    /// Marks it as completed, if its file is being found. Returns whether the caller has to deliver the outcome.
+    /// Marks it as completed, if it is being resolved. Returns true if the caller has to deliver the outcome.
     pub(crate) fn finish_resolving(&self) -> bool {
         let mut state = self.state.lock();
         let resolving = matches!(*state, RequestState::Resolving(_));
@@ -348,7 +348,7 @@ impl Request {
     }
 }
 
-/// What ages are measured from. A monotonic clock: the wall clock may be set while somebody waits.
+/// The time from which ages are measured. By a monotonic clock: the wall clock may be set during a wait.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Returns the time since [`BEGINNING`], in ms.

@@ -25,10 +25,10 @@ use crate::sys::{LockMode, SystemError};
 
 /// The first pause between two tries, where no thread waits in the kernel.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
-/// Requests whose file has to be found anew, in their order.
+/// Requests that have to be resolved again, in their order.
 pub(crate) type Replaced = Vec<Arc<Request>>;
 
 /// The state of one lock within this process.
@@ -38,19 +38,19 @@ pub(crate) struct LockState {
     holds: SmallVec<[Arc<Request>; 1]>,
     queue: WaitQueue,
     fairness: Fairness,
-    /// How long the next pause between two tries is.
+    /// The next pause between two tries.
     pause: Duration,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Nobody holds and nobody waits.
+    /// No request holds the lock or waits for it.
     Idle,
     /// A thread drives.
     Driven,
     /// The driver is about to block in the kernel, or blocked there.
     Blocked { mode: LockMode, thread: WaitingThread, interrupted: bool },
-    /// The timer thread will make a driver, to ask the kernel again.
+    /// The timer thread will make a driver, which tries again.
     Paused,
     /// The lock is held in this mode, and no waiter can be granted beside the holds.
     Held(LockMode),
@@ -148,7 +148,7 @@ impl LockState {
         }
     }
 
-    /// Returns what is known of the lock. If that is nothing, the caller drives.
+    /// Returns what is known of the lock. If that is nothing, the caller becomes the driver.
     pub(super) fn begin_probe(&mut self) -> Knowledge {
         let knowledge = self.knowledge();
         if knowledge == Knowledge::Unknown {
@@ -177,7 +177,7 @@ impl LockState {
                 };
             };
             let Some(mode) = kernel_mode else {
-                // Here the thread that asked for it is known to be out: it may leave, and never has the lock.
+                // No thread tries the lock on its behalf here, so it leaves without the lock for certain.
                 if let Some(reason) = front.cancel_due() {
                     self.complete_front(reason.into(), completions);
                     continue;
@@ -208,30 +208,32 @@ impl LockState {
         self.queue.front().map(|front| front.request.handle.order_key)
     }
 
-    /// The driver asks the kernel now, on behalf of the first waiter.
+    /// Notes that the driver tries the lock now, on behalf of the first waiter.
     pub(crate) fn on_try(&mut self) {
         self.queue.set_front_attempted(true);
     }
 
-    /// The kernel gave the lock.
+    /// Notes that the kernel granted the lock.
     pub(crate) fn on_locked(&mut self, now: Instant) {
         self.fairness.begin(now);
         self.pause = FIRST_PAUSE;
     }
 
-    /// The kernel refused the lock, tried on behalf of `ticket`. Returns true if the request waits for it.
+    /// Notes that the kernel refused the lock, tried on behalf of `ticket`, and refuses that request unless it waits for
+    /// the lock. Returns true if it waits.
     pub(crate) fn on_would_block(&mut self, ticket: Ticket, completions: &mut Completions) -> bool {
         self.queue.front_is(ticket).is_some() && !self.queue.refuse_front(completions)
     }
 
-    /// Locking on behalf of `ticket` failed.
+    /// Fails the request with this ticket, on whose behalf the lock was tried.
     pub(crate) fn on_error(&mut self, ticket: Ticket, error: SystemError, completions: &mut Completions) {
         if self.queue.front_is(ticket).is_some() {
             self.complete_front(Outcome::Failed(error), completions);
         }
     }
 
-    /// The path of `request` was checked. Requests whose file has to be found anew are put into `replaced`.
+    /// Takes the result of checking the path of `request`: grants it, fails it, or puts all requests by this path into
+    /// `replaced`.
     pub(crate) fn on_path_checked(
         &mut self,
         entry: &Arc<LockEntry>,
@@ -259,14 +261,14 @@ impl LockState {
             PathCheck::Replaced => {
                 let gone = self.queue.extract(|waiter| waiter.request.is_by_path_of(&request.handle));
                 for waiter in gone {
-                    Self::find_anew(waiter, None, completions, replaced);
+                    Self::resolve_again(waiter, None, completions, replaced);
                 }
             }
         }
     }
 
-    /// The file cannot be locked any more. Those in the queue find it anew, or fail with `error` if they have done so too
-    /// often.
+    /// Notes that the file cannot be locked any more. The requests in the queue are put into `replaced`, or fail with `error`
+    /// if that has been so too often.
     pub(crate) fn on_lost(
         &mut self,
         error: Option<SystemError>,
@@ -279,13 +281,13 @@ impl LockState {
             |waiter: &Waiter| holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, &waiter.request.handle));
         let gone = self.queue.extract(|waiter| !stays(waiter));
         for waiter in gone {
-            Self::find_anew(waiter, error, completions, replaced);
+            Self::resolve_again(waiter, error, completions, replaced);
         }
         self.stop_driving();
     }
 
-    /// The driver is about to block for `mode`. Returns the sink of the request that is granted first if the lock comes
-    /// then, or `None` if the driver must not block.
+    /// Prepares the driver to block for `mode`. Returns the sink of the request that is granted first if the lock comes then,
+    /// or `None` if the driver must not block.
     pub(super) fn block(
         &mut self,
         mode: LockMode,
@@ -300,7 +302,7 @@ impl LockState {
         self.queue.front().map(|front| front.request.sink.clone())
     }
 
-    /// The driver is back from the kernel.
+    /// Notes that the driver is back from the kernel.
     pub(super) fn unblock(&mut self) {
         self.phase = Phase::Driven;
     }
@@ -390,8 +392,8 @@ impl LockState {
         Cancellation::Done(self.effect_of_departure())
     }
 
-    /// Removes `ticket` from the queue, although the driver, which tries on its behalf, does not respond. Should the lock
-    /// come all the same, it is not granted to anybody.
+    /// Removes `ticket` from the queue, although the driver, which tries on its behalf, does not respond. If the lock comes
+    /// later, this request does not get it.
     pub(super) fn abandon(&mut self, ticket: Ticket, completions: &mut Completions) {
         let Some(index) = self.queue.position(ticket) else { return };
         let outcome = match self.queue.get(index).cancelled {
@@ -492,7 +494,7 @@ impl LockState {
         Action::Hold
     }
 
-    /// Ends driving, as the holds say.
+    /// Ends driving: the lock is held if there are holds.
     fn stop_driving(&mut self) {
         self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
     }
@@ -519,9 +521,9 @@ impl LockState {
         }
     }
 
-    /// Lets a waiter, which has left the queue, find its file anew. It fails with `error`, if there is one, after it has
-    /// done so too often.
-    fn find_anew(
+    /// Puts a waiter, which has left the queue, into `replaced`. It fails with `error`, if there is one, after that has been
+    /// so too often.
+    fn resolve_again(
         waiter: Waiter,
         error: Option<SystemError>,
         completions: &mut Completions,
@@ -530,7 +532,7 @@ impl LockState {
         let Waiter { request, cancelled, .. } = waiter;
         match (cancelled, error) {
             (Some(reason), _) => completions.push((request, reason.into())),
-            (None, Some(error)) if !request.may_find_anew() => {
+            (None, Some(error)) if !request.may_resolve_again() => {
                 completions.push((request, Outcome::Failed(error)));
             }
             (None, _) => {
@@ -544,7 +546,8 @@ impl LockState {
         completions.push((self.queue.remove(0), outcome));
     }
 
-    /// A hold has ended. The caller drives, to grant the lock to the first in the queue, unless a thread does so already.
+    /// Returns what the caller has to do after a hold has ended: drive, to grant the lock to the first in the queue, unless
+    /// a thread drives already.
     fn drive_after_release(&mut self) -> Effect {
         match self.phase {
             Phase::Held(mode) => {
@@ -555,7 +558,7 @@ impl LockState {
         }
     }
 
-    /// A request has left the queue, or is about to.
+    /// Returns what the caller has to do after a request has left the queue, or is about to.
     fn effect_of_departure(&mut self) -> Effect {
         match self.phase {
             // The next one may be granted beside the holds.
@@ -564,7 +567,7 @@ impl LockState {
                 self.phase = Phase::Driven;
                 Effect::Drive(None)
             }
-            // The thread waits for what nobody wants.
+            // The next request does not want the mode for which the thread waits.
             Phase::Blocked { mode, ref mut interrupted, .. }
                 if self.queue.staying().next().is_none_or(|next| next.mode != mode) =>
             {
