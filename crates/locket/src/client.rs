@@ -1,9 +1,9 @@
-//! A client of the engine: a JavaScript environment.
+//! Clients of the engine.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, ThreadId};
 
-/// One user of the engine: a JavaScript environment, which lives on one thread.
+/// A client of the engine: one JavaScript environment, which lives on one thread.
 #[derive(Debug)]
 pub struct Client {
     /// The thread whose code makes the requests, and which a synchronous wait blocks.
@@ -11,7 +11,7 @@ pub struct Client {
     /// The number by which JavaScript knows that thread.
     thread_id: AtomicU32,
     ended: AtomicBool,
-    /// How often it has tried for a lock on its own thread since its event loop last ran.
+    /// How many requests have tried the fast path since its event loop last ran.
     tries: AtomicU32,
 }
 
@@ -36,22 +36,22 @@ impl Client {
         self.thread_id.store(number, Ordering::Relaxed);
     }
 
-    /// Its event loop runs: it may try on its own thread again, as often as it likes to.
+    /// Lets the client take the fast path again. Called when its event loop runs.
     pub fn replenish(&self) {
         self.tries.store(0, Ordering::Relaxed);
     }
 
-    /// Counts a try on the client's own thread. Returns how many there were before, since the event loop last ran.
+    /// Counts a try of the fast path. Returns how many there were before, since the event loop last ran.
     pub(crate) fn count_try(&self) -> u32 {
         self.tries.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns true if it has ended. What it asks for then is not queued any more.
+    /// Returns true if it has ended. Its requests are not queued any more then.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Notes that it has ended.
+    /// Marks it as ended.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
     }

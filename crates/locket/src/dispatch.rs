@@ -19,9 +19,9 @@ pub(crate) struct Job {
 
 /// What a worker does.
 pub(crate) enum Task {
-    /// Find the file of a request and queue it there.
+    /// Resolve a request.
     Resolve(Arriving, Route),
-    /// Drive a lock, of which the process has this kernel's lock.
+    /// Drive a lock. This is the kernel's lock that the process has.
     Drive(Arc<LockEntry>, Option<LockMode>),
     /// Answer queries for holders.
     AnswerQueries,
@@ -51,7 +51,7 @@ impl exec::Job for Job {
         }
     }
 
-    /// Requests by one path keep their order, also if a worker is stuck.
+    /// Returns that of the path: requests by one path keep their order, also if a worker is stuck.
     fn order_key(&self) -> Option<u64> {
         match &self.task {
             Task::Resolve(arriving, _) => Some(arriving.request().handle.order_key),
@@ -59,7 +59,7 @@ impl exec::Job for Job {
         }
     }
 
-    /// A request that was cancelled needs no file.
+    /// Returns false for a request that was cancelled: it needs no file.
     fn is_wanted(&self) -> bool {
         match &self.task {
             Task::Resolve(arriving, _) => !arriving.request().is_completed(),
@@ -74,19 +74,19 @@ pub(crate) struct TimedTask {
     pub timer: Timer,
 }
 
-/// What the timer thread does when it is time.
+/// What the timer thread does at a time.
 pub(crate) enum Timer {
     /// The deadline of this request has come.
     Deadline(Arc<Request>),
-    /// Check whether the path of this request answers, now that its time is over. Carries what the last check has found.
+    /// Check whether the path of this request answers, since its time is over. With the result of the last check.
     CheckAnswer(Arc<Request>, LastCheck),
-    /// The driver was interrupted and has not responded.
+    /// The driver was interrupted on behalf of this request, and may not have responded.
     Abandon(Arc<Request>),
-    /// Interrupt the driver again, this long after the last time: that interrupt may have come too early.
+    /// Interrupt the driver again, this long after the last time: that interrupt may have come before the driver blocked.
     Interrupt(Weak<LockEntry>, Duration),
-    /// Ask the kernel again.
+    /// Resume the suspended driver, which tries again.
     Retry(Weak<LockEntry>),
-    /// Check whether the worker has been stuck since.
+    /// Check whether the pool has made progress since this many jobs had begun.
     Watch(u64),
     /// The time for draining the shared holds is over.
     EndDrain(Weak<LockEntry>, u64),

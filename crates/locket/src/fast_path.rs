@@ -1,8 +1,8 @@
 //! The fast path: a request is granted on the thread of its client, where that takes neither a disk nor a server, and no
 //! request of this process is ahead.
 //!
-//! It is taken for paths that were calm: whose last requests were all granted at the first try. That is so soon after the
-//! release before that another process, woken by that release, would always come too late.
+//! It is taken only for calm paths: those whose last requests were all granted at the first try. A request on the fast path
+//! follows the last release so soon that another process, which that release wakes, would always come too late.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ mod tests;
 
 /// How many requests must have been granted at the first try before the next one may take the fast path.
 const CALM: u32 = 32;
-/// How many requests of a client may take it before one has to go by a worker, and so by the event loop. Else a loop that
-/// acquires and releases would keep everything else from running.
+/// How many requests of a client may take the fast path before one has to go by a worker, and so by the event loop.
+/// Otherwise a loop that acquires and releases would keep everything else from running.
 const TRIES: u32 = 64;
 /// How many paths are remembered.
 const PATHS: usize = 64;
 
-/// What the fast path knows of paths: the last one for each remainder of its key.
+/// What the fast path knows of paths. Of paths whose keys have one remainder it knows the last.
 pub(crate) struct FastPath(Mutex<[Streak; PATHS]>);
 
 #[derive(Clone, Copy)]
@@ -35,11 +35,12 @@ struct Streak {
 }
 
 impl FastPath {
+    /// Returns one that knows no path.
     pub(crate) fn new() -> Self {
         Self(Mutex::new([Streak { key: 0, grants: 0, local_file: None }; PATHS]))
     }
 
-    /// The lock of this path was granted.
+    /// Counts that the lock of this path was granted.
     pub(crate) fn on_granted(&self, key: u64) {
         let mut streaks = self.0.lock();
         let streak = &mut streaks[slot_of(key)];
@@ -50,14 +51,14 @@ impl FastPath {
         }
     }
 
-    /// The kernel has refused the lock of this path: others want it, too.
+    /// Ends the streak of this path: the kernel has refused its lock, so other processes want it, too.
     pub(crate) fn on_refused(&self, key: u64) {
         if let Some(streak) = self.0.lock().get_mut(slot_of(key)).filter(|streak| streak.key == key) {
             streak.grants = 0;
         }
     }
 
-    /// This file was found at the path of `request`.
+    /// Remembers the file that was found at the path of `request`, if it is local.
     pub(crate) fn on_found(&self, request: &Request, id: FileId, is_local: bool) {
         let key = request.handle.order_key;
         if let Some(streak) = self.0.lock().get_mut(slot_of(key)).filter(|streak| streak.key == key) {

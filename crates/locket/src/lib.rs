@@ -1,7 +1,7 @@
 //! File locks: one lock per file for all threads and processes, waited for in the kernel.
 //!
 //! An [`Engine`] serves [`Client`]s. A client makes a [`Request`] by a [`Handle`], which names a path; the outcome goes to
-//! its [`CompletionSink`]. No word of JavaScript here: the addon makes promises of outcomes.
+//! its [`CompletionSink`]. Nothing here knows JavaScript: the addon makes promises of outcomes.
 //!
 //! | module | subject |
 //! |---|---|
@@ -12,9 +12,10 @@
 //! | `watchdog`, `queries` | paths that do not answer; who holds a lock |
 //! | `dispatch` | what workers and the timer thread call |
 //! | `lock` | one lock: its entry, its state machine, its queue, its requests |
-//! | `holders` | what the system tells of locks |
+//! | `holders` | which processes hold a lock, or wait for it |
 //! | `sys` | files, locks and errors of the operating system |
-//! | `exec`, `sync` | threads, which know nothing of locks; what loom replaces |
+//! | `exec` | the pool, the timer thread and interrupts; they know nothing of locks |
+//! | `sync` | the mutex, the clock and the threads, which loom replaces |
 
 mod client;
 mod dispatch;

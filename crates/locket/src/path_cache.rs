@@ -1,5 +1,5 @@
-//! The file that a path was last seen to name, on this thread: where many requests come by one path at once, one look is
-//! enough for all of them, and none of them has to open the file.
+//! A cache of one path for each thread: the lock of the file that the path last named. Where many requests come by one path
+//! at once, one lookup serves them all, and none of them has to open the file.
 
 use std::cell::RefCell;
 use std::ptr;
@@ -21,7 +21,7 @@ struct Cached {
     next_ticket: Ticket,
 }
 
-/// Remembers that `request` has come to the queue of `entry` by its path, before the one with `next_ticket` was made.
+/// Caches that the path of `request` named the file of `entry` before the request with `next_ticket` was made.
 pub(crate) fn set(engine: &Arc<Engine>, request: &Request, entry: &Arc<LockEntry>, next_ticket: Ticket) {
     LAST.set(Some(Cached {
         engine: Arc::downgrade(engine),
@@ -31,8 +31,8 @@ pub(crate) fn set(engine: &Arc<Engine>, request: &Request, entry: &Arc<LockEntry
     }));
 }
 
-/// Returns the lock of the file that the path of `request` has named at some time since the request was made, if it is the
-/// one that was seen last. `next_ticket`: the ticket of the next request.
+/// Returns the cached lock, if the path of `request` has named its file at some time since the request was made. Looks the
+/// path up if the request is newer than the last lookup. `next_ticket`: the ticket of the next request.
 pub(crate) fn get(engine: &Engine, request: &Request, next_ticket: Ticket) -> Option<Arc<LockEntry>> {
     let cached =
         LAST.with_borrow(|last| last.as_ref().filter(|last| last.is_of(engine, request)).cloned())?;

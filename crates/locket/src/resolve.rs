@@ -15,7 +15,7 @@ use crate::sys::{LockFile, OpenHow, SystemError, is_busy};
 /// Time between two tries to open a file that another program has opened without sharing.
 const BUSY_PACE: Duration = Duration::from_millis(16);
 
-/// How a file may be found.
+/// How the file of a request may be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// From the path cache of this thread, or by opening it.
@@ -24,7 +24,7 @@ pub(crate) enum Route {
     Uncached,
 }
 
-/// A request on its way to a queue. It is counted as long as this lives, so that no later request overtakes it.
+/// A request on its way to a queue. It counts as resolving as long as this lives, so that no later request overtakes it.
 pub(crate) struct Arriving {
     engine: Arc<Engine>,
     request: Arc<Request>,

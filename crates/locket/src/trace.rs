@@ -1,4 +1,4 @@
-//! Events for those who debug the lock: one for each action of the state machine, with the feature `tracing`.
+//! Events for debugging: one for each action of the state machine, with the feature `tracing`.
 
 use crate::lock::Action;
 use crate::sys::FileId;
@@ -9,7 +9,7 @@ pub(crate) fn action(file: FileId, action: &Action) {
     tracing::trace!(target: "locket", ?file, ?action);
 }
 
-/// Nothing is reported.
+/// Does nothing: the feature is off.
 #[cfg(not(feature = "tracing"))]
 #[inline]
 pub(crate) fn action(_: FileId, _: &Action) {}

@@ -1,4 +1,4 @@
-//! The watchdog: requests whose path or file does not answer, as on a dead network mount, end all the same.
+//! The watchdog: completes requests whose path or file does not answer, as on a dead network mount.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Engine {
     pub(crate) fn check_answer(self: &Arc<Self>, request: Arc<Request>, last: LastCheck) {
         let entry = request.queued_at();
         if request.is_completed() || (entry.is_some() && request.blocking) {
-            // A wait that has come to a queue is completed there, at its deadline too.
+            // A request that waits in a queue is completed there, also at its deadline.
             return;
         }
         let begun = self.pool.begun();
@@ -57,7 +57,7 @@ impl Engine {
         let mut unanswered = if is_stuck { last.unanswered + 1 } else { 0 };
         let mut pause = CHECK_AGAIN;
         if unanswered >= needed {
-            // A wait for the lock has a limit of its own. A try gives a server more time than a disk.
+            // A wait has a deadline of its own. A try gives a server more time than a disk.
             let age = request.age();
             let may_be_slow = !request.blocking
                 && age < SERVER_GRACE

@@ -1,4 +1,4 @@
-//! Something that is done at the end of a scope, also if a panic ends it.
+//! A function that is called at the end of a scope, also if a panic ends it.
 
 /// Calls its function when it is dropped, unless it has been disarmed.
 pub(crate) struct Guard<F: FnOnce()>(Option<F>);

@@ -12,7 +12,7 @@
 //! - Progress: while the list has a job whose key is free, a worker is on its way to it, or one runs and a watch is armed
 //!   that lets another take over if it makes no progress. Otherwise all workers are stuck or blocked and there can be no
 //!   more of them ([`Limits::threads`]): then the job stays in the list until one of them returns. Where the system
-//!   refuses a thread, it is asked again every [`RETRY`].
+//!   refuses a thread, the pool tries again every [`RETRY`].
 //! - Reserve: a worker blocks in the kernel only if another one does not. So a job that is submitted later needs no thread
 //!   that the system might refuse.
 //! - Nothing foreign is called with the pool locked, except [`Job::is_wanted`] and [`Job::order_key`]. Jobs are dropped
@@ -36,13 +36,13 @@ use super::guard::Guard;
 use super::thread;
 use crate::sync::{Mutex, MutexGuard, Thread, ThreadId, current, now, park_until};
 
-/// A worker that has not finished a job for this long is stuck.
+/// Time after which a worker that has not finished its job counts as stuck.
 const STALL: Duration = Duration::from_millis(2);
-/// How soon the system is asked again for a thread that it has refused.
+/// Time until another try to start a thread that the system has refused.
 const RETRY: Duration = Duration::from_millis(100);
 /// From this length on, each time the list has doubled, the jobs that are not wanted any more are dropped.
 const MANY: usize = 64;
-/// How long a worker stays without a job.
+/// Time after which a worker without a job ends.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// What a worker does.
@@ -95,7 +95,7 @@ struct Shared<J> {
 
 struct State<J> {
     jobs: List<J>,
-    /// Parked workers, the last one to park at the end.
+    /// Parked workers. The one that parked last is at the end.
     idle: Vec<Thread>,
     /// How many workers are on their way: woken or started, and not there yet.
     coming: usize,

@@ -1,4 +1,4 @@
-//! One thread that does things at their time.
+//! One thread that fires timers.
 //!
 //! It starts when it is first needed, and sleeps while nothing is due. It ends when the [`TimerThread`] is dropped, and no
 //! sooner: a thread that blocks relies on being interrupted, also where the system has no thread left by then.
@@ -46,7 +46,7 @@ enum Phase {
 }
 
 impl<T: Due> TimerThread<T> {
-    /// Returns one without timers and without a thread.
+    /// Returns a timer thread that has not been started, without timers.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared(Mutex::new(State {
             timers: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How many requests a process may grant in a row.
 pub(crate) const HANDOFF_GRANTS: u32 = 64;
-/// How long it may go on doing so.
+/// How long a process may go on granting requests in a row.
 pub(crate) const HANDOFF_TIME: Duration = Duration::from_millis(5);
 /// The longest time for draining: new shared requests wait until the shared holds have been released, once so many have
 /// joined them that other processes are due a chance. It is limited, since a holder that stays would lock out its own
@@ -24,11 +24,12 @@ pub(super) struct Fairness {
 }
 
 impl Fairness {
+    /// Returns a budget that is spent, until the kernel grants the lock.
     pub(super) fn new() -> Self {
         Self { grants_left: 0, ends: None, joins: HANDOFF_GRANTS, draining: false, drains: 0 }
     }
 
-    /// The kernel gave the lock: a new budget begins.
+    /// Begins a new budget: the kernel has granted the lock.
     pub(super) fn begin(&mut self, now: Instant) {
         self.grants_left = HANDOFF_GRANTS;
         self.ends = now.checked_add(HANDOFF_TIME);
@@ -64,14 +65,14 @@ impl Fairness {
         self.drains
     }
 
-    /// Returns true if the shared holds were drained and all have been released; the drain is over then.
+    /// Ends draining: all holds have been released. Returns true if they were being drained.
     pub(super) fn finish_drain(&mut self) -> bool {
         std::mem::take(&mut self.draining)
     }
 
-    /// Gives this drain up, since the shared holds were not released in time. From now on twice as many may join them.
-    /// Returns false if it was over before.
-    pub(super) fn give_drain_up(&mut self, drain: u64) -> bool {
+    /// Gives this drain up, since the shared holds were not released in time, and lets twice as many requests join them.
+    /// Returns false if the drain was over before.
+    pub(super) fn give_up_drain(&mut self, drain: u64) -> bool {
         let under_way = self.draining && self.drains == drain;
         if under_way {
             self.draining = false;

@@ -344,7 +344,7 @@ impl LockState {
 
     /// Ends draining, since the shared holds were not released in time.
     pub(super) fn end_drain(&mut self, drain: u64) -> Effect {
-        if self.fairness.give_drain_up(drain) { self.drive_after_release() } else { Effect::None }
+        if self.fairness.give_up_drain(drain) { self.drive_after_release() } else { Effect::None }
     }
 
     /// Ends driving, because of a panic or for lack of a thread: those in the queue get this outcome, and the next request

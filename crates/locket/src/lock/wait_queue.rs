@@ -17,9 +17,10 @@ pub(super) struct WaitQueue {
 /// A request in the queue.
 pub(super) struct Waiter {
     pub request: Arc<Request>,
-    /// Why it was cancelled. It leaves as soon as the driver, which tries on its behalf, is known to have stopped.
+    /// The reason if it was cancelled. It leaves as soon as the driver has no system call under way on
+    /// its behalf.
     pub cancelled: Option<CancelReason>,
-    /// The kernel has been asked on its behalf.
+    /// The lock has been tried on its behalf.
     pub attempted: bool,
 }
 
@@ -29,13 +30,13 @@ impl Waiter {
         self.cancelled.is_none() && self.request.blocking
     }
 
-    /// Returns why it leaves before the kernel is asked once more. However short its timeout is, it is refused only if
-    /// the kernel has refused it.
+    /// Returns why it leaves before the next try. However short its timeout is, it is refused only if the kernel has refused
+    /// it.
     pub(super) fn cancel_due(&self) -> Option<CancelReason> {
         self.cancelled.filter(|&reason| reason != CancelReason::TimedOut || self.attempted)
     }
 
-    /// Returns its outcome if the lock is not free and it does not wait any longer.
+    /// Returns its outcome for the case that the lock is not free and it does not wait any longer.
     fn refusal(&self) -> Outcome {
         self.cancelled.map_or(Outcome::TimedOut(None), Outcome::from)
     }
@@ -91,7 +92,7 @@ impl WaitQueue {
         self.waiters.insert(index, waiter);
     }
 
-    /// Returns where a request with this ticket belongs: mostly at the end.
+    /// Returns the index where a request with this ticket belongs: mostly the end.
     fn index_for(&self, ticket: Ticket) -> usize {
         match self.waiters.back() {
             Some(last) if last.request.ticket > ticket => {
@@ -101,7 +102,7 @@ impl WaitQueue {
         }
     }
 
-    /// Notes whether the kernel has been asked on behalf of the first waiter.
+    /// Sets whether the lock has been tried on behalf of the first waiter.
     pub(super) fn set_front_attempted(&mut self, attempted: bool) {
         if let Some(front) = self.waiters.front_mut() {
             front.attempted = attempted;
@@ -131,15 +132,15 @@ impl WaitQueue {
         waiter.request
     }
 
-    /// Removes the waiters for which `go` returns true, and returns them.
-    pub(super) fn extract(&mut self, go: impl Fn(&Waiter) -> bool) -> VecDeque<Waiter> {
-        let (gone, stay) = std::mem::take(&mut self.waiters).into_iter().partition(go);
+    /// Removes the waiters for which `leaves` returns true, and returns them.
+    pub(super) fn extract(&mut self, leaves: impl Fn(&Waiter) -> bool) -> VecDeque<Waiter> {
+        let (gone, stay) = std::mem::take(&mut self.waiters).into_iter().partition(leaves);
         self.waiters = stay;
         self.nonblocking = self.waiters.iter().filter(|waiter| !waiter.is_blocking()).count();
         gone
     }
 
-    /// Refuses all that do not wait for the lock, wherever they stand: it is not free.
+    /// Refuses all requests that do not wait for the lock, wherever they are in the queue: it is not free.
     pub(super) fn refuse_nonblocking(&mut self, completions: &mut Completions) {
         if self.nonblocking > 0 {
             let gone = self.extract(|waiter| !waiter.is_blocking());
@@ -150,7 +151,7 @@ impl WaitQueue {
         }
     }
 
-    /// Refuses the first waiter, if it does not wait for the lock. Returns whether it was refused.
+    /// Refuses the first waiter, if it does not wait for the lock. Returns true if it was refused.
     pub(super) fn refuse_front(&mut self, completions: &mut Completions) -> bool {
         let refusal = self.front().filter(|front| !front.is_blocking()).map(Waiter::refusal);
         let refused = refusal.is_some();

@@ -17,7 +17,7 @@ use loom::thread::JoinHandle;
 
 pub(crate) use loom::sync::MutexGuard;
 
-/// No run of a model is like another where there is chance.
+/// Hashes without chance, so that a run of a model can be repeated.
 pub(crate) type RandomState = BuildHasherDefault<DefaultHasher>;
 
 /// A mutex that is never poisoned.
@@ -35,8 +35,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A thread, to be woken. (Loom's own can be unparked only while it is parked: one that waits for a mutex just then
-/// would be let into it.)
+/// A thread that can be woken. Not loom's own: that may be unparked only while it is parked, since one that waits for a
+/// mutex would be let into it.
 #[derive(Clone)]
 pub(crate) struct Thread(Arc<Parker>);
 
@@ -45,16 +45,16 @@ struct Parker {
     changed: Condvar,
 }
 
-/// What a thread is known by, as long as it lives.
+/// Identifies a thread as long as it lives.
 pub(crate) type ThreadId = usize;
 
 impl Thread {
-    /// Returns what it is known by.
+    /// Returns its id.
     pub(crate) fn id(&self) -> ThreadId {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// Wakes it, or does not let it fall asleep the next time.
+    /// Wakes it, or keeps it from falling asleep the next time.
     pub(crate) fn unpark(&self) {
         let mut woken = self.0.woken.lock();
         *woken = true;
@@ -91,7 +91,7 @@ struct Threads {
     watcher: Option<Thread>,
     /// Those that were started, and have not been joined.
     started: Vec<JoinHandle<()>>,
-    /// How many threads more the system has to give. `None`: any number.
+    /// How many more threads can be started. `None`: any number.
     left: Option<usize>,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn now() -> Instant {
     threads().now()
 }
 
-/// Sleeps until the calling thread is unparked, or until then if that is given.
+/// Puts the calling thread to sleep until it is unparked, or until `until`.
 pub(crate) fn park_until(until: Option<Instant>) {
     let this = current();
     let Parker { woken, changed } = &*this.0;
@@ -134,7 +134,7 @@ pub(crate) fn park_until(until: Option<Instant>) {
     *woken = false;
 }
 
-/// Starts a thread. Returns false if the system has none to give.
+/// Starts a thread. Returns false if there are no more, by [`limit_threads`].
 pub(crate) fn spawn(body: impl FnOnce() + 'static) -> bool {
     {
         let mut threads = threads();
@@ -149,7 +149,7 @@ pub(crate) fn spawn(body: impl FnOnce() + 'static) -> bool {
     true
 }
 
-/// From now on the system has so many threads more to give.
+/// Sets how many more threads can be started from now on.
 pub(crate) fn limit_threads(left: usize) {
     threads().left = Some(left);
 }
@@ -182,7 +182,7 @@ pub(crate) fn pass(time: Duration) {
     }
 }
 
-/// Waits until `is_so`, which does nothing of loom's. It is asked again when a thread falls asleep, and at
+/// Waits until `is_so` returns true. It must not use loom. It is called again when a thread falls asleep, and by
 /// [`notify_watcher`]. One thread of a model may wait.
 pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     while !is_so() {
@@ -191,7 +191,7 @@ pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// What [`wait_until`] waits for may have come about.
+/// Lets [`wait_until`] check again.
 pub(crate) fn notify_watcher() {
     let watcher = threads().watcher.take();
     if let Some(watcher) = watcher {
@@ -206,7 +206,7 @@ pub(crate) fn pass_to_next(limit: Duration) {
     pass(pause.unwrap_or_default());
 }
 
-/// Returns true if a thread sleeps until a time at most `limit` ahead. It does nothing of loom's.
+/// Returns true if a thread sleeps until a time at most `limit` ahead. It does not use loom.
 pub(crate) fn sleeps(limit: Duration) -> bool {
     threads().next_time(limit).is_some()
 }

@@ -1,4 +1,4 @@
-//! What the system has.
+//! The primitives of the standard library.
 
 use std::sync::{Mutex as Inner, PoisonError};
 use std::time::Instant;
@@ -11,7 +11,7 @@ pub(crate) use std::thread::{Thread, ThreadId, current};
 pub(crate) struct Mutex<T>(Inner<T>);
 
 impl<T> Mutex<T> {
-    /// A new, unlocked mutex.
+    /// Returns a new, unlocked mutex.
     pub(crate) const fn new(value: T) -> Self {
         Self(Inner::new(value))
     }
@@ -22,20 +22,20 @@ impl<T> Mutex<T> {
     }
 }
 
-/// The time.
+/// Returns the time.
 #[cfg(not(miri))]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time, which stands still: Miri is so slow that each turn would be too long.
+/// Returns the time, which stands still: Miri is so slow that each process would have spent its budget at once.
 #[cfg(miri)]
 pub(crate) fn now() -> Instant {
     static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     *BEGINNING.get_or_init(Instant::now)
 }
 
-/// The calling thread sleeps until it is unparked, or until then if that is given. It may wake for no reason.
+/// Puts the calling thread to sleep until it is unparked, or until `until`. It may wake for no reason.
 pub(crate) fn park_until(until: Option<Instant>) {
     match until {
         Some(until) => std::thread::park_timeout(until.saturating_duration_since(now())),

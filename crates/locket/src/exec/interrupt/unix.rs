@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Interrupts of threads that block in the kernel. To have one is to have claimed a signal.
+/// Interrupts of threads that block in the kernel. A value of it exists only after a signal has been claimed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interrupts(());
 
@@ -191,7 +191,7 @@ fn is_ours(signal: libc::c_int) -> bool {
             .is_some_and(|action| action.sa_sigaction == handler() && action.sa_flags & libc::SA_RESTART == 0)
 }
 
-/// Installs our handler, unless other code has claimed the signal. Returns true if that is done.
+/// Installs our handler, unless other code has claimed the signal. Returns true if it is installed.
 fn install(signal: libc::c_int) -> bool {
     if action_at(signal).is_none_or(|action| action.sa_sigaction != libc::SIG_DFL) {
         return false;
