@@ -160,7 +160,7 @@ class FileLock {
 
   async holders() {
     checkThis(this)
-    return this.#processes(await native.holders(this.#native(), this.#newId(), false))
+    return this.#processes(await native.holders(this.#native(), this.#newId()))
   }
 
   [DISPOSE]() {
@@ -179,7 +179,7 @@ class FileLock {
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
   }
 
-  /** Returns the processes of which the native part tells; undefined if they are unknown. */
+  /** Returns the processes in the answer of the native part, or undefined if they are unknown. Throws its failure. */
   #processes(answer) {
     if (answer !== undefined && !Array.isArray(answer)) throw failureError(answer, this)
     return answer
@@ -208,20 +208,20 @@ class FileLock {
     return { ...this.#defaults, timeout, shared, ...own }
   }
 
-  /** Waits for the lock, and tells those who trace it. Resolves to this handle; a try resolves to true or false. */
+  /** Waits for the lock, and tells the subscribers. Resolves to this handle; a try resolves to true or false. */
   #acquire(id, wait, isTry) {
     return isTraced()
-      ? traced(wait, (note) => this.#obtain(id, wait, isTry, note))
+      ? traced(wait, (setAcquisition) => this.#obtain(id, wait, isTry, setAcquisition))
       : this.#obtain(id, wait, isTry, undefined)
   }
 
   #acquireSync(wait, isTry) {
     return isTraced()
-      ? tracedSync(wait, (note) => this.#obtainSync(wait, isTry, note))
+      ? tracedSync(wait, (setAcquisition) => this.#obtainSync(wait, isTry, setAcquisition))
       : this.#obtainSync(wait, isTry, undefined)
   }
 
-  async #obtain(id, wait, isTry, note) {
+  async #obtain(id, wait, isTry, setAcquisition) {
     const run = isTry ? undefined : enclosingRun(wait.path)
     const started = this.#start(id, wait, isTry, run)
     const call = started && captureCall()
@@ -235,23 +235,23 @@ class FileLock {
       if (isTry && failure.reason === 'timeout') return false
       throw withCall(failureError(failure, wait, run !== undefined && holds(run)), call)
     }
-    this.#begin(native.receive(this.#handle, id), note)
+    this.#begin(native.receive(this.#handle, id), setAcquisition)
     return isTry || this
   }
 
-  #obtainSync(wait, isTry, note) {
+  #obtainSync(wait, isTry, setAcquisition) {
     const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout, !isTry)
     if (typeof outcome !== 'number') {
       if (isTry && outcome.reason === 'timeout') return false
       throw failureError(outcome, wait, !isTry && enclosingRun(wait.path) !== undefined)
     }
-    this.#begin(outcome, note)
+    this.#begin(outcome, setAcquisition)
     return isTry || this
   }
 
-  /** Notes that the acquisition of this number has begun. */
-  #begin(acquisition, note) {
-    note?.(acquisition)
+  /** Begins the acquisition of this number. `setAcquisition` tells the number to the subscribers. */
+  #begin(acquisition, setAcquisition) {
+    setAcquisition?.(acquisition)
     if (this.#lost === undefined) return
     // A signal that was read before belongs to the next acquisition, and to no other.
     if (this.#lostBegun) this.#lost = undefined
@@ -268,7 +268,7 @@ class FileLock {
     return outcome === undefined ? undefined : this.#end(outcome)
   }
 
-  /** Notes that an acquisition has ended. Returns the error if it was lost, rather than the number of the acquisition. */
+  /** Ends an acquisition. `outcome` is its number, or the failure if it was lost. Returns the error in that case. */
   #end(outcome) {
     if (typeof outcome === 'number') {
       this.#lost = undefined

@@ -6,8 +6,8 @@
 /** Taken at load: a test may replace them by timers whose clock stands still. */
 const { setTimeout, clearTimeout } = globalThis
 
-/** The duration of such a wait before the warning, in milliseconds. */
-const PATIENCE = 1000
+/** Time until such a wait causes the warning, in milliseconds. */
+const WARN_AFTER = 1000
 
 /** An AsyncLocalStorage of the run() that has called the present code. The first run() creates it. */
 let storage
@@ -58,7 +58,7 @@ const holds = (run) => run.active && run.lock.held
 function watch(run) {
   const timer = setTimeout(() => {
     if (holds(run)) warn(run.path)
-  }, PATIENCE)
+  }, WARN_AFTER)
   timer.unref?.()
   return () => clearTimeout(timer)
 }
@@ -67,7 +67,7 @@ function warn(path) {
   if (warned.has(path)) return
   warned.add(path)
   process.emitWarning(
-    `A wait for ${path} has lasted ${PATIENCE} ms inside run() of the same lock, which is held until its task has ended. ` +
+    `A wait for ${path} has lasted ${WARN_AFTER} ms inside run() of the same lock, which is held until its task has ended. ` +
       'If the task awaits it, it never ends: the lock is not re-entrant. Do the inner work without acquiring the lock again.',
     { type: 'LocketWarning', code: 'LOCKET_NESTED_RUN' },
   )

@@ -22,13 +22,13 @@ function isTraced() {
 const describe = ({ path, shared, timeout }) => ({ path, mode: shared ? 'shared' : 'exclusive', timeout })
 
 /**
- * Calls the async function `acquire`, and tells the subscribers. Its argument is a function that takes the number of the
- * acquisition, which `locket.release` repeats.
+ * Calls the async function `acquire`, and tells the subscribers. The argument of `acquire` is a function that sets the number
+ * of the acquisition, which `locket.release` repeats.
  */
 async function traced(wait, acquire) {
   const context = describe(wait)
   try {
-    return await acquisitions.tracePromise(() => acquire(note(context)), context)
+    return await acquisitions.tracePromise(() => acquire(setterFor(context)), context)
   } catch (error) {
     // The stack leads to the caller's `await` from here, but not from inside of tracePromise.
     Error.captureStackTrace(error)
@@ -39,10 +39,11 @@ async function traced(wait, acquire) {
 /** Same as {@link traced}, for a function that is not async. */
 function tracedSync(wait, acquire) {
   const context = describe(wait)
-  return acquisitions.traceSync(() => acquire(note(context)), context)
+  return acquisitions.traceSync(() => acquire(setterFor(context)), context)
 }
 
-const note = (context) => (acquisition) => {
+/** Returns a function that sets the number of the acquisition in what the subscribers get. */
+const setterFor = (context) => (acquisition) => {
   context.acquisition = acquisition
 }
 
