@@ -112,7 +112,7 @@ function failureError(failure, { path, timeout = 0, signal }, nested = false) {
       return lostError(path)
     case 'deadlock':
       return new LockError(
-        `Waiting for ${path} would never end: this thread holds the lock, or is ahead in line for it, and would be blocked`,
+        `Waiting for ${path} would never end: this thread holds the lock, or is ahead in the queue for it, and would be blocked`,
         { code: 'ERR_LOCK_DEADLOCK', path },
       )
     case 'unsupported':
