@@ -9,7 +9,7 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** Why a lock was not acquired, or a question not answered. `lib/errors.js` turns it into an error. */
+/** Why a lock was not acquired, or a query not answered. `lib/errors.js` turns it into an error. */
 export interface Failure {
   /** What happened. */
   reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'
@@ -17,7 +17,7 @@ export interface Failure {
   errno?: number
   /** The call that failed. */
   syscall?: string
-  /** Of a timeout: the processes that held the lock, if they were asked for and are known. */
+  /** The processes that held the lock when the wait timed out, if they were requested and are known. */
   holders?: Array<LockHolder>
 }
 
@@ -44,7 +44,7 @@ export interface LockInfo {
 }
 
 /**
- * The functions of one environment. Their arguments stand in the order in which each description names them.
+ * The functions of one environment. Each description begins with the names of the arguments, in their order.
  *
  * `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
  */
@@ -56,24 +56,24 @@ export interface NativeApi {
   createHandle: (arg0: string | Uint8Array, arg1: number, arg2: boolean, arg3: boolean) => number
   /** `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released. */
   forgetHandle: (arg0: number) => void
-  /** `(handle)`: returns whether this handle holds the lock. */
+  /** `(handle)`: returns true if this handle holds the lock. */
   isHeld: (arg0: number) => boolean
   /**
-   * `(handle, id, shared, timeout, wantsHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
-   * only if it is not known at once; `undefined` stands for the lock. If it `wantsHolders`, a timeout names them.
+   * `(handle, id, shared, timeout, namesHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
+   * only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the holders.
    */
   acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean) => Promise<Failure | undefined> | Failure | undefined
   /**
-   * `(handle, id)`: tells that the caller knows of the lock, which nobody can release before. Returns the number of the
-   * acquisition, unique in this process.
+   * `(handle, id)`: marks the lock as received: it cannot be released before. Returns the number of the acquisition, unique
+   * in this process.
    */
   receive: (arg0: number, arg1: number) => number | undefined
   /**
-   * `(handle, shared, timeout, wantsHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
+   * `(handle, shared, timeout, namesHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
    * returns the number of the acquisition.
    */
   acquireSync: (arg0: number, arg1: boolean, arg2: number, arg3: boolean) => number | Failure
-  /** `(handle, id)`: resolves to whether anybody, in any process, holds the lock now. */
+  /** `(handle, id)`: resolves to true if any process holds the lock now. */
   isLocked: (arg0: number, arg1: number) => Promise<boolean | Failure>
   /** `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell. */
   holders: (arg0: number, arg1: number) => Promise<Array<LockHolder> | Failure | undefined>
@@ -89,7 +89,7 @@ export interface NativeApi {
   /** `(handle, id)`: cancels the wait with this id, if it is pending. */
   cancel: (arg0: number, arg1: number) => void
   /**
-   * `(handle)`: releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on
+   * `(handle)`: releases what this handle holds; if no lock was ever requested by it, the exclusive lock of this process on
    * the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
    * lock was lost before.
    */
@@ -101,7 +101,7 @@ export interface NativeApi {
   dispose: (arg0: number, arg1?: number | undefined | null) => number | Failure | undefined
   /** `(threadId)`: sets the `threadId` of this thread. */
   identify: (arg0: number) => void
-  /** Is true on the thread with which the process began, whose `threadId` is 0. Windows does not tell: `false`. */
+  /** True on the first thread of the process, whose `threadId` is 0. Windows does not tell: `false`. */
   isFirstThread: boolean
 }
 

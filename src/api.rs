@@ -15,7 +15,7 @@ use crate::convert::{Failure, LockHolder, Snapshot, to_ended, to_number, to_path
 use crate::environment::Environment;
 use crate::raw::{Env, Live};
 
-/// The functions of one environment. Their arguments stand in the order in which each description names them.
+/// The functions of one environment. Each description begins with the names of the arguments, in their order.
 ///
 /// `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
 #[napi(object, object_from_js = false)]
@@ -25,22 +25,22 @@ pub(crate) struct NativeApi {
     pub create_handle: Function<'static, FnArgs<(Either<String, Uint8Array>, u32, bool, bool)>, u32>,
     /// `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released.
     pub forget_handle: Function<'static, FnArgs<(u32,)>, ()>,
-    /// `(handle)`: returns whether this handle holds the lock.
+    /// `(handle)`: returns true if this handle holds the lock.
     pub is_held: Function<'static, FnArgs<(u32,)>, bool>,
-    /// `(handle, id, shared, timeout, wantsHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
-    /// only if it is not known at once; `undefined` stands for the lock. If it `wantsHolders`, a timeout names them.
+    /// `(handle, id, shared, timeout, namesHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
+    /// only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the holders.
     pub acquire: Function<
         'static,
         FnArgs<(u32, u32, bool, f64, bool)>,
         Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>,
     >,
-    /// `(handle, id)`: tells that the caller knows of the lock, which nobody can release before. Returns the number of the
-    /// acquisition, unique in this process.
+    /// `(handle, id)`: marks the lock as received: it cannot be released before. Returns the number of the acquisition, unique
+    /// in this process.
     pub receive: Function<'static, FnArgs<(u32, u32)>, Either<f64, ()>>,
-    /// `(handle, shared, timeout, wantsHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
+    /// `(handle, shared, timeout, namesHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
     /// returns the number of the acquisition.
     pub acquire_sync: Function<'static, FnArgs<(u32, bool, f64, bool)>, Either<f64, Failure>>,
-    /// `(handle, id)`: resolves to whether anybody, in any process, holds the lock now.
+    /// `(handle, id)`: resolves to true if any process holds the lock now.
     pub is_locked: Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either<bool, Failure>>>,
     /// `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell.
     pub holders:
@@ -55,7 +55,7 @@ pub(crate) struct NativeApi {
     pub descriptor: Function<'static, FnArgs<(u32,)>, Either<i32, ()>>,
     /// `(handle, id)`: cancels the wait with this id, if it is pending.
     pub cancel: Function<'static, FnArgs<(u32, u32)>, ()>,
-    /// `(handle)`: releases what this handle holds; if it has never asked for a lock, the exclusive lock of this process on
+    /// `(handle)`: releases what this handle holds; if no lock was ever requested by it, the exclusive lock of this process on
     /// the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
     /// lock was lost before.
     pub release: Function<'static, FnArgs<(u32,)>, Either3<f64, Failure, ()>>,
@@ -64,7 +64,7 @@ pub(crate) struct NativeApi {
     pub dispose: Function<'static, FnArgs<(u32, Option<u32>)>, Either3<f64, Failure, ()>>,
     /// `(threadId)`: sets the `threadId` of this thread.
     pub identify: Function<'static, FnArgs<(u32,)>, ()>,
-    /// Is true on the thread with which the process began, whose `threadId` is 0. Windows does not tell: `false`.
+    /// True on the first thread of the process, whose `threadId` is 0. Windows does not tell: `false`.
     pub is_first_thread: bool,
 }
 
@@ -231,7 +231,7 @@ fn token(handle: u32, id: u32) -> u64 {
     u64::from(handle) << 32 | u64::from(id)
 }
 
-/// Returns the options of a wait of at most `timeout` ms. The caller adds what is not the same for all.
+/// Returns the options of a wait of at most `timeout` ms. The caller sets those that differ from the defaults.
 fn request_options(
     environment: &Environment,
     handle: u32,

@@ -19,7 +19,7 @@ thread_local! {
 /// The outcomes of an environment that have not been delivered yet. The environment is notified once, however many there
 /// are.
 pub(crate) struct CompletionQueue {
-    /// Is set if there may be something to deliver. Usually there is not, and nothing has to be locked to see that.
+    /// Set if there may be outcomes to deliver. Usually there are none, and this shows it without locking `items`.
     filled: AtomicBool,
     items: Mutex<Items>,
     notifier: Notifier,

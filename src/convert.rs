@@ -8,7 +8,7 @@ use locket::{Holder, LockMode, Outcome, Released, Request, SystemError, Ticket};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-/// Why a lock was not acquired, or a question not answered. `lib/errors.js` turns it into an error.
+/// Why a lock was not acquired, or a query not answered. `lib/errors.js` turns it into an error.
 #[napi(object, object_from_js = false)]
 pub(crate) struct Failure {
     /// What happened.
@@ -20,7 +20,7 @@ pub(crate) struct Failure {
     pub errno: Option<i32>,
     /// The call that failed.
     pub syscall: Option<&'static str>,
-    /// Of a timeout: the processes that held the lock, if they were asked for and are known.
+    /// The processes that held the lock when the wait timed out, if they were requested and are known.
     pub holders: Option<Vec<LockHolder>>,
 }
 
@@ -93,7 +93,7 @@ impl From<locket::Snapshot> for Snapshot {
     }
 }
 
-/// Returns the outcome of a request, or of a query.
+/// Returns the value to which the promise of a request or a query resolves.
 pub(crate) fn to_answer(outcome: Outcome) -> Either4<bool, Vec<LockHolder>, Failure, ()> {
     match outcome {
         Outcome::Locked(locked) => Either4::A(locked),

@@ -122,7 +122,7 @@ impl Environment {
         }
     }
 
-    /// Returns what this process holds and waits for, together with what this environment has requested a moment ago.
+    /// Returns what this process holds and waits for, including requests of this environment that are still being resolved.
     pub(crate) fn snapshot(&self) -> Snapshot {
         ENGINE
             .snapshot(self.pending.borrow().values().filter_map(|pending| pending.request.clone()).collect())
@@ -132,7 +132,7 @@ impl Environment {
     fn settle(&self, env: Env<'_>) {
         for (token, outcome) in self.completions.drain() {
             let Some(Pending { deferred, .. }) = self.pending.borrow_mut().remove(&token) else { continue };
-            // It fails where JavaScript cannot run any more, so that nobody waits for it.
+            // Fails only where JavaScript cannot run any more; then nothing awaits the promise.
             let _ = deferred.resolve(env, to_answer(outcome));
             if self.pending.borrow().is_empty() {
                 self.notifier.keep_alive(env, false);
