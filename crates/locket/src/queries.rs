@@ -41,7 +41,7 @@ enum Question {
     Locked(Arc<Handle>, OnceLock<Instant>),
 }
 
-/// What queries for holders are about.
+/// The subject of queries for holders.
 enum Subject {
     Path(Arc<Handle>, Party),
     /// A lock that this process uses.
@@ -77,6 +77,7 @@ struct Lists {
 }
 
 impl Queries {
+    /// Returns an empty list.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Lists::default()))
     }
@@ -221,8 +222,8 @@ impl Engine {
         }
     }
 
-    /// Returns whether any process holds the lock: from what this process knows, then from the system's table where that
-    /// has every lock, then by a probe. Returns `None` if a driver is about to find out.
+    /// Returns true if any process holds the lock: as this process knows, or the system's table where that has every lock,
+    /// or a probe. Returns `None` if a driver is about to find out.
     fn is_locked(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
         if !handle.is_free() {
             return Ok(Some(true));
@@ -309,7 +310,7 @@ impl Query {
         self.is_answered.load(Ordering::Relaxed)
     }
 
-    /// Answers that nothing is known, since the time is over.
+    /// Answers that nothing is known. Called when the time is over.
     pub(crate) fn give_up(&self) {
         match self.question {
             Question::Locked(..) => self.answer(Outcome::Unanswered),
@@ -317,7 +318,7 @@ impl Query {
         }
     }
 
-    /// Answers that the system refused. A request that was refused does not fail for that.
+    /// Answers with this error. A request that was refused does not fail for that: it gets no holders.
     pub(crate) fn fail(&self, error: SystemError) {
         match self.question {
             Question::HoldersAtRefusal => self.answer_holders(None),

@@ -31,11 +31,13 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
+    /// Returns a request that counts as resolving from now on.
     pub(crate) fn new(engine: Arc<Engine>, request: Arc<Request>) -> Self {
         engine.begin_resolving();
         Self { engine, request }
     }
 
+    /// Returns the request.
     pub(crate) fn request(&self) -> &Arc<Request> {
         &self.request
     }

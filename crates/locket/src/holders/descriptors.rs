@@ -8,7 +8,7 @@ use rustix::fd::AsFd;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::{read, retry_on_intr};
 
-/// How much is read at once, in bytes. Nearly every text is far shorter.
+/// Size of one read, in bytes. Nearly every text is far shorter.
 const PIECE: usize = 1 << 12;
 
 /// Calls `visit` with the name and the text of each descriptor, until it breaks off.

@@ -29,19 +29,19 @@ mod tests;
 /// The part of a command line that is read, in bytes. Some are as long as a book.
 const COMMAND_LIMIT: u64 = 4096;
 
-/// How much of the table is asked for at once, in bytes. The kernel returns a page or a little more.
+/// Size of one read of the table, in bytes. The kernel returns a page or a little more.
 const PIECE: usize = 1 << 16;
-/// How often a table that comes in pieces is read, if no holder is found.
+/// The most readings of a table that comes in pieces, while a holder is missing.
 const READINGS: u32 = 3;
 
 /// The pid namespace that the kernel starts in: its number is fixed (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// A file whose locks are asked for. See [`Proc::file_at`].
+/// A file that a query is about. See [`Proc::file_at`].
 pub(crate) struct LockedFile {
-    /// As stat(2) names it.
+    /// Its name by stat(2).
     stat: TableId,
-    /// As the table may name it instead: by the device of the mount. On btrfs and some overlays stat(2) has another one.
+    /// The name that the table may have instead: by the device of the mount. On btrfs and some overlays stat(2) has another one.
     mounted: Option<TableId>,
 }
 
@@ -61,10 +61,11 @@ fn table_id(stat: &Stat) -> TableId {
 
 struct Table {
     held: Vec<Entry>,
-    /// Sorted: for each of these the lock that stands for its file, and its place.
+    /// For each of `held`, sorted by file: the lock that stands for its file, and its index.
     held_by_file: Numbered,
     waited_for: Vec<Entry>,
-    /// It was read at once. Otherwise locks that ended meanwhile may have moved others out of sight.
+    /// It was read in one piece. Otherwise locks may be missing: those that ended meanwhile have moved others past the place of
+    /// reading.
     in_one_piece: bool,
 }
 
@@ -76,7 +77,7 @@ fn any_lock_of(file: TableId) -> Entry {
     Entry { pid: 0, file, mode: LockMode::Exclusive }
 }
 
-/// A lock of the table on one of the files that are asked for.
+/// A lock of the table on one of the files of the queries.
 struct Claim {
     lock: Entry,
     /// The index of the file.
@@ -101,17 +102,17 @@ pub(crate) struct Proc {
     root: PathBuf,
     /// The mounts that this process sees, read when they are first needed.
     mounts: OnceCell<String>,
-    /// The last mount that was asked for, and its device: mostly all files are on one.
+    /// The last mount that was looked up, and its device: mostly all files are on one.
     last_mount: Cell<Option<(u64, Device)>>,
 }
 
 impl Proc {
-    /// Returns that of the system.
+    /// Returns the folder of the system.
     pub(crate) fn of_the_system() -> Self {
         Self::at("/proc")
     }
 
-    /// Returns one in another folder, for tests.
+    /// Returns another folder, for tests.
     pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), mounts: OnceCell::new(), last_mount: Cell::new(None) }
     }
@@ -371,6 +372,7 @@ impl Proc {
         (!name.is_empty()).then(|| format!("[{name}]"))
     }
 
+    /// Returns the path of `name` in the folder of a process.
     fn of(&self, pid: u32, name: &str) -> PathBuf {
         self.root.join(pid.to_string()).join(name)
     }

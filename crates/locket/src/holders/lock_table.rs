@@ -24,7 +24,7 @@ pub(crate) struct TableId {
 /// A lock of flock(2) that is held or waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
-    /// The process that asked for it. If it is held, that process may have ended since, and left the lock to a child.
+    /// The process that requested it. If it is held, that process may have ended since, and left the lock to a child.
     pub pid: u32,
     /// The file.
     pub file: TableId,

@@ -1,4 +1,5 @@
-//! Who holds a lock, and who waits for it. That is known where the system has a table of locks that everybody may read.
+//! The processes that hold a lock, and those that wait for it. They are known where the system has a table of locks that
+//! every process may read.
 
 #[cfg(target_os = "linux")]
 mod descriptors;

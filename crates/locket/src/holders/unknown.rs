@@ -5,15 +5,15 @@ use std::path::Path;
 
 use super::Holder;
 
-/// A file whose locks are asked for.
+/// A file that a query is about.
 pub(crate) struct LockedFile(());
 
-/// What would have the table.
+/// Stands for the table, which this system does not have.
 pub(crate) struct Proc(());
 
 #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Linux needs them")]
 impl Proc {
-    /// Returns that of the system.
+    /// Returns it.
     pub(crate) fn of_the_system() -> Self {
         Self(())
     }

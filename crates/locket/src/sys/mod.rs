@@ -2,10 +2,10 @@
 //!
 //! | name | what it is |
 //! |---|---|
-//! | [`System`] | what the engine asks of the system; models put their own in its place |
+//! | [`System`] | the operating system, as far as the engine needs it; models and tests have their own |
 //! | [`LockFile`] | an open lock file |
 //! | [`ThisSystem`] | the system that this library is built for |
-//! | [`FileId`] | which file it is, however its path is spelled |
+//! | [`FileId`] | identifies a file, however its path is spelled |
 //! | [`SystemError`], [`is_stale`], [`is_busy`] | errors, with the numbers and names that Node has for them |
 
 mod system;

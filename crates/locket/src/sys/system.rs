@@ -1,4 +1,4 @@
-//! What the engine asks of the operating system.
+//! The operating system as the engine sees it: two traits, which models and tests implement, too.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::exec::{Interrupts, WaitingThread};
 /// The mode of a lock. The words are those of the Web Locks API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockMode {
-    /// No one else holds the lock in any mode.
+    /// Only this holder holds the lock.
     Exclusive,
     /// Others may hold the lock in this mode, too.
     Shared,
@@ -34,7 +34,7 @@ pub(crate) trait System: Send + Sync {
     /// disk nor a server. Creates nothing.
     fn open_cached(&self, path: &Path, how: &OpenHow) -> Option<Box<dyn LockFile>>;
 
-    /// Returns which file `path` names now, if any.
+    /// Returns the id of the file that `path` names now, or `None` if there is no file.
     fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>>;
 
     /// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if
@@ -52,7 +52,7 @@ pub(crate) trait System: Send + Sync {
 
 /// An open lock file: what the kernel locks.
 pub(crate) trait LockFile: Send + Sync {
-    /// Returns which file it is.
+    /// Returns the id of the file.
     fn id(&self) -> FileId;
 
     /// Returns true if the file is known to be on a file system of this machine: no system call on it waits for a
@@ -70,16 +70,16 @@ pub(crate) trait LockFile: Send + Sync {
         self.is_local()
     }
 
-    /// Tries once. Returns false if somebody else holds the lock. A file that is locked already changes its mode; where
+    /// Tries the lock once. Returns false if the lock is held elsewhere. A file that is locked already changes its mode; where
     /// that fails, the lock it had is gone.
     fn try_lock(&self, mode: LockMode) -> io::Result<bool>;
 
-    /// Waits in the kernel's queue. Fails with [`io::ErrorKind::Interrupted`] when the thread is interrupted. Called only
+    /// Waits for the lock in the kernel's queue. Fails with [`io::ErrorKind::Interrupted`] when the thread is interrupted. Called only
     /// where [`System::interrupts`] are available.
     fn lock(&self, mode: LockMode) -> io::Result<()>;
 
     /// Makes [`LockFile::lock`] fail on `thread`, which is in it or about to call it. An interrupt that comes too early is
-    /// lost, so it is repeated until the thread says that it is out.
+    /// lost, so it has to be repeated until the thread is known to be out.
     ///
     /// # Safety
     /// The thread must not have ended.

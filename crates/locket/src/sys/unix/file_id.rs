@@ -1,4 +1,4 @@
-//! Which file it is: device and inode.
+//! What identifies a file: device and inode.
 
 use std::fs::File;
 use std::io;
@@ -82,7 +82,7 @@ fn name_if_needed(_: &File, _: u64) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// Returns which file `path` names now, if any.
+/// Returns the id of the file that `path` names now, or `None` if there is no file.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
     let mut rounds = ROUNDS;
     loop {
@@ -102,7 +102,7 @@ fn stat_at(path: &Path) -> Result<FileId, Errno> {
     Ok(FileId::of_stat(&rustix::fs::stat(path)?))
 }
 
-/// Returns which file `path` names. Opens it if its number alone does not identify it.
+/// Returns the id of the file that `path` names. Opens it if its number alone does not identify it.
 #[cfg(target_vendor = "apple")]
 fn stat_at(path: &Path) -> Result<FileId, Errno> {
     use rustix::fs::{Mode, OFlags};
@@ -116,7 +116,7 @@ fn stat_at(path: &Path) -> Result<FileId, Errno> {
     FileId::of(&file, &stat)
 }
 
-/// Returns which file it is, as far as this machine knows: a server that does not respond must not delay a release.
+/// Returns the id of an open file, as far as this machine knows it: a server that does not respond must not delay a release.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
     use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
@@ -129,7 +129,7 @@ pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
     }
 }
 
-/// Returns which file it is.
+/// Returns the id of an open file.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
     Ok(FileId::of_stat(&rustix::fs::fstat(file)?))

@@ -10,11 +10,11 @@ use rustix::io::Errno;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use linux as system;
 
-/// How long an answer about a device is cached: after an unmount its number may mean another file system.
+/// Time for which an answer about a device is cached: after an unmount its number may mean another file system.
 const CACHED: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// The last device, when it was asked about, and the answer.
+    /// The last device, the time of the answer about it, and that answer.
     static LAST: Cell<Option<(u64, Instant, bool)>> = const { Cell::new(None) };
 }
 
@@ -22,9 +22,9 @@ thread_local! {
 /// system answers from memory, and every process sees every change at once.
 pub(crate) fn is_local(file: &File, device: u64) -> bool {
     let now = Instant::now();
-    if let Some((known, asked, local)) = LAST.get()
+    if let Some((known, answered, local)) = LAST.get()
         && known == device
-        && now.duration_since(asked) < CACHED
+        && now.duration_since(answered) < CACHED
     {
         return local;
     }
@@ -212,7 +212,7 @@ mod linux {
     }
 }
 
-/// The kernel says of each mount whether it is of this machine.
+/// Asks the kernel, which marks the mounts of this machine.
 #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
 mod system {
     use std::fs::File;

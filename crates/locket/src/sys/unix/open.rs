@@ -10,8 +10,8 @@ use rustix::io::{Errno, retry_on_intr};
 use super::lock_file::{Access, OpenFile};
 use crate::sys::OpenHow;
 
-/// How often opening and creating alternate while others create and delete the file, and how often a path is looked up
-/// that a server calls stale. A round is lost only if the file comes and goes within two system calls.
+/// The most rounds of opening and creating while others create and delete the file, and of looking a path up that a server
+/// calls stale. A round is lost only if the file comes and goes within two system calls.
 pub(super) const ROUNDS: u32 = 128;
 
 /// Opens the lock file, and creates it with the permission bits `how.create`, less the umask, if it is missing.
@@ -61,9 +61,11 @@ fn open_existing(path: &Path, how: &OpenHow) -> Result<File, Errno> {
     }
 }
 
-/// O_NONBLOCK: a FIFO must not block the thread. O_NOCTTY: a terminal must not become that of the process. O_CLOEXEC: a child inherits no lock.
+/// O_NONBLOCK: a FIFO must not block the thread. O_NOCTTY: a terminal must not become that of the process. O_CLOEXEC: a
+/// child must not inherit the lock.
 pub(super) const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// Opens `path` with these flags and [`OPEN_FLAGS`], and waits for a lease of another program.
 pub(super) fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, Errno> {
     let open = |flags| retry_on_intr(|| rustix::fs::open(path, flags, mode)).map(File::from);
     match open(flags | OPEN_FLAGS) {

@@ -235,7 +235,7 @@ pub(crate) fn open_cached(_: &Path, _: &OpenHow) -> Option<OpenFile> {
     None
 }
 
-/// Returns which file `path` names now, if any.
+/// Returns the id of the file that `path` names now, or `None` if there is no file.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
     match open_attributes(path, 0) {
         Ok(file) => FileId::of(&file).map(Some),
