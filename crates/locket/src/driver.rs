@@ -41,7 +41,7 @@ impl Engine {
         // On a network file system a release leaves the unlocking to a worker: the event loop does not wait for a server.
         let permit = if entry.is_local() || permit >= Permit::TryLock { permit } else { Permit::Queue };
         let pending = RefCell::new(Pending::default());
-        let panicked = Guard::new(|| {
+        let on_panic = Guard::new(|| {
             let Pending { completions, replaced } = pending.take();
             self.complete_all(entry, completions);
             for request in &replaced {
@@ -90,7 +90,7 @@ impl Engine {
                 }
             }
         }
-        panicked.disarm();
+        on_panic.disarm();
     }
 
     /// Drives the lock of `entry` as far as `permit` allows.

@@ -279,13 +279,13 @@ impl Engine {
             Knowledge::Undecided => return Ok(None),
             Knowledge::Unknown => {}
         }
-        let panicked = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
+        let on_panic = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
         entry.set_driven(true);
         let tried = entry.file().try_lock(LockMode::Exclusive);
         if matches!(tried, Ok(true)) {
             entry.file().unlock();
         }
-        panicked.disarm();
+        on_panic.disarm();
         self.drive(&entry, None, Permit::Block);
         match tried {
             Ok(free) => Ok(Some(!free)),

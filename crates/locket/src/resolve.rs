@@ -52,9 +52,9 @@ impl Drop for Arriving {
 impl Engine {
     /// Resolves a request on the thread of its client.
     pub(crate) fn resolve_here(self: &Arc<Self>, request: &Arc<Request>) {
-        let panicked = Guard::new(|| self.complete(request, Outcome::Panicked));
+        let on_panic = Guard::new(|| self.complete(request, Outcome::Panicked));
         let found = self.find_entry(request, Route::Uncached);
-        panicked.disarm();
+        on_panic.disarm();
         if let Some((entry, enqueued)) = found {
             self.proceed(request, &entry, enqueued, Permit::TryLock);
         }
@@ -63,7 +63,7 @@ impl Engine {
     /// Resolves a request on a worker, which has taken the order key of its path.
     pub(crate) fn resolve_in_order(self: &Arc<Self>, arriving: Arriving, route: Route) {
         let request = arriving.request.clone();
-        let panicked = Guard::new(|| self.complete(&request, Outcome::Panicked));
+        let on_panic = Guard::new(|| self.complete(&request, Outcome::Panicked));
         let in_order = Guard::new(|| {
             drop(arriving);
             self.pool.free_key(request.handle.order_key);
@@ -71,7 +71,7 @@ impl Engine {
         // If it was cancelled before this job began, no file is created for it any more.
         let found = if request.is_completed() { None } else { self.find_entry(&request, route) };
         drop(in_order);
-        panicked.disarm();
+        on_panic.disarm();
         if let Some((entry, enqueued)) = found {
             self.proceed(&request, &entry, enqueued, Permit::Block);
         }

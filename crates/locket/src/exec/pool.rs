@@ -200,7 +200,7 @@ impl<J: Job> Pool<J> {
             return None;
         }
         state.blocked += 1;
-        let returned = Guard::new(|| {
+        let on_return = Guard::new(|| {
             let mut state = shared.state.lock();
             state.blocked -= 1;
             state.join();
@@ -208,7 +208,7 @@ impl<J: Job> Pool<J> {
         });
         shared.ensure_progress(state);
         let result = block();
-        drop(returned);
+        drop(on_return);
         Some(result)
     }
 }
