@@ -13,6 +13,7 @@ use napi_derive::napi;
 use crate::ENGINE;
 use crate::convert::{Failure, LockHolder, Snapshot, to_ended, to_number, to_path};
 use crate::environment::Environment;
+use crate::handles::token;
 use crate::raw::{Env, Live};
 
 /// The functions of one environment. Each description begins with the names of the arguments, in their order.
@@ -224,11 +225,6 @@ fn find_holders(
         token,
     );
     environment.promise(env, token, None)
-}
-
-/// Returns the number by which an environment knows the wait of this handle with this id.
-fn token(handle: u32, id: u32) -> u64 {
-    u64::from(handle) << 32 | u64::from(id)
 }
 
 /// Returns the options of a wait of at most `timeout` ms. The caller sets those that differ from the defaults.

@@ -15,7 +15,7 @@ use napi::bindgen_prelude::*;
 use crate::ENGINE;
 use crate::completion_queue::CompletionQueue;
 use crate::convert::to_answer;
-use crate::handles::Handles;
+use crate::handles::{Handles, handle_of};
 use crate::raw::{Deferred, Env, Instance, Instances, Notifier};
 use crate::sync_waiter::SyncWaiter;
 
@@ -57,10 +57,8 @@ impl Environment {
             return Ok(Either::A(outcome));
         }
         let promise = self.promise(env, token, Some(request.clone())).inspect_err(|_| {
-            // JavaScript cannot run any more: nobody would receive the lock, nor release it.
+            // JavaScript cannot run any more. Should the lock come all the same, `settle` gives it back.
             ENGINE.cancel(&request, CancelReason::Aborted);
-            request.handle.receive(token);
-            ENGINE.release_own(&request.handle, Some(token));
         });
         promise.map(Either::B)
     }
@@ -131,12 +129,27 @@ impl Environment {
     /// Settles the promises of all outcomes that are there.
     fn settle(&self, env: Env<'_>) {
         for (token, outcome) in self.completions.drain() {
-            let Some(Pending { deferred, .. }) = self.pending.borrow_mut().remove(&token) else { continue };
-            // Fails only where JavaScript cannot run any more; then nothing awaits the promise.
-            let _ = deferred.resolve(env, to_answer(outcome));
-            if self.pending.borrow().is_empty() {
+            let is_granted = matches!(outcome, Outcome::Granted);
+            let pending = self.pending.borrow_mut().remove(&token);
+            let was_pending = pending.is_some();
+            let is_told = pending
+                .is_some_and(|Pending { deferred, .. }| deferred.resolve(env, to_answer(outcome)).is_ok());
+            if is_granted && !is_told {
+                self.give_back(token);
+            }
+            if was_pending && self.pending.borrow().is_empty() {
                 self.notifier.keep_alive(env, false);
             }
+        }
+    }
+
+    /// Releases a lock whose grant JavaScript cannot hear of, since it cannot run any more, as in a `node:vm` script whose
+    /// time is up: nobody would release it.
+    fn give_back(&self, token: u64) {
+        let handles = self.handles.borrow();
+        if let Ok(handle) = handles.get(handle_of(token)) {
+            handle.receive(token);
+            ENGINE.release_own(handle, Some(token));
         }
     }
 }

@@ -39,3 +39,13 @@ impl Handles {
         }
     }
 }
+
+/// Returns the number by which an environment knows the wait of this handle with this id.
+pub(crate) fn token(handle: u32, id: u32) -> u64 {
+    u64::from(handle) << 32 | u64::from(id)
+}
+
+/// Returns the handle of the wait that an environment knows by this number.
+pub(crate) fn handle_of(token: u64) -> u32 {
+    (token >> 32) as u32
+}

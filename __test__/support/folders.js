@@ -9,9 +9,18 @@ const path = require('node:path')
 /** The folder of the package. */
 const ROOT = path.resolve(__dirname, '../..')
 
+const remove = (folder) => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+
 function temporaryFolder(t, parent = os.tmpdir()) {
   const folder = fs.realpathSync(fs.mkdtempSync(path.join(parent, 'locket-')))
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
+  t.after(() => {
+    try {
+      remove(folder)
+    } catch {
+      // A process of the test, which is killed after this, may still make its lock file there.
+      process.once('exit', () => remove(folder))
+    }
+  })
   return folder
 }
 

@@ -110,8 +110,11 @@ pub(crate) fn current_number() -> ThreadNumber {
 /// thread that the machine is too busy to run is not asleep.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_asleep(thread: ThreadNumber) -> bool {
-    std::fs::read_to_string(format!("/proc/self/task/{}/stat", thread.0))
-        .map_or(true, |stat| !is_runnable(&stat))
+    match std::fs::read_to_string(format!("/proc/self/task/{}/stat", thread.0)) {
+        Ok(stat) => !is_runnable(&stat),
+        // Without /proc nothing speaks for the thread. Another error, as for lack of descriptors, says nothing of it.
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Returns true: this system is not asked.
