@@ -86,7 +86,10 @@ impl Environment {
                     return Outcome::Aborted;
                 }
                 Some(outcome) => return outcome,
-                None if told_to_end => ENGINE.cancel(request, CancelReason::Aborted),
+                None if told_to_end => {
+                    ENGINE.cancel(request, CancelReason::Aborted);
+                    deadline = None;
+                }
                 None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                     ENGINE.expire(request);
                     deadline = None;

@@ -83,3 +83,32 @@ test('a shared hold that stays does not lock out others of its own process, howe
   }
   held.release()
 })
+
+/** A file that a shared hold keeps, which so many requests have joined that the next one waits. */
+async function drained(t) {
+  const file = temporaryPath(t)
+  const shared = { mode: 'shared' }
+  await lockFile(file).acquire(shared)
+  for (let i = 0; i < 63; i++) (await lockFile(file).acquire(shared)).release()
+  return { file, shared }
+}
+
+test('shared waits that time out do not put off the end of the time for which a shared hold keeps others out', async (t) => {
+  const { file, shared } = await drained(t)
+  const isIn = () =>
+    lockFile(file)
+      .acquire({ ...shared, timeout: 300 })
+      .then(
+        (lock) => lock.release() ?? true,
+        () => false,
+      )
+  await until(isIn, 'a shared lock')
+})
+
+test('a shared try joins a shared hold, also while a shared request waits', async (t) => {
+  const { file, shared } = await drained(t)
+  const wait = lockFile(file).acquire(shared)
+  assert.equal(lockFile(file).tryAcquireSync(shared), true)
+  assert.equal(await lockFile(file).tryAcquire(shared), true)
+  await wait
+})

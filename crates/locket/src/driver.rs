@@ -232,7 +232,7 @@ impl Engine {
     }
 
     /// Has a worker drive the lock.
-    fn hand_over(self: &Arc<Self>, entry: &Arc<LockEntry>, kernel_mode: Option<LockMode>) {
+    pub(crate) fn hand_over(self: &Arc<Self>, entry: &Arc<LockEntry>, kernel_mode: Option<LockMode>) {
         entry.set_driven(false);
         self.submit(Task::Drive(entry.clone(), kernel_mode));
     }

@@ -324,8 +324,17 @@ impl Engine {
     /// Fires `timer` after `delay`. Returns false if there is no timer thread, and none can be started. Then there are no
     /// workers either, which start after it.
     pub(crate) fn after(self: &Arc<Self>, delay: Duration, timer: Timer) -> bool {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.add_timer((now() + delay, number), timer)
+        self.add_timer(self.timer_key(delay), timer)
+    }
+
+    /// Returns the key of a timer that fires after `delay`.
+    pub(crate) fn timer_key(&self, delay: Duration) -> exec::TimerKey {
+        (now() + delay, self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Removes a timer that is not needed any more.
+    pub(crate) fn remove_timer(&self, key: exec::TimerKey) {
+        self.timer.remove(key);
     }
 
     /// Fires `timer` at its time, unless it is removed. Returns what [`Engine::after`] does.

@@ -6,14 +6,14 @@ use std::io;
 use std::mem;
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::dispatch::{Task, Timer};
 use crate::engine::{CANCEL_GRACE, Engine};
-use crate::exec::Guard;
+use crate::exec::{Guard, TimerKey};
 use crate::holders::{Holder, LockedFile, Party, Proc};
-use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Permit, Request};
+use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Request};
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::sys::{LockMode, OpenHow, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
@@ -29,6 +29,9 @@ pub(crate) struct Query {
     question: Question,
     sink: Arc<dyn CompletionSink>,
     token: u64,
+    engine: Weak<Engine>,
+    /// The timer that gives it up.
+    timer: TimerKey,
     is_answered: AtomicBool,
 }
 
@@ -97,24 +100,40 @@ impl Engine {
         sink: Arc<dyn CompletionSink>,
         token: u64,
     ) {
-        let query = Query::new(Question::Holders, sink, token);
+        let query = self.query(Question::Holders, SERVER_GRACE, sink, token);
         self.ask(Subject::Path(handle.clone(), party), query);
     }
 
     /// Asks whether any process holds the lock of the file at the path of `handle`. The answer, an [`Outcome::Locked`],
     /// [`Outcome::Failed`] or [`Outcome::Unanswered`], goes to `sink`.
     pub fn find_locked(self: &Arc<Self>, handle: Arc<Handle>, sink: Arc<dyn CompletionSink>, token: u64) {
-        let query = Query::new(Question::Locked(handle, OnceLock::new()), sink, token);
-        self.after(SERVER_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
+        let question = Question::Locked(handle, OnceLock::new());
+        let query = self.query(question, SERVER_GRACE, sink, token);
         self.submit(Task::Probe(query));
     }
 
     /// Completes `request`, which was refused at `entry`, with the processes that hold the lock. They are left out if they
     /// are not known within [`CANCEL_GRACE`].
     pub(crate) fn find_holders_for(self: &Arc<Self>, entry: &Arc<LockEntry>, request: &Request) {
-        let query = Query::new(Question::HoldersAtRefusal, request.sink.clone(), request.token);
-        self.after(CANCEL_GRACE, Timer::QueryTooLate(Arc::downgrade(&query)));
+        let (sink, token) = (request.sink.clone(), request.token);
+        let query = self.query(Question::HoldersAtRefusal, CANCEL_GRACE, sink, token);
         self.ask(Subject::Entry(entry.clone()), query);
+    }
+
+    /// Returns a query that is given up after `limit`.
+    fn query(
+        self: &Arc<Self>,
+        question: Question,
+        limit: Duration,
+        sink: Arc<dyn CompletionSink>,
+        token: u64,
+    ) -> Arc<Query> {
+        let timer = self.timer_key(limit);
+        let engine = Arc::downgrade(self);
+        let is_answered = AtomicBool::new(false);
+        let query = Arc::new(Query { question, sink, token, engine, timer, is_answered });
+        self.add_timer(timer, Timer::QueryTooLate(Arc::downgrade(&query)));
+        query
     }
 
     fn ask(self: &Arc<Self>, subject: Subject, query: Arc<Query>) {
@@ -139,7 +158,7 @@ impl Engine {
             match subject {
                 Subject::Entry(entry) => {
                     // Other code may have closed the descriptor: its number may be another file's by now.
-                    let descriptor = entry.descriptor().filter(|_| entry.check_descriptor());
+                    let descriptor = entry.descriptor().filter(|_| entry.file().is_intact());
                     match descriptor.and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
                         Some(file) => self.queries.lock().found.push((group, file)),
                         None => tell(&group, None),
@@ -286,7 +305,8 @@ impl Engine {
             entry.file().unlock();
         }
         on_panic.disarm();
-        self.drive(&entry, None, Permit::Block);
+        // The answer does not wait for what has come meanwhile.
+        self.hand_over(&entry, None);
         match tried {
             Ok(free) => Ok(Some(!free)),
             Err(error) => Err(SystemError::locking(&error)),
@@ -302,10 +322,6 @@ fn tell(group: &Group, holders: Option<&[Holder]>) {
 }
 
 impl Query {
-    fn new(question: Question, sink: Arc<dyn CompletionSink>, token: u64) -> Arc<Self> {
-        Arc::new(Self { question, sink, token, is_answered: AtomicBool::new(false) })
-    }
-
     fn is_answered(&self) -> bool {
         self.is_answered.load(Ordering::Relaxed)
     }
@@ -336,6 +352,9 @@ impl Query {
     /// Gives the answer, unless there is one.
     fn answer(&self, outcome: Outcome) {
         if !self.is_answered.swap(true, Ordering::Relaxed) {
+            if let Some(engine) = self.engine.upgrade() {
+                engine.remove_timer(self.timer);
+            }
             self.sink.complete(self.token, outcome);
         }
     }

@@ -97,7 +97,7 @@ impl Engine {
             Enqueued::Refused(outcome) => complete(outcome),
             Enqueued::Gone => complete(Outcome::Aborted),
             Enqueued::Elsewhere => {}
-            Enqueued::Drive | Enqueued::Waits | Enqueued::Drains(_) => {
+            Enqueued::Drive | Enqueued::Waits | Enqueued::Interrupts | Enqueued::Drains(_) => {
                 if request.is_late() {
                     self.expire(request);
                 }
@@ -110,6 +110,9 @@ impl Engine {
                     }
                     // The driver completes a try at once, unless it is stuck.
                     _ => self.watch_answer(request),
+                }
+                if matches!(enqueued, Enqueued::Interrupts) {
+                    self.interrupt_later(entry);
                 }
             }
         }
@@ -145,7 +148,7 @@ impl Engine {
             };
             match place.1 {
                 Enqueued::Elsewhere => continue,
-                Enqueued::Waits if route == Route::Cached => {
+                Enqueued::Waits | Enqueued::Interrupts if route == Route::Cached => {
                     path_cache::set(self, request, &place.0, next_ticket);
                 }
                 _ => {}

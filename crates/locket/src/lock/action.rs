@@ -22,6 +22,8 @@ pub(crate) enum Enqueued {
     /// [`DRAIN_TIME`]: super::fairness::DRAIN_TIME
     /// [`LockState::end_drain`]: super::state::LockState::end_drain
     Drains(u64),
+    /// It waits, and the driver, which is blocked in the kernel for another mode, has to be interrupted until it is out.
+    Interrupts,
     /// It waits, and the caller becomes the driver.
     Drive,
     /// It was not queued.

@@ -106,7 +106,15 @@ impl LockEntry {
 
     /// Queues a request.
     pub(crate) fn enqueue(self: &Arc<Self>, request: &Arc<Request>) -> Enqueued {
-        self.state.lock().enqueue(self, request)
+        self.enqueue_locked(&mut self.state.lock(), request)
+    }
+
+    fn enqueue_locked(self: &Arc<Self>, state: &mut LockState, request: &Arc<Request>) -> Enqueued {
+        let enqueued = state.enqueue(self, request);
+        if matches!(enqueued, Enqueued::Interrupts) {
+            self.interrupt_driver(state);
+        }
+        enqueued
     }
 
     /// Queues a request if the lock is in use. Otherwise returns `None`: the table may have forgotten this entry already.
@@ -114,7 +122,7 @@ impl LockEntry {
         let mut state = self.state.lock();
         // A handle that still holds the lost lock queues its next request here, behind its own release.
         let is_open = !state.is_idle() && (!self.is_lost() || state.is_held_by(&request.handle));
-        is_open.then(|| state.enqueue(self, request))
+        is_open.then(|| self.enqueue_locked(&mut state, request))
     }
 
     /// Returns what is known of the lock.

@@ -58,11 +58,14 @@ impl Fairness {
         self.draining
     }
 
-    /// Starts draining. Returns the number of this drain.
-    pub(super) fn begin_drain(&mut self) -> u64 {
-        self.draining = true;
+    /// Starts draining. Returns the number of this drain, or `None` if the holds are being drained already: the limit of a
+    /// drain is not put off by those who come later.
+    pub(super) fn begin_drain(&mut self) -> Option<u64> {
+        if std::mem::replace(&mut self.draining, true) {
+            return None;
+        }
         self.drains += 1;
-        self.drains
+        Some(self.drains)
     }
 
     /// Ends draining: all holds have been released. Returns true if they were being drained.

@@ -112,15 +112,19 @@ impl LockState {
     /// Queues a request whose path named this file a moment ago.
     pub(super) fn enqueue(&mut self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> Enqueued {
         let others_wait = self.queue.ahead_of(request.ticket).next().is_some();
-        let joins =
-            !others_wait && matches!(self.phase, Phase::Held(LockMode::Shared)) && Self::may_join(request);
-        if joins {
-            if request.blocking && self.fairness.has_no_grants() && !self.is_held_by_blocked(request) {
-                return self.drain(entry, request);
+        let is_exempt = !request.blocking || self.is_held_by_blocked(request);
+        if matches!(self.phase, Phase::Held(LockMode::Shared)) && Self::may_join(request) {
+            // Those that wait while the holds are drained could have joined them, too: they are not passed over.
+            if is_exempt && (!others_wait || self.only_shared_are_ahead_of(request)) {
+                return self.join(entry, request);
             }
-            return self.join(entry, request);
+            if !others_wait {
+                let drains = self.fairness.has_no_grants();
+                return if drains { self.drain(entry, request) } else { self.join(entry, request) };
+            }
         }
-        if !request.blocking && (others_wait || self.is_held() || self.is_being_refused(request.mode)) {
+        let may_be_granted = !others_wait && !self.is_held() || self.may_be_granted_together(request);
+        if !request.blocking && (!may_be_granted || self.is_being_refused(request.mode)) {
             return Enqueued::Refused(Outcome::TimedOut(None));
         }
         if self.waits_for_itself(request) {
@@ -134,7 +138,8 @@ impl LockState {
             self.phase = Phase::Driven;
             return Enqueued::Drive;
         }
-        Enqueued::Waits
+        // It may be the first now: an older request than the one that the driver waits for.
+        if self.interrupt_if_unwanted() { Enqueued::Interrupts } else { Enqueued::Waits }
     }
 
     /// Returns what is known of the lock.
@@ -455,7 +460,21 @@ impl LockState {
             return Enqueued::Gone;
         }
         self.queue.insert(request.clone());
-        Enqueued::Drains(self.fairness.begin_drain())
+        self.fairness.begin_drain().map_or(Enqueued::Waits, Enqueued::Drains)
+    }
+
+    /// Returns true if all that `request` has to wait for share the lock.
+    fn only_shared_are_ahead_of(&self, request: &Request) -> bool {
+        self.queue.ahead_of(request.ticket).all(|other| other.mode == LockMode::Shared)
+    }
+
+    /// Returns true if a driver, which the kernel has not refused, may grant `request` together with all holds and all that
+    /// are ahead.
+    fn may_be_granted_together(&self, request: &Request) -> bool {
+        matches!(self.phase, Phase::Driven)
+            && request.mode == LockMode::Shared
+            && self.holds.iter().all(|hold| hold.mode == LockMode::Shared)
+            && self.only_shared_are_ahead_of(request)
     }
 
     /// Returns true if `request` blocks a thread that holds the lock, and so keeps it from releasing it.
@@ -567,14 +586,27 @@ impl LockState {
                 self.phase = Phase::Driven;
                 Effect::Drive(None)
             }
-            // The next request does not want the mode for which the thread waits.
+            _ => {
+                if self.interrupt_if_unwanted() {
+                    Effect::Interrupt
+                } else {
+                    Effect::None
+                }
+            }
+        }
+    }
+
+    /// Marks the driver as interrupted if it is blocked in the kernel for a mode that the next request does not want.
+    /// Returns whether it is.
+    fn interrupt_if_unwanted(&mut self) -> bool {
+        match self.phase {
             Phase::Blocked { mode, ref mut interrupted, .. }
                 if self.queue.staying().next().is_none_or(|next| next.mode != mode) =>
             {
                 *interrupted = true;
-                Effect::Interrupt
+                true
             }
-            _ => Effect::None,
+            _ => false,
         }
     }
 }

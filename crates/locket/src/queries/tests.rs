@@ -94,7 +94,8 @@ fn a_lock_whose_driver_does_not_find_out_for_a_while_is_held() {
     // Nobody drives from now on.
     assert!(entry.release(&wait.request).is_some());
     let (sink, outcomes) = sink();
-    let query = Query::new(Question::Locked(user.handle.clone(), OnceLock::new()), sink, 0);
+    let question = Question::Locked(user.handle.clone(), OnceLock::new());
+    let query = engine.query(question, SERVER_GRACE, sink, 0);
     let begin = Instant::now();
     until(|| {
         engine.probe(&query);
