@@ -9,7 +9,7 @@ const { lockFile } = require('../..')
 const { temporaryPath } = require('../support/folders.js')
 const { script } = require('../support/processes.js')
 const { isPaced } = require('../support/systems.js')
-const { eventually } = require('../support/waiting.js')
+const { eventually, until } = require('../support/waiting.js')
 
 const inKernel = { skip: isPaced && 'the kernel is fair to those who wait there' }
 
