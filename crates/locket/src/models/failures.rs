@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::kernel::PANICS;
 use super::kernel::Waits::{Blocked, Paced};
 use super::model;
+use super::process::Wait;
 use crate::sync::modelled::limit_threads;
 use crate::sys::LockMode::Exclusive;
 
@@ -55,7 +56,7 @@ fn a_lock_that_is_free_is_granted_without_a_thread() {
         let a = process.user().acquire_here(Exclusive);
         a.granted();
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         a.released();
         cancelling.join().unwrap();
         b.released_or("aborted");

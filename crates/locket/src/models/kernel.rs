@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::sync::{Condvar, Mutex, MutexGuard};
+use loom::thread::{self, ThreadId};
 
 use crate::exec::{Interrupts, WaitingThread};
 use crate::sync::modelled::{notify_watcher, wait_until};
@@ -14,6 +15,8 @@ use crate::sys::{FileId, LockFile, LockMode, OpenHow, System};
 
 /// The path of the lock file, where a model does not name another one.
 pub(super) const PATH: &str = "/model";
+/// Another path.
+pub(super) const OTHER: &str = "/other";
 /// A path that may take long to open.
 pub(super) const SLOW: &str = "/slow";
 /// A path that can be opened, and not looked at again.
@@ -26,6 +29,7 @@ pub(super) const PANICS: &str = "/panics";
 pub(super) struct Kernel {
     state: Mutex<State>,
     changed: Condvar,
+    processes: AtomicUsize,
     /// How many threads wait in the kernel, and have not been woken. (It is nothing of loom's.)
     waiting: AtomicUsize,
 }
@@ -122,6 +126,11 @@ impl Kernel {
             self.changed.notify_all();
         }
         result
+    }
+
+    /// Returns the number of a new process. That of the others is 0.
+    pub(super) fn add_process(&self) -> usize {
+        self.processes.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Another process opens the file at [`PATH`] and locks it. Returns what unlocks it again.
@@ -242,6 +251,8 @@ pub(super) struct ModelSystem {
     pub waits: Waits,
     /// Its files are on a server.
     pub remote: bool,
+    /// The thread of its clients, which waits for no server.
+    pub client: ThreadId,
 }
 
 impl System for ModelSystem {
@@ -257,7 +268,13 @@ impl System for ModelSystem {
         }
         let number = state.open(path, self.process);
         let file = state.open[&number].file;
-        Ok(Box::new(ModelFile { kernel: self.kernel.clone(), number, file, remote: self.remote }))
+        Ok(Box::new(ModelFile {
+            kernel: self.kernel.clone(),
+            number,
+            file,
+            remote: self.remote,
+            client: self.client,
+        }))
     }
 
     fn open_cached(&self, _: &Path, _: &OpenHow) -> Option<Box<dyn LockFile>> {
@@ -287,9 +304,17 @@ struct ModelFile {
     number: usize,
     file: u64,
     remote: bool,
+    client: ThreadId,
 }
 
 impl ModelFile {
+    /// A call begins that may wait for a server.
+    fn ask_server(&self) {
+        if self.remote && thread::current().id() == self.client {
+            self.kernel.state().faults.push("a client has waited for a server".into());
+        }
+    }
+
     /// Gives up the lock that the file has, as flock(2) does before it takes another one.
     fn drop_lock(&self) {
         self.kernel.change(|state| {
@@ -366,10 +391,12 @@ impl LockFile for ModelFile {
     }
 
     fn unlock(&self) {
+        self.ask_server();
         self.drop_lock();
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.ask_server();
         match path.to_str() {
             Some(REFUSED) => Err(io::ErrorKind::PermissionDenied.into()),
             Some(PANICS) => panic!("on purpose"),

@@ -1,9 +1,10 @@
 //! Paths: a file that is replaced while requests are on their way to it, one that is deleted on release, and descriptors that
 //! other code closes.
 
-use super::kernel::REFUSED;
 use super::kernel::Waits::{Blocked, Paced};
+use super::kernel::{OTHER, REFUSED};
 use super::model;
+use super::process::Wait;
 use crate::engine::Released;
 use crate::sys::LockMode::{Exclusive, Shared};
 
@@ -45,10 +46,13 @@ fn a_request_that_has_locked_a_file_that_was_replaced_can_be_cancelled_at_any_mo
         old.granted();
         let a = process.user().acquire_here(Exclusive);
         process.replace_file();
-        let releasing = old.meanwhile(super::process::Wait::released);
+        let theirs = process.kernel.lock_by_others(Exclusive);
+        let releasing = old.meanwhile(Wait::released);
         a.cancel();
         releasing.join().unwrap();
-        a.released_or("aborted");
+        // Also if its file was to be found anew when the cancel came.
+        assert_eq!(a.outcome(), "aborted");
+        process.kernel.unlock_by_others(theirs);
     });
 }
 
@@ -59,7 +63,7 @@ fn a_file_that_is_replaced_and_a_client_that_ends_leave_nothing_behind() {
         old.granted();
         let a = process.user().acquire_here(Exclusive);
         process.replace_file();
-        let releasing = old.meanwhile(super::process::Wait::released);
+        let releasing = old.meanwhile(Wait::released);
         a.user.end();
         releasing.join().unwrap();
         assert!(matches!(a.outcome(), "aborted" | "granted"));
@@ -74,7 +78,7 @@ fn requests_for_a_file_that_was_replaced_find_it_anew_in_their_order() {
         let [old, a, b, c] = [(); 4].map(|()| process.user().acquire_here(Exclusive));
         old.granted();
         process.replace_file();
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         old.released();
         cancelling.join().unwrap();
         a.granted();
@@ -82,6 +86,29 @@ fn requests_for_a_file_that_was_replaced_find_it_anew_in_their_order() {
         a.released();
         b.released_or("aborted");
         c.granted_and_released();
+    });
+}
+
+#[test]
+fn a_replaced_file_is_left_by_those_who_came_by_its_path_and_kept_by_the_others() {
+    model(3, Paced, |process| {
+        process.kernel.link(OTHER);
+        let old = process.user_at(OTHER).acquire_here(Exclusive);
+        old.granted();
+        let a = process.user().acquire_here(Exclusive);
+        let [b, c] = [(); 2].map(|()| process.user_at(OTHER).acquire_here(Exclusive));
+        process.replace_file();
+        let cancelling = b.meanwhile(Wait::cancel);
+        old.released();
+        cancelling.join().unwrap();
+        assert_eq!(a.outcome(), "granted");
+        if b.outcome() == "granted" {
+            b.released();
+        }
+        assert_eq!(c.outcome(), "granted");
+        assert_eq!(process.locks(), [Exclusive, Exclusive]);
+        a.released();
+        c.released();
     });
 }
 
@@ -117,7 +144,7 @@ fn a_path_that_cannot_be_checked_is_refused_alone() {
         old.granted();
         let a = process.user_at(REFUSED).acquire_here(Shared);
         let b = process.user().acquire_here(Shared);
-        let releasing = old.meanwhile(super::process::Wait::released);
+        let releasing = old.meanwhile(Wait::released);
         let c = process.user().try_acquire_here(Shared);
         releasing.join().unwrap();
         assert_eq!(a.outcome(), "failed");
@@ -146,7 +173,7 @@ fn the_end_of_a_client_deletes_the_file_that_its_handle_removes() {
         let a = process.user_who_removes().acquire_here(Exclusive);
         a.granted();
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         a.user.end();
         cancelling.join().unwrap();
         b.released_or("aborted");
@@ -160,7 +187,7 @@ fn a_lock_whose_descriptor_was_closed_is_lost_and_the_next_request_opens_the_fil
         a.granted();
         let b = process.user().acquire_here(Exclusive);
         process.close_descriptors();
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         assert_eq!(a.user.release(), Some(Released::Lost));
         let c = process.user().acquire(Exclusive);
         cancelling.join().unwrap();

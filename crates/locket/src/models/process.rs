@@ -135,38 +135,32 @@ impl Books {
 impl Process {
     /// Returns the only process of a model.
     pub(super) fn new(waits: Waits) -> Self {
-        Self::with(
-            ModelSystem { kernel: Arc::default(), process: 1, waits, remote: false },
-            LIMITS,
-            Arc::default(),
-        )
+        Self::with(Arc::default(), waits, false, LIMITS)
     }
 
     /// Returns a process that may have one worker more than others, for one that is stuck.
     pub(super) fn with_stuck_worker() -> Self {
-        let system = ModelSystem { kernel: Arc::default(), process: 1, waits: Waits::Blocked, remote: false };
-        Self::with(system, Limits { threads: LIMITS.threads + 1, ..LIMITS }, Arc::default())
+        let limits = Limits { threads: LIMITS.threads + 1, ..LIMITS };
+        Self::with(Arc::default(), Waits::Blocked, false, limits)
     }
 
     /// Returns a process whose files are on a server.
     pub(super) fn remote(waits: Waits) -> Self {
-        Self::with(
-            ModelSystem { kernel: Arc::default(), process: 1, waits, remote: true },
-            LIMITS,
-            Arc::default(),
-        )
+        Self::with(Arc::default(), waits, true, LIMITS)
     }
 
     /// Returns another process beside this one.
     pub(super) fn another(&self, waits: Waits) -> Self {
-        let kernel = self.kernel.clone();
-        let system = ModelSystem { kernel, process: self.number + 1, waits, remote: false };
-        Self::with(system, LIMITS, self.books.clone())
+        let Self { kernel, books, .. } = self.clone();
+        Self { books, ..Self::with(kernel, waits, false, LIMITS) }
     }
 
-    fn with(system: ModelSystem, limits: Limits, books: Arc<Books>) -> Self {
-        let (kernel, number, waits) = (system.kernel.clone(), system.process, system.waits);
-        Self { kernel, engine: Engine::with(Box::new(system), limits), number, waits, books }
+    fn with(kernel: Arc<Kernel>, waits: Waits, remote: bool, limits: Limits) -> Self {
+        let number = kernel.add_process();
+        let client = loom::thread::current().id();
+        let system = ModelSystem { kernel: kernel.clone(), process: number, waits, remote, client };
+        let engine = Engine::with(Box::new(system), limits);
+        Self { kernel, engine, number, waits, books: Arc::default() }
     }
 
     /// Returns a user of [`PATH`].

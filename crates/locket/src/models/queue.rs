@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::kernel::Waits::Paced;
-use super::process::Process;
-use super::{model, model_with};
-use crate::sync::modelled::pass;
+use super::process::{Process, User, Wait};
+use super::{model, model_with, set_up};
+use crate::sync::modelled::{pass, sleeps, wait_until};
 use crate::sys::LockMode::{Exclusive, Shared};
 
 /// A timeout.
 const SHORT: Duration = Duration::from_millis(1);
+/// Longer than any pause between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[test]
 fn a_grant_and_a_cancel_at_once_end_in_one_of_them() {
@@ -30,6 +32,17 @@ fn a_deadline_that_comes_before_the_first_try_does_not_refuse_a_free_lock() {
 }
 
 #[test]
+fn a_deadline_that_comes_before_the_first_try_does_not_refuse_a_free_lock_to_the_first_of_two() {
+    model(2, Paced, |process| {
+        let a = process.user().acquire_within(Exclusive, SHORT);
+        let b = process.user().acquire_here(Exclusive);
+        pass(SHORT);
+        a.granted_and_released();
+        b.granted_and_released();
+    });
+}
+
+#[test]
 fn a_deadline_that_has_come_before_the_file_is_found_does_not_refuse_a_free_lock() {
     model(3, Paced, |process| {
         let a = process.user().acquire_within(Exclusive, Duration::ZERO);
@@ -42,8 +55,8 @@ fn a_release_a_cancel_and_a_newcomer_at_once_leave_nobody_waiting_for_nothing() 
     model(3, Paced, |process| {
         let [a, b] = [(); 2].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let releasing = a.meanwhile(super::process::Wait::released);
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let releasing = a.meanwhile(Wait::released);
+        let cancelling = b.meanwhile(Wait::cancel);
         let c = process.user().acquire_here(Exclusive);
         releasing.join().unwrap();
         cancelling.join().unwrap();
@@ -56,11 +69,25 @@ fn a_release_a_cancel_and_a_newcomer_at_once_leave_nobody_waiting_for_nothing() 
 }
 
 #[test]
+fn a_request_that_comes_while_the_last_one_goes_has_the_next_ones_behind_it() {
+    model(3, Paced, |process| {
+        let a = process.user().acquire_here(Exclusive);
+        a.granted();
+        let releasing = a.meanwhile(Wait::released);
+        let b = process.user().acquire_here(Exclusive);
+        releasing.join().unwrap();
+        let c = process.user().acquire_here(Exclusive);
+        b.granted_and_released();
+        c.granted_and_released();
+    });
+}
+
+#[test]
 fn a_handoff_and_a_cancel_at_once_grant_the_next_one() {
     model(4, Paced, |process| {
         let [a, b, c] = [(); 3].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let releasing = a.meanwhile(super::process::Wait::released);
+        let releasing = a.meanwhile(Wait::released);
         b.cancel();
         releasing.join().unwrap();
         b.released_or("aborted");
@@ -73,7 +100,7 @@ fn a_handoff_to_the_last_in_the_queue_and_its_cancel_leave_nothing_behind() {
     model(4, Paced, |process| {
         let [a, b] = [(); 2].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         a.released();
         cancelling.join().unwrap();
         b.released_or("aborted");
@@ -85,8 +112,7 @@ fn two_cancels_at_once_and_a_release_leave_nothing_behind() {
     model(3, Paced, |process| {
         let [a, b, c] = [(); 3].map(|()| process.user().acquire_here(Exclusive));
         a.granted();
-        let cancelling =
-            [b.meanwhile(super::process::Wait::cancel), c.meanwhile(super::process::Wait::cancel)];
+        let cancelling = [b.meanwhile(Wait::cancel), c.meanwhile(Wait::cancel)];
         a.released();
         for thread in cancelling {
             thread.join().unwrap();
@@ -102,7 +128,7 @@ fn a_deadline_and_a_cancel_at_once_give_one_reason() {
         let a = process.user().acquire_here(Exclusive);
         a.granted();
         let b = process.user().acquire_here_within(Exclusive, SHORT);
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         pass(SHORT);
         b.expire();
         cancelling.join().unwrap();
@@ -135,7 +161,7 @@ fn a_release_and_the_end_of_the_next_ones_client_grant_the_one_behind() {
         a.granted();
         let b = process.user().acquire_here(Exclusive);
         let c = process.user().acquire_here(Shared);
-        let ending = b.user.meanwhile(super::process::User::end);
+        let ending = b.user.meanwhile(User::end);
         a.released();
         ending.join().unwrap();
         assert!(matches!(b.outcome(), "aborted" | "granted"));
@@ -160,7 +186,7 @@ fn consecutive_shared_requests_are_granted_together_also_when_one_is_cancelled()
         let [a, b, c, d] =
             [Exclusive, Shared, Shared, Exclusive].map(|mode| process.user().acquire_here(mode));
         a.granted();
-        let cancelling = c.meanwhile(super::process::Wait::cancel);
+        let cancelling = c.meanwhile(Wait::cancel);
         a.released();
         cancelling.join().unwrap();
         b.granted();
@@ -178,7 +204,7 @@ fn shared_holders_that_release_at_once_let_the_exclusive_one_have_the_lock() {
         a.granted();
         b.granted();
         assert_eq!(c.known_outcome(), None);
-        let releasing = a.meanwhile(super::process::Wait::released);
+        let releasing = a.meanwhile(Wait::released);
         b.released();
         releasing.join().unwrap();
         c.granted_and_released();
@@ -190,7 +216,7 @@ fn a_shared_try_beside_a_shared_release_is_granted() {
     model(4, Paced, |process| {
         let a = process.user().acquire_here(Shared);
         a.granted();
-        let releasing = a.meanwhile(super::process::Wait::released);
+        let releasing = a.meanwhile(Wait::released);
         let b = process.user().try_acquire_here(Shared);
         releasing.join().unwrap();
         b.granted_and_released();
@@ -203,7 +229,7 @@ fn the_cancel_of_an_exclusive_waiter_lets_the_shared_one_behind_it_join() {
         let a = process.user().acquire_here(Shared);
         a.granted();
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = b.meanwhile(super::process::Wait::cancel);
+        let cancelling = b.meanwhile(Wait::cancel);
         let c = process.user().acquire_here(Shared);
         cancelling.join().unwrap();
         assert_eq!(b.outcome(), "aborted");
@@ -218,7 +244,7 @@ fn the_next_request_of_a_handle_waits_for_its_release_and_is_granted() {
     model(2, Paced, |process| {
         let a = process.user().acquire_here(Exclusive);
         a.granted();
-        let releasing = a.meanwhile(super::process::Wait::released);
+        let releasing = a.meanwhile(Wait::released);
         let again = a.user.acquire(Exclusive);
         releasing.join().unwrap();
         again.granted_and_released();
@@ -263,4 +289,53 @@ fn a_release_on_a_server_leaves_the_unlocking_to_a_worker() {
             b.granted_and_released();
         },
     );
+}
+
+#[test]
+fn a_lock_that_others_release_and_the_cancels_of_suspended_waits_end_in_one_of_them() {
+    model(4, Paced, |process| {
+        let theirs = process.kernel.lock_by_others(Exclusive);
+        let [a, b] = set_up(|| {
+            let waits = [(); 2].map(|()| process.user().acquire(Exclusive));
+            wait_until(|| sleeps(PAUSE));
+            waits
+        });
+        process.kernel.unlock_by_others(theirs);
+        pass(PAUSE);
+        a.cancel();
+        b.cancel();
+        a.released_or("aborted");
+        b.released_or("aborted");
+    });
+}
+
+#[test]
+fn a_suspended_wait_that_times_out_has_been_tried_once_more() {
+    model(4, Paced, |process| {
+        let theirs = process.kernel.lock_by_others(Exclusive);
+        let a = set_up(|| {
+            let a = process.user().acquire_within(Exclusive, 2 * PAUSE);
+            wait_until(|| sleeps(PAUSE));
+            a
+        });
+        process.kernel.unlock_by_others(theirs);
+        a.expire();
+        a.granted_and_released();
+    });
+}
+
+#[test]
+fn the_cancel_of_the_only_wait_forgets_a_suspended_driver_at_once() {
+    model(4, Paced, |process| {
+        let theirs = process.kernel.lock_by_others(Exclusive);
+        let a = set_up(|| {
+            let a = process.user().acquire(Exclusive);
+            wait_until(|| sleeps(PAUSE));
+            a
+        });
+        a.cancel();
+        assert_eq!(a.outcome(), "aborted");
+        assert!(process.engine.table().is_empty());
+        process.kernel.unlock_by_others(theirs);
+    });
 }

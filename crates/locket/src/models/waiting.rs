@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::kernel::Waits::Blocked;
-use super::kernel::{PATH, SLOW};
-use super::process::{Process, Wait};
+use super::kernel::{OTHER, PATH, SLOW};
+use super::process::{Process, User, Wait};
 use super::{model, model_with, set_up, tidy_up};
 use crate::sync::modelled::{pass, sleeps, wait_until};
 use crate::sys::LockMode::{Exclusive, Shared};
@@ -25,13 +25,14 @@ fn a_cancel_gets_a_thread_out_of_the_kernel_however_early_the_signal_comes() {
         // The next signal may come too early, too.
         pass(SHORT);
         assert_eq!(a.outcome_in_time(), "aborted");
+        assert!(!process.kernel.has_waiting());
         process.kernel.unlock_by_others(theirs);
     });
 }
 
 #[test]
 fn a_cancel_gets_a_thread_that_waits_out_of_the_kernel_at_once() {
-    model(3, Blocked, |process| {
+    model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.wait_in_kernel(Exclusive);
         a.cancel();
@@ -42,7 +43,7 @@ fn a_cancel_gets_a_thread_that_waits_out_of_the_kernel_at_once() {
 
 #[test]
 fn the_end_of_a_client_gets_a_thread_that_waits_out_of_the_kernel_at_once() {
-    model(3, Blocked, |process| {
+    model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.wait_in_kernel(Exclusive);
         a.user.end();
@@ -59,6 +60,7 @@ fn a_deadline_gets_a_thread_out_of_the_kernel_though_its_first_signal_may_be_los
         let a = process.user().acquire_within(Exclusive, SHORT);
         pass(SHORT);
         assert_eq!(a.outcome_in_time(), "timed out");
+        assert!(!process.kernel.has_waiting());
         process.kernel.unlock_by_others(theirs);
     });
 }
@@ -68,7 +70,7 @@ fn a_lock_that_comes_and_a_cancel_at_once_end_in_one_of_them() {
     model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.user().acquire(Exclusive);
-        let cancelling = a.meanwhile(super::process::Wait::cancel);
+        let cancelling = a.meanwhile(Wait::cancel);
         process.kernel.unlock_by_others(theirs);
         cancelling.join().unwrap();
         a.outcome_in_time();
@@ -106,7 +108,7 @@ fn two_cancels_at_once_leave_no_thread_in_the_kernel() {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.wait_in_kernel(Exclusive);
         let b = process.user().acquire_here(Exclusive);
-        let cancelling = a.meanwhile(super::process::Wait::cancel);
+        let cancelling = a.meanwhile(Wait::cancel);
         b.cancel();
         cancelling.join().unwrap();
         assert_eq!(a.outcome_in_time(), "aborted");
@@ -134,7 +136,7 @@ fn a_request_that_comes_while_a_thread_is_interrupted_is_not_forgotten() {
     model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.user().acquire(Exclusive);
-        let cancelling = a.meanwhile(super::process::Wait::cancel);
+        let cancelling = a.meanwhile(Wait::cancel);
         let b = process.user().acquire(Exclusive);
         process.kernel.unlock_by_others(theirs);
         cancelling.join().unwrap();
@@ -162,7 +164,7 @@ fn the_end_of_a_client_and_a_lock_that_comes_leave_the_lock_to_the_next_one() {
         let theirs = process.kernel.lock_by_others(Exclusive);
         let a = process.user().acquire(Exclusive);
         let b = process.user().acquire(Exclusive);
-        let ending = a.user.meanwhile(super::process::User::end);
+        let ending = a.user.meanwhile(User::end);
         process.kernel.unlock_by_others(theirs);
         ending.join().unwrap();
         assert!(matches!(a.outcome_in_time(), "aborted" | "granted"));
@@ -234,6 +236,7 @@ fn a_deadline_and_a_cancel_at_once_give_one_reason() {
         pass(SHORT);
         a.cancel();
         assert!(matches!(a.outcome_in_time(), "aborted" | "timed out"), "{}", a.outcome());
+        assert!(!process.kernel.has_waiting());
         process.kernel.unlock_by_others(theirs);
     });
 }
@@ -241,11 +244,11 @@ fn a_deadline_and_a_cancel_at_once_give_one_reason() {
 #[test]
 fn a_driver_that_had_no_thread_to_wait_in_goes_on_as_soon_as_another_wait_has_ended() {
     model(3, Blocked, |process| {
-        let theirs = [PATH, "/other"].map(|path| process.kernel.lock_by_others_at(path, Exclusive));
+        let theirs = [PATH, OTHER].map(|path| process.kernel.lock_by_others_at(path, Exclusive));
         let [a, b] = set_up(|| {
             let a = process.user().acquire(Exclusive);
             process.kernel.wait_until_waiting(1);
-            let b = process.user_at("/other").acquire(Exclusive);
+            let b = process.user_at(OTHER).acquire(Exclusive);
             wait_until(|| sleeps(20 * SHORT));
             [a, b]
         });
