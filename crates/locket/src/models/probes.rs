@@ -44,12 +44,18 @@ fn a_probe_beside_a_request_that_is_granted_or_cancelled_is_answered() {
 }
 
 #[test]
-fn a_probe_tells_of_another_process_and_is_true() {
-    model(3, Paced, |process| {
+fn a_probe_tells_of_another_process() {
+    model(2, Paced, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);
-        let probe = process.probe();
-        assert_eq!(probe.outcome_in_time(), "locked");
+        assert_eq!(process.probe().outcome_in_time(), "locked");
         process.kernel.unlock_by_others(theirs);
+    });
+}
+
+#[test]
+fn a_probe_of_a_free_lock_is_true() {
+    model(2, Paced, |process| {
+        process.kernel.create_file();
         assert_eq!(process.probe().outcome_in_time(), "free");
     });
 }
