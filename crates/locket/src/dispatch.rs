@@ -96,6 +96,8 @@ pub(crate) enum Timer {
     QueryTooLate(Weak<Query>),
     /// Probe again: a driver was about to find out.
     ProbeAgain(Arc<Query>),
+    /// Close the warm files that were not used for a while.
+    SweepWarmFiles,
 }
 
 impl Due for TimedTask {
@@ -120,6 +122,7 @@ impl Due for TimedTask {
             Timer::OpenAgain(request) => engine.submit_resolve(request, Route::Cached),
             Timer::QueryTooLate(query) => query.upgrade().into_iter().for_each(|query| query.give_up()),
             Timer::ProbeAgain(query) => engine.submit(Task::Probe(query)),
+            Timer::SweepWarmFiles => engine.sweep_warm_files(),
         }
     }
 }

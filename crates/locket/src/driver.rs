@@ -142,7 +142,7 @@ impl Engine {
                             state.on_locked(now());
                         }
                         Ok(false) => {
-                            state.front_key().into_iter().for_each(|key| self.fast_path.on_refused(key));
+                            state.front_key().into_iter().for_each(|key| self.warm_files.on_refused(key));
                             if state.on_would_block(ticket, completions) {
                                 return DriveResult::Wait(mode, ticket);
                             }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::dispatch::{Job, Task, TimedTask, Timer};
 use crate::exec::{self, Limits, Pool, TimerThread};
-use crate::fast_path::FastPath;
 use crate::lock::{
     CancelReason, Cancellation, Completions, Effect, EndedHold, Handle, LockEntry, Outcome, Permit, Request,
     RequestOptions, Ticket,
@@ -20,6 +19,7 @@ use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
 use crate::sys::{FileId, System, ThisSystem};
+use crate::warm_files::WarmFiles;
 use crate::watchdog::LastCheck;
 
 /// Grace period before giving up on something that may never respond, such as a dead network mount.
@@ -39,7 +39,7 @@ pub struct Engine {
     numbers: AtomicU64,
     /// The number of requests that are on their way to a queue.
     resolving: AtomicUsize,
-    pub(crate) fast_path: FastPath,
+    pub(crate) warm_files: WarmFiles,
     pub(crate) queries: Queries,
     pub(crate) jitter: RandomState,
     timer: TimerThread<TimedTask>,
@@ -106,12 +106,12 @@ impl Engine {
         Arc::new_cyclic(|engine: &Weak<Self>| {
             let engine = engine.clone();
             Self {
+                warm_files: WarmFiles::new(system.spare_descriptors()),
                 system,
                 table: Mutex::new(BTreeMap::new()),
                 paused: Mutex::new(BTreeMap::new()),
                 numbers: AtomicU64::new(1),
                 resolving: AtomicUsize::new(0),
-                fast_path: FastPath::new(),
                 queries: Queries::new(),
                 jitter: RandomState::default(),
                 timer: TimerThread::new(),
@@ -127,7 +127,7 @@ impl Engine {
     /// Starts a request. Its outcome goes to its sink, and may be there when this returns.
     pub fn start(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
         let request = self.new_request(options);
-        let is_queued = self.try_fast_path(&request);
+        let is_queued = self.try_warm_here(&request);
         self.watch_deadline(&request);
         if !is_queued {
             self.watch_answer(&request);
@@ -144,7 +144,7 @@ impl Engine {
         if self.is_resolving() {
             self.watch_answer(&request);
             self.submit_resolve(request.clone(), Route::Cached);
-        } else {
+        } else if !self.try_warm_here(&request) {
             self.resolve_here(&request);
         }
         request
@@ -242,14 +242,17 @@ impl Engine {
     }
 
     /// Removes a lock from the table, if no request holds it or waits for it any more, or if its descriptor was closed.
-    pub(crate) fn retire(&self, entry: &Arc<LockEntry>) {
+    pub(crate) fn retire(self: &Arc<Self>, entry: &Arc<LockEntry>) {
         let mut table = self.table();
         let id = entry.id();
-        if (entry.is_lost() || entry.is_idle())
-            && table.get(&id).is_some_and(|current| Arc::ptr_eq(current, entry))
-        {
+        let is_lost = entry.is_lost();
+        if (is_lost || entry.is_idle()) && table.get(&id).is_some_and(|current| Arc::ptr_eq(current, entry)) {
             table.remove(&id);
             self.paused().remove(&id);
+            drop(table);
+            if !is_lost {
+                self.keep_warm(entry);
+            }
         }
     }
 
@@ -287,10 +290,6 @@ impl Engine {
                 continue;
             }
             match outcome {
-                Outcome::Granted if !request.blocks_client => {
-                    self.fast_path.on_granted(request.handle.order_key);
-                    self.deliver(&request, Outcome::Granted);
-                }
                 Outcome::TimedOut(None) if request.names_holders => {
                     self.remove_timers(&request);
                     self.find_holders_for(entry, &request);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
@@ -35,6 +35,14 @@ pub(crate) struct FakeSystem {
     pub(crate) descriptor: AtomicI32,
     /// The files are on a server.
     pub(crate) is_remote: AtomicBool,
+    /// The files have content.
+    pub(crate) is_written: AtomicBool,
+    /// How many files may be kept open.
+    pub(crate) spare_descriptors: AtomicUsize,
+    /// How many more files can be opened. `None`: any number.
+    pub(crate) descriptors_left: Mutex<Option<usize>>,
+    /// That a file is opened or closed is recorded, too.
+    pub(crate) records_files: AtomicBool,
 }
 
 /// Limits of an engine whose jobs are never done.
@@ -77,6 +85,12 @@ impl FakeSystem {
         }
     }
 
+    fn record_file(&self, call: &str) {
+        if self.records_files.load(Ordering::SeqCst) {
+            self.record(call);
+        }
+    }
+
     fn file_at(&self, path: &Path) -> FileId {
         FileId::new(1, self.files.lock().unwrap().get(path).copied().unwrap_or(1))
     }
@@ -84,12 +98,11 @@ impl FakeSystem {
 
 impl System for Arc<FakeSystem> {
     fn open(&self, path: &Path, _: &OpenHow) -> io::Result<Box<dyn LockFile>> {
+        self.record_file("open");
+        if let Some(left) = &mut *self.descriptors_left.lock().unwrap() {
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(24))?;
+        }
         Ok(Box::new(FakeFile { id: self.file_at(path), system: self.clone() }))
-    }
-
-    fn open_cached(&self, path: &Path, how: &OpenHow) -> Option<Box<dyn LockFile>> {
-        self.record("open cached");
-        self.open(path, how).ok()
     }
 
     fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>> {
@@ -102,6 +115,10 @@ impl System for Arc<FakeSystem> {
 
     fn is_on_local_mount(&self, _: &Path) -> bool {
         !self.is_remote.load(Ordering::SeqCst)
+    }
+
+    fn spare_descriptors(&self) -> usize {
+        self.spare_descriptors.load(Ordering::SeqCst)
     }
 
     fn interrupts(&self, _: LockMode) -> Option<Interrupts> {
@@ -121,6 +138,10 @@ impl LockFile for FakeFile {
 
     fn is_local(&self) -> bool {
         !self.system.is_remote.load(Ordering::SeqCst)
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.system.is_written.load(Ordering::SeqCst)
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
@@ -162,5 +183,14 @@ impl LockFile for FakeFile {
 
     fn disown(&self) {
         self.system.record("disown");
+    }
+}
+
+impl Drop for FakeFile {
+    fn drop(&mut self) {
+        if let Some(left) = &mut *self.system.descriptors_left.lock().unwrap() {
+            *left += 1;
+        }
+        self.system.record_file("close");
     }
 }

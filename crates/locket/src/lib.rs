@@ -22,7 +22,6 @@ mod dispatch;
 mod driver;
 mod engine;
 mod exec;
-mod fast_path;
 mod holders;
 mod lock;
 mod path_cache;
@@ -31,6 +30,7 @@ mod resolve;
 mod sync;
 mod sys;
 mod trace;
+mod warm_files;
 mod watchdog;
 
 #[cfg(all(test, not(loom)))]

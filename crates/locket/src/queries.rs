@@ -272,7 +272,7 @@ impl Engine {
     /// Tries the lock, and unlocks it at once. Requests that come meanwhile are queued, and driven afterwards.
     fn probe_file(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
         let how = OpenHow { create: None, allow_directory: handle.options.allow_directory };
-        let file = match self.system.open(&handle.path, &how) {
+        let file = match self.open(&handle.path, &how) {
             Ok(file) => file,
             Err(error) if is_busy(&error) => return Ok(Some(true)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(false)),
@@ -288,9 +288,9 @@ impl Engine {
             // A file that is not needed is closed with the table unlocked: a server may take long to answer.
             let entry = match table.entry(id) {
                 Entry::Occupied(current) => current.get().clone(),
-                Entry::Vacant(vacant) => vacant.insert(LockEntry::new(file, is_local, false)).clone(),
+                Entry::Vacant(vacant) => vacant.insert(LockEntry::new(file, is_local)).clone(),
             };
-            let knowledge = entry.begin_probe();
+            let knowledge = entry.drive_if_idle();
             (entry, knowledge)
         };
         match knowledge {

@@ -137,14 +137,13 @@ impl Engine {
             });
             let place = if let Some(place) = known.and_then(enqueue) {
                 place
+            } else if self.try_warm(request) {
+                return None;
             } else {
                 let file = self.open_file(request)?;
                 // With nothing locked, since a server may take long to answer.
                 let is_local = file.is_local();
-                if !request.blocks_client {
-                    self.fast_path.on_found(request, file.id(), is_local);
-                }
-                self.enqueue_at(file, request, is_local, false)
+                self.enqueue_at(file, request, is_local)
             };
             match place.1 {
                 Enqueued::Elsewhere => continue,
@@ -183,7 +182,7 @@ impl Engine {
             create: creates.then_some(handle.options.file_mode),
             allow_directory: handle.options.allow_directory,
         };
-        match self.system.open(&handle.path, &how) {
+        match self.open(&handle.path, &how) {
             Ok(file) if removes && !file.is_coherent() => {
                 Err(Some(Outcome::Failed(SystemError::incoherent())))
             }
@@ -204,7 +203,6 @@ impl Engine {
         file: Box<dyn LockFile>,
         request: &Arc<Request>,
         is_local: bool,
-        is_fast: bool,
     ) -> (Arc<LockEntry>, Enqueued) {
         let id = file.id();
         // Queued while the table is locked, so that no lock with a request in its queue is ever out of the table. If there is
@@ -219,7 +217,7 @@ impl Engine {
                 (current.get().clone(), enqueued)
             }
             Entry::Vacant(vacant) => {
-                let entry = LockEntry::new(file, is_local, is_fast);
+                let entry = LockEntry::new(file, is_local);
                 let enqueued = entry.enqueue(request);
                 if matches!(enqueued, Enqueued::Drive) {
                     vacant.insert(entry.clone());

@@ -1,12 +1,12 @@
 //! A lock that this process holds or waits for: its entry in the engine's table.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
 use super::handle::Handle;
-use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
+use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, uptime};
 use super::state::{Knowledge, LockState};
 use crate::client::Client;
 use crate::exec::Interrupts;
@@ -14,37 +14,36 @@ use crate::exec::thread::{self, ThreadNumber};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::{FileId, LockFile, LockMode, SystemError};
 
-/// The longest hold of a file opened by the fast path whose release does not check the descriptor, which takes one more
-/// system call.
-const UNCHECKED_HOLD: Duration = Duration::from_millis(1);
-
 /// One lock file, and the state of its lock. The table has at most one for each file.
 pub(crate) struct LockEntry {
     id: FileId,
     file: Box<dyn LockFile>,
     /// The file is known to be on a file system of this machine: no system call on it waits for a server.
     is_local: bool,
-    /// The file was opened by the fast path.
-    is_fast: bool,
     /// The number of the thread that drives; 0 while the driver is suspended or a worker still has to come. After driving
     /// has ended, the number of the last driver.
     driver: AtomicI32,
     /// The descriptor was closed by other code. No request is queued any more, and the table has forgotten the entry, or is
     /// about to.
     lost: AtomicBool,
+    /// In which millisecond the descriptor was last checked. 0: not since the file was opened.
+    checked: AtomicU64,
+    /// The key of the path for which the file may stay open when the lock is idle. 0: it is closed.
+    warm_key: AtomicU64,
     state: Mutex<LockState>,
 }
 
 impl LockEntry {
     /// Returns the entry of an open file, with an idle state.
-    pub(crate) fn new(file: Box<dyn LockFile>, is_local: bool, is_fast: bool) -> Arc<Self> {
+    pub(crate) fn new(file: Box<dyn LockFile>, is_local: bool) -> Arc<Self> {
         Arc::new(Self {
             id: file.id(),
             file,
             is_local,
-            is_fast,
             driver: AtomicI32::new(0),
             lost: AtomicBool::new(false),
+            checked: AtomicU64::new(0),
+            warm_key: AtomicU64::new(0),
             state: Mutex::new(LockState::new()),
         })
     }
@@ -95,11 +94,34 @@ impl LockEntry {
         intact
     }
 
+    /// Returns the same as [`LockEntry::check_descriptor`], without a check if the last one was in the same millisecond: it
+    /// takes a system call.
+    pub(crate) fn is_intact_still(&self) -> bool {
+        // Not 0, which stands for never.
+        let now = uptime() + 1;
+        let is_checked = self.checked.swap(now, Ordering::Relaxed) == now;
+        if is_checked { !self.is_lost() } else { self.check_descriptor() }
+    }
+
+    /// Returns true if closing the file drops no fcntl(2) locks of this process that it could have: it is empty, or has been
+    /// closed by other code.
+    pub(crate) fn may_be_closed(&self) -> bool {
+        !self.check_descriptor() || self.file.is_empty()
+    }
+
+    /// Returns the key of the path for which the file may stay open now that the lock is idle. It is told once.
+    pub(crate) fn take_warm_key(&self) -> Option<u64> {
+        Some(self.warm_key.swap(0, Ordering::Relaxed)).filter(|&key| key != 0)
+    }
+
     /// Checks whether the path of `handle` still names the file.
     pub(crate) fn check_path(&self, handle: &Handle) -> PathCheck {
         match self.file.is_at(&handle.path) {
             Ok(true) => PathCheck::Same,
-            Ok(false) => PathCheck::Replaced,
+            Ok(false) => {
+                self.warm_key.store(0, Ordering::Relaxed);
+                PathCheck::Replaced
+            }
             Err(error) => PathCheck::Failed(SystemError::new(&error, "stat")),
         }
     }
@@ -131,8 +153,19 @@ impl LockEntry {
     }
 
     /// Returns what is known of the lock. If that is nothing, the caller becomes the driver.
-    pub(crate) fn begin_probe(&self) -> Knowledge {
-        self.state.lock().begin_probe()
+    pub(crate) fn drive_if_idle(&self) -> Knowledge {
+        self.state.lock().drive_if_idle()
+    }
+
+    /// Grants `request`, which is in no queue, on the driver, which has just locked the file in its mode. Returns false if
+    /// the request was cancelled, or its handle holds another lock.
+    pub(crate) fn grant_unqueued(self: &Arc<Self>, request: &Arc<Request>) -> bool {
+        self.state.lock().grant_unqueued(self, request, crate::sync::now())
+    }
+
+    /// Returns true if a thread drives.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.state.lock().is_driven()
     }
 
     /// Returns true if no request holds the lock or waits for it.
@@ -206,7 +239,10 @@ impl LockEntry {
 
     /// Ends `hold`. Returns `None` if it is not held any more.
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
-        let is_intact = (self.is_fast && hold.age() < UNCHECKED_HOLD) || self.check_descriptor();
+        let is_intact = self.is_intact_still();
+        let stays_open =
+            is_intact && self.is_local && self.file.is_empty() && !hold.handle.options.remove_on_release;
+        self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);
         // Before the state ends the hold, so that the next request of the handle can be granted at once.
         hold.handle.forget_hold(hold.ticket);
         let effect = self.state.lock().release(hold.ticket)?;

@@ -92,15 +92,15 @@ impl Handle {
         self.hold.lock().is_none()
     }
 
-    /// Makes `request` hold the lock of `entry`. Returns false if this handle holds a lock already.
+    /// Makes `request` hold the lock of `entry`. Returns false if this handle holds a lock already, or the request was
+    /// cancelled before it entered a queue.
     pub(super) fn grant(&self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> bool {
         let mut hold = self.hold.lock();
-        let free = hold.is_none();
-        if free {
-            request.grant(entry);
+        let granted = hold.is_none() && request.grant(entry);
+        if granted {
             *hold = Some(request.clone());
         }
-        free
+        granted
     }
 
     /// Forgets the hold of the request with this ticket.

@@ -9,7 +9,7 @@ mod state;
 mod wait_queue;
 
 pub(crate) use action::{
-    Action, Cancellation, Completions, DriveResult, Effect, EndedHold, Enqueued, Permit,
+    Action, Cancellation, Completions, DriveResult, Effect, EndedHold, Enqueued, PathCheck, Permit,
 };
 pub(crate) use entry::LockEntry;
 pub(crate) use fairness::DRAIN_TIME;

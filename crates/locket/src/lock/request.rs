@@ -280,10 +280,22 @@ impl Request {
         }
     }
 
-    /// Notes that it holds the lock of `entry` from now on.
-    pub(super) fn grant(&self, entry: &Arc<LockEntry>) {
-        self.since.store(uptime(), Ordering::Relaxed);
-        *self.state.lock() = RequestState::Granted { entry: entry.clone(), completed: false };
+    /// Notes that it holds the lock of `entry` from now on. Returns false if it was cancelled before it entered a queue.
+    pub(super) fn grant(&self, entry: &Arc<LockEntry>) -> bool {
+        let mut state = self.state.lock();
+        let granted = match *state {
+            RequestState::Queued(_) => true,
+            RequestState::Resolving(_) => !self.client.has_ended(),
+            RequestState::Granted { .. } | RequestState::Completed => false,
+        };
+        if granted {
+            self.since.store(uptime(), Ordering::Relaxed);
+            let before =
+                mem::replace(&mut *state, RequestState::Granted { entry: entry.clone(), completed: false });
+            drop(state);
+            drop(before);
+        }
+        granted
     }
 
     /// Ends the hold. If the outcome has not been delivered, the driver that has granted the lock still delivers it.
@@ -353,6 +365,6 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Returns the time since [`BEGINNING`], in ms.
 #[expect(clippy::cast_possible_truncation, reason = "half a billion years fit")]
-fn uptime() -> u64 {
-    BEGINNING.elapsed().as_millis() as u64
+pub(super) fn uptime() -> u64 {
+    crate::sync::now().saturating_duration_since(*BEGINNING).as_millis() as u64
 }

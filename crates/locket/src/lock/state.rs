@@ -154,12 +154,38 @@ impl LockState {
     }
 
     /// Returns what is known of the lock. If that is nothing, the caller becomes the driver.
-    pub(super) fn begin_probe(&mut self) -> Knowledge {
+    pub(super) fn drive_if_idle(&mut self) -> Knowledge {
         let knowledge = self.knowledge();
         if knowledge == Knowledge::Unknown {
             self.phase = Phase::Driven;
         }
         knowledge
+    }
+
+    /// Grants `request`, which is in no queue, on the driver, which has just locked the file in its mode. Returns false if
+    /// the request was cancelled, or its handle holds another lock. The driver goes on if the lock is not held, or if
+    /// others wait.
+    pub(super) fn grant_unqueued(
+        &mut self,
+        entry: &Arc<LockEntry>,
+        request: &Arc<Request>,
+        now: Instant,
+    ) -> bool {
+        self.on_locked(now);
+        let granted = request.handle.grant(entry, request);
+        if granted {
+            self.fairness.count_grant();
+            self.holds.push(request.clone());
+            if self.queue.is_empty() {
+                self.phase = Phase::Held(request.mode);
+            }
+        }
+        granted
+    }
+
+    /// Returns true if a thread drives.
+    pub(super) fn is_driven(&self) -> bool {
+        matches!(self.phase, Phase::Driven)
     }
 
     /// Returns what the driver does next. `kernel_mode`: the kernel's lock that the process has. `now` is called only

@@ -15,6 +15,7 @@ mod paths;
 mod probes;
 mod queue;
 mod waiting;
+mod warm;
 
 use kernel::Waits;
 use process::Process;

@@ -6,7 +6,7 @@
 //! | [`LockFile`] | an open lock file |
 //! | [`ThisSystem`] | the system that this library is built for |
 //! | [`FileId`] | identifies a file, however its path is spelled |
-//! | [`SystemError`], [`is_stale`], [`is_busy`] | errors, with the numbers and names that Node has for them |
+//! | [`SystemError`], [`is_stale`], [`is_busy`], [`is_out_of_descriptors`] | errors, with the numbers and names that Node has for them |
 
 mod system;
 pub use system::LockMode;
@@ -29,4 +29,4 @@ mod windows;
 #[cfg(windows)]
 use windows as platform;
 
-pub(crate) use platform::{FileId, is_busy, is_stale};
+pub(crate) use platform::{FileId, is_busy, is_out_of_descriptors, is_stale};

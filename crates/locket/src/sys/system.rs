@@ -30,10 +30,6 @@ pub(crate) trait System: Send + Sync {
     /// Opens the lock file at `path`.
     fn open(&self, path: &Path, how: &OpenHow) -> io::Result<Box<dyn LockFile>>;
 
-    /// Opens the lock file at `path`, which was on a local file system when it was last opened, if that takes neither a
-    /// disk nor a server. Creates nothing.
-    fn open_cached(&self, path: &Path, how: &OpenHow) -> Option<Box<dyn LockFile>>;
-
     /// Returns the id of the file that `path` names now, or `None` if there is no file.
     fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>>;
 
@@ -44,6 +40,9 @@ pub(crate) trait System: Send + Sync {
     /// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never
     /// blocks.
     fn is_on_local_mount(&self, path: &Path) -> bool;
+
+    /// Returns how many files this process can keep open without need. 0: a file that is open is in the way of others.
+    fn spare_descriptors(&self) -> usize;
 
     /// Returns the means to interrupt a thread that waits in the kernel for a lock in this mode. `None`: no thread may
     /// wait there, and waits are paced.
@@ -61,6 +60,11 @@ pub(crate) trait LockFile: Send + Sync {
 
     /// Returns true if it is a folder.
     fn is_directory(&self) -> bool {
+        false
+    }
+
+    /// Returns true if it is a regular file that had no content when the system was last asked about it.
+    fn is_empty(&self) -> bool {
         false
     }
 

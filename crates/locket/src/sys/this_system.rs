@@ -30,10 +30,6 @@ impl System for ThisSystem {
         Ok(Box::new(platform::open(path, how)?))
     }
 
-    fn open_cached(&self, path: &Path, how: &OpenHow) -> Option<Box<dyn LockFile>> {
-        Some(Box::new(platform::open_cached(path, how)?))
-    }
-
     fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>> {
         platform::file_id_at(path)
     }
@@ -44,6 +40,10 @@ impl System for ThisSystem {
 
     fn is_on_local_mount(&self, path: &Path) -> bool {
         platform::is_on_local_mount(path)
+    }
+
+    fn spare_descriptors(&self) -> usize {
+        platform::spare_descriptors()
     }
 
     fn interrupts(&self, mode: LockMode) -> Option<Interrupts> {

@@ -42,6 +42,11 @@ pub(crate) fn is_busy(_: &io::Error) -> bool {
     false
 }
 
+/// Returns true if the error says that this process, or the system, has no descriptor left.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

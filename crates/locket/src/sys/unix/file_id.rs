@@ -25,11 +25,6 @@ impl FileId {
         Self { inode, device, name: 0 }
     }
 
-    /// Returns true if both may be on one file system.
-    pub(crate) fn is_on_same_device(&self, other: &Self) -> bool {
-        self.device == other.device
-    }
-
     /// Returns the number of the device.
     pub(super) fn device(&self) -> u64 {
         self.device
@@ -43,7 +38,7 @@ impl FileId {
     /// Returns true if an open file whose id is `now` may be the one whose id was `self`. A number that does not identify
     /// a file may change when the file is written.
     pub(super) fn may_be(&self, now: &Self) -> bool {
-        now.is_on_same_device(self) && (now.inode == self.inode || self.name != 0)
+        now.device == self.device && (now.inode == self.inode || self.name != 0)
     }
 
     /// Returns the id that stat(2) gives.
@@ -82,8 +77,26 @@ fn name_if_needed(_: &File, _: u64) -> Result<u64, Errno> {
     Ok(0)
 }
 
+/// What the system says of a file.
+pub(super) struct Found {
+    pub id: FileId,
+    /// It has no content.
+    pub is_empty: bool,
+}
+
+impl Found {
+    fn of_stat(stat: &Stat) -> Self {
+        Self { id: FileId::of_stat(stat), is_empty: stat.st_size == 0 }
+    }
+}
+
 /// Returns the id of the file that `path` names now, or `None` if there is no file.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
+    Ok(find_at(path)?.map(|found| found.id))
+}
+
+/// Returns what the system says of the file that `path` names now, or `None` if there is no file.
+pub(super) fn find_at(path: &Path) -> io::Result<Option<Found>> {
     let mut rounds = ROUNDS;
     loop {
         rounds -= 1;
@@ -92,45 +105,49 @@ pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
             Err(Errno::STALE) if rounds > 0 => {}
             // ENOTDIR, ELOOP: something else was put where a folder of the path was.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            id => return Ok(Some(id?)),
+            found => return Ok(Some(found?)),
         }
     }
 }
 
 #[cfg(not(target_vendor = "apple"))]
-fn stat_at(path: &Path) -> Result<FileId, Errno> {
-    Ok(FileId::of_stat(&rustix::fs::stat(path)?))
+fn stat_at(path: &Path) -> Result<Found, Errno> {
+    Ok(Found::of_stat(&rustix::fs::stat(path)?))
 }
 
-/// Returns the id of the file that `path` names. Opens it if its number alone does not identify it.
+/// Opens the file that `path` names if its number alone does not identify it.
 #[cfg(target_vendor = "apple")]
-fn stat_at(path: &Path) -> Result<FileId, Errno> {
+fn stat_at(path: &Path) -> Result<Found, Errno> {
     use rustix::fs::{Mode, OFlags};
 
-    let id = FileId::of_stat(&rustix::fs::stat(path)?);
-    if crate::sys::quirks::Platform::THIS.trusts_file_number(id.inode.into(), false) {
-        return Ok(id);
+    let found = Found::of_stat(&rustix::fs::stat(path)?);
+    if crate::sys::quirks::Platform::THIS.trusts_file_number(found.id.inode.into(), false) {
+        return Ok(found);
     }
     let file = super::open::open_with(path, OFlags::from_bits_retain(libc::O_EVTONLY as _), Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
-    FileId::of(&file, &stat)
+    Ok(Found { id: FileId::of(&file, &stat)?, ..Found::of_stat(&stat) })
 }
 
-/// Returns the id of an open file, as far as this machine knows it: a server that does not respond must not delay a release.
+/// Returns what this machine knows of an open file: a server that does not respond must not delay a release.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
+pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
     use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
 
-    match statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::INO) {
-        Ok(stat) => Ok(FileId::new(makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino)),
+    let wanted = StatxFlags::INO | StatxFlags::SIZE;
+    match statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, wanted) {
+        Ok(stat) => Ok(Found {
+            id: FileId::new(makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
+            is_empty: stat.stx_size == 0,
+        }),
         // Before Linux 4.11, or where a sandbox does not know the call.
-        Err(Errno::NOSYS | Errno::PERM) => Ok(FileId::of_stat(&rustix::fs::fstat(file)?)),
+        Err(Errno::NOSYS | Errno::PERM) => Ok(Found::of_stat(&rustix::fs::fstat(file)?)),
         Err(error) => Err(error),
     }
 }
 
-/// Returns the id of an open file.
+/// Returns what the system says of an open file.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn id_without_waiting(file: &File) -> Result<FileId, Errno> {
-    Ok(FileId::of_stat(&rustix::fs::fstat(file)?))
+pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
+    Ok(Found::of_stat(&rustix::fs::fstat(file)?))
 }

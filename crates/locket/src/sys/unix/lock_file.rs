@@ -11,7 +11,7 @@ use fs4::{FileExt, TryLockError};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::file_id::{FileId, file_id_at, id_without_waiting};
+use super::file_id::{FileId, find_at, find_without_waiting};
 use super::file_system::{is_local, is_smb};
 use super::open::open_with;
 use crate::sys::{LockFile, LockMode, OpenHow};
@@ -30,6 +30,8 @@ pub(crate) struct OpenFile {
     file: ManuallyDrop<File>,
     id: FileId,
     is_directory: bool,
+    is_regular: bool,
+    is_empty: AtomicBool,
     has_full_access: AtomicBool,
     /// The descriptor is not this file's any more.
     disowned: AtomicBool,
@@ -43,7 +45,8 @@ impl OpenFile {
     #[cfg_attr(any(target_os = "linux", target_os = "android"), allow(unused, reason = "the path"))]
     pub(crate) fn new(file: File, access: Access, path: &Path, how: &OpenHow) -> Result<Self, Errno> {
         let stat = rustix::fs::fstat(&file)?;
-        let is_directory = FileType::from_raw_mode(stat.st_mode).is_dir();
+        let file_type = FileType::from_raw_mode(stat.st_mode);
+        let is_directory = file_type.is_dir();
         if is_directory && !how.allow_directory {
             return Err(Errno::ISDIR);
         }
@@ -51,6 +54,8 @@ impl OpenFile {
             id: FileId::of(&file, &stat)?,
             file: ManuallyDrop::new(file),
             is_directory,
+            is_regular: file_type.is_file(),
+            is_empty: AtomicBool::new(stat.st_size == 0),
             has_full_access: AtomicBool::new(access == Access::Full),
             disowned: AtomicBool::new(false),
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -143,6 +148,10 @@ impl LockFile for OpenFile {
         self.is_directory
     }
 
+    fn is_empty(&self) -> bool {
+        self.is_regular && self.is_empty.load(Ordering::Relaxed)
+    }
+
     fn is_local(&self) -> bool {
         is_local(&self.file, self.id.device())
     }
@@ -182,7 +191,11 @@ impl LockFile for OpenFile {
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
-        Ok(file_id_at(path)? == Some(self.id))
+        let found = find_at(path)?.filter(|found| found.id == self.id);
+        if let Some(found) = &found {
+            self.is_empty.store(found.is_empty, Ordering::Relaxed);
+        }
+        Ok(found.is_some())
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
@@ -203,8 +216,11 @@ impl LockFile for OpenFile {
         if self.disowned.load(Ordering::Relaxed) {
             return false;
         }
-        match id_without_waiting(&self.file) {
-            Ok(now) => self.id.may_be(&now),
+        match find_without_waiting(&self.file) {
+            Ok(now) => {
+                self.is_empty.store(now.is_empty, Ordering::Relaxed);
+                self.id.may_be(&now.id)
+            }
             // Another failure is one of the file, which is ours.
             Err(error) => error != Errno::BADF,
         }

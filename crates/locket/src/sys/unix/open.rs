@@ -76,6 +76,12 @@ pub(super) fn open_with(path: &Path, flags: OFlags, mode: Mode) -> Result<File, 
     }
 }
 
+/// Returns how many descriptors this process can spare: a small part of those that it may have.
+pub(crate) fn spare_descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit / 16).unwrap_or(usize::MAX))
+}
+
 /// Returns true if `path` names a regular file, which can be opened without O_NONBLOCK.
 fn is_regular(path: &Path) -> bool {
     rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())

@@ -96,6 +96,11 @@ pub(crate) fn is_busy(error: &io::Error) -> bool {
     code_of(error) == Some(win32::ERROR_SHARING_VIOLATION)
 }
 
+/// Returns true if the error says that this process has no handle left.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    code_of(error) == Some(win32::ERROR_TOO_MANY_OPEN_FILES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

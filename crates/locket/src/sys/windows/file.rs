@@ -45,11 +45,6 @@ impl FileId {
         Self { volume, file: file as u128, name: 0 }
     }
 
-    /// Returns true if both may be on one file system.
-    pub(crate) fn is_on_same_device(&self, other: &Self) -> bool {
-        self.volume == other.volume
-    }
-
     /// Returns the id of an open file.
     fn of(file: &File) -> io::Result<Self> {
         let (volume, number) = match information::<FILE_ID_INFO>(file, FileIdInfo) {
@@ -230,9 +225,9 @@ fn open_existing(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Returns `None`: Windows opens no file without waiting.
-pub(crate) fn open_cached(_: &Path, _: &OpenHow) -> Option<OpenFile> {
-    None
+/// Returns 0: a file that is open keeps its folder from being deleted.
+pub(crate) fn spare_descriptors() -> usize {
+    0
 }
 
 /// Returns the id of the file that `path` names now, or `None` if there is no file.
@@ -295,9 +290,9 @@ impl LockFile for OpenFile {
 
     fn is_intact(&self) -> bool {
         // The final path changes when the file is renamed, which leaves the lock alone.
-        self.file().and_then(FileId::of).is_ok_and(|now| {
-            now.is_on_same_device(&self.id) && (now.file == self.id.file || self.id.name != 0)
-        })
+        self.file()
+            .and_then(FileId::of)
+            .is_ok_and(|now| now.volume == self.id.volume && (now.file == self.id.file || self.id.name != 0))
     }
 
     fn disown(&self) {

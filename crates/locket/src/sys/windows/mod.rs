@@ -5,6 +5,7 @@ mod error;
 mod file;
 
 pub(crate) use error::{
-    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_stale, is_unsupported, uv_errno,
+    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
+    uv_errno,
 };
-pub(crate) use file::{FileId, file_id_at, is_coherent_at, is_on_local_mount, open, open_cached};
+pub(crate) use file::{FileId, file_id_at, is_coherent_at, is_on_local_mount, open, spare_descriptors};

@@ -1,0 +1,217 @@
+//! Warm files: lock files that stay open for a moment after they were unlocked, so that the next request by the same path
+//! only has to lock the file and check the path. It does so on the thread of its client, where that cannot block on I/O.
+//!
+//! A file stays open only where that harms nobody, and only if its path is calm: no other process has wanted the lock for a
+//! while. A request that finds its file open follows the last release so soon that another process, which that release
+//! wakes, would always come too late.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+use std::mem;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dispatch::Timer;
+use crate::engine::Engine;
+use crate::exec::Guard;
+use crate::lock::{LockEntry, Outcome, PathCheck, Permit, Request};
+use crate::sync::{Mutex, MutexGuard};
+use crate::sys::{LockFile, LockMode, OpenHow, is_out_of_descriptors};
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+/// How often in a row a lock must have been released, without the kernel having refused it, before its file stays open.
+pub(crate) const CALM: u32 = 32;
+/// How many requests of a client may be granted on its thread before one has to go by a worker, and so by the event loop.
+/// Otherwise a loop that acquires and releases would keep everything else from running.
+const TRIES: u32 = 64;
+/// The most paths that are remembered, and so the most files that stay open.
+const PATHS: usize = 64;
+/// Time between two sweeps. A file is closed by the second sweep that finds it unused.
+const SWEEP: Duration = Duration::from_millis(30);
+/// How many sweeps must have found a file unused before it is closed.
+const UNUSED: u32 = 2;
+
+/// What is known of paths whose locks were released a short while ago, and the files that are open.
+pub(crate) struct WarmFiles(Mutex<Paths>);
+
+struct Paths {
+    by_key: BTreeMap<u64, WarmPath>,
+    limit: usize,
+    /// A sweep is due.
+    has_timer: bool,
+}
+
+#[derive(Default)]
+struct WarmPath {
+    /// How often the lock was released since the kernel last refused it.
+    releases: u32,
+    /// The idle lock whose file is open.
+    entry: Option<Arc<LockEntry>>,
+    /// How many sweeps have found the file unused.
+    unused: u32,
+}
+
+impl WarmFiles {
+    /// Returns one that keeps at most so many files open, and at most [`PATHS`].
+    pub(crate) fn new(limit: usize) -> Self {
+        Self(Mutex::new(Paths { by_key: BTreeMap::new(), limit: limit.min(PATHS), has_timer: false }))
+    }
+
+    fn paths(&self) -> MutexGuard<'_, Paths> {
+        self.0.lock()
+    }
+
+    /// Notes that the kernel has refused the lock of this path: other processes want it, too.
+    pub(crate) fn on_refused(&self, key: u64) {
+        if let Some(path) = self.paths().by_key.get_mut(&key) {
+            path.releases = 0;
+        }
+    }
+
+    /// Takes the lock of this path, if its file is open.
+    fn take(&self, key: u64) -> Option<Arc<LockEntry>> {
+        self.paths().by_key.get_mut(&key)?.entry.take()
+    }
+
+    /// Closes the files that are unused for a while. Returns true if another sweep is needed.
+    pub(crate) fn sweep(&self) -> bool {
+        let mut paths = self.paths();
+        for path in paths.by_key.values_mut() {
+            path.unused += 1;
+        }
+        let closed = paths.take_closable(|path| path.unused >= UNUSED);
+        // What is still open after its last sweep cannot be closed.
+        let has_more = paths.by_key.values().any(|path| path.entry.is_some() && path.unused < UNUSED);
+        paths.has_timer = has_more;
+        drop(paths);
+        drop(closed);
+        has_more
+    }
+
+    /// Closes all files. Returns true if there were any.
+    fn close_all(&self) -> bool {
+        let closed = self.paths().take_closable(|_| true);
+        !closed.is_empty()
+    }
+}
+
+impl Paths {
+    /// Returns the path with this key, unless the files of too many others are open.
+    fn add(&mut self, key: u64) -> Option<&mut WarmPath> {
+        if self.by_key.len() >= self.limit && !self.by_key.contains_key(&key) {
+            self.by_key.retain(|_, path| path.entry.is_some());
+            if self.by_key.len() >= self.limit {
+                return None;
+            }
+        }
+        Some(self.by_key.entry(key).or_default())
+    }
+
+    /// Takes the locks of the paths for which `is_meant` returns true, so that their files are closed. A file that was
+    /// written meanwhile stays open until its lock is requested again: closing it would drop the fcntl(2) locks that this
+    /// process has on it, at a time that nobody expects.
+    fn take_closable(&mut self, is_meant: impl Fn(&WarmPath) -> bool) -> Vec<Arc<LockEntry>> {
+        let meant = self.by_key.values_mut().filter(|path| is_meant(path));
+        meant.filter_map(|path| path.entry.take_if(|entry| entry.may_be_closed())).collect()
+    }
+}
+
+impl Engine {
+    /// Acquires the lock of `request` on the thread of its client, if its file is open, and no request of this process is
+    /// ahead. Returns false if the request has to be resolved.
+    pub(crate) fn try_warm_here(self: &Arc<Self>, request: &Arc<Request>) -> bool {
+        let may_try = request.blocks_client || request.client.count_try() < TRIES;
+        may_try && !self.is_resolving() && request.handle.is_free() && self.try_warm(request)
+    }
+
+    /// Acquires the lock of `request`, if its file is open and the lock is free. Otherwise returns false: the path may name
+    /// another file by now, which has to be opened before the request waits or is refused.
+    pub(crate) fn try_warm(self: &Arc<Self>, request: &Arc<Request>) -> bool {
+        let Some(entry) = self.warm_files.take(request.handle.order_key) else { return false };
+        if !entry.is_intact_still() || !self.drive_warm(&entry) {
+            return false;
+        }
+        let on_panic = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
+        let kernel_mode = self.try_lock_warm(&entry, request);
+        let granted = kernel_mode.is_some()
+            && matches!(entry.check_path(&request.handle), PathCheck::Same)
+            && entry.grant_unqueued(request);
+        on_panic.disarm();
+        if !granted || entry.is_driven() {
+            // Requests that have come meanwhile are served.
+            self.drive(&entry, kernel_mode, Permit::TryLock);
+        }
+        if granted {
+            self.complete(request, Outcome::Granted);
+        }
+        granted
+    }
+
+    /// Puts an idle lock back into the table, with the calling thread as its driver. Returns false if the table has another
+    /// one for the same file, which was found by another path.
+    fn drive_warm(&self, entry: &Arc<LockEntry>) -> bool {
+        match self.table().entry(entry.id()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(entry.clone()).drive_if_idle();
+                entry.set_driven(true);
+                true
+            }
+        }
+    }
+
+    /// Tries the lock. Returns the kernel's lock that the process has then.
+    fn try_lock_warm(&self, entry: &LockEntry, request: &Request) -> Option<LockMode> {
+        match entry.file().try_lock(request.mode) {
+            Ok(true) => return Some(request.mode),
+            Ok(false) => self.warm_files.on_refused(request.handle.order_key),
+            Err(_) => {
+                entry.check_descriptor();
+            }
+        }
+        None
+    }
+
+    /// Keeps the file of `entry`, which the table has just forgotten, open for a while, if its last release allows that and
+    /// its path is calm.
+    pub(crate) fn keep_warm(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+        let Some(key) = entry.take_warm_key() else { return };
+        let mut paths = self.warm_files.paths();
+        let Some(path) = paths.add(key) else { return };
+        path.releases = path.releases.saturating_add(1);
+        if path.releases < CALM || path.entry.is_some() {
+            return;
+        }
+        path.entry = Some(entry.clone());
+        path.unused = 0;
+        if !mem::replace(&mut paths.has_timer, true) {
+            drop(paths);
+            if !self.after(SWEEP, Timer::SweepWarmFiles) {
+                // Nobody would close it.
+                self.warm_files.paths().has_timer = false;
+                self.warm_files.close_all();
+            }
+        }
+    }
+
+    /// Closes the files that were not used for a while.
+    pub(crate) fn sweep_warm_files(self: &Arc<Self>) {
+        if self.warm_files.sweep() {
+            self.after(SWEEP, Timer::SweepWarmFiles);
+        }
+    }
+
+    /// Opens a lock file. Should there be no descriptors left, those of warm files are given back.
+    pub(crate) fn open(&self, path: &Path, how: &OpenHow) -> io::Result<Box<dyn LockFile>> {
+        match self.system.open(path, how) {
+            Err(error) if is_out_of_descriptors(&error) && self.warm_files.close_all() => {
+                self.system.open(path, how)
+            }
+            opened => opened,
+        }
+    }
+}
