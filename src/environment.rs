@@ -182,7 +182,7 @@ impl Instance for Environment {
     }
 
     fn on_notified(&self, env: Env<'_>) {
-        self.client.replenish();
+        self.client.on_event_loop();
         self.serve(env, || ());
     }
 

@@ -1,18 +1,32 @@
 //! Clients of the engine.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use crate::sync::Mutex;
+
+/// For how long the requests of a client may be granted on its thread before one has to go by a worker, and so by the event
+/// loop. Otherwise a loop that acquires and releases would keep everything else from running, and other processes from
+/// getting the lock.
+pub(crate) const TIME_ON_THREAD: Duration = Duration::from_millis(1);
 
 /// A client of the engine: one JavaScript environment, which lives on one thread.
-#[derive(Debug)]
 pub struct Client {
     /// The thread whose code makes the requests, and which a synchronous wait blocks.
     pub(crate) thread: ThreadId,
     /// The number by which JavaScript knows that thread.
     thread_id: AtomicU32,
     ended: AtomicBool,
-    /// How many requests have tried the fast path since its event loop last ran.
-    tries: AtomicU32,
+    /// When a request was first granted on its thread since its event loop last ran.
+    on_thread_since: Mutex<Option<Instant>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("thread", &self.thread).finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -22,7 +36,7 @@ impl Client {
             thread: thread::current().id(),
             thread_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
-            tries: AtomicU32::new(0),
+            on_thread_since: Mutex::new(None),
         }
     }
 
@@ -36,14 +50,15 @@ impl Client {
         self.thread_id.store(number, Ordering::Relaxed);
     }
 
-    /// Lets the client take the fast path again. Called when its event loop runs.
-    pub fn replenish(&self) {
-        self.tries.store(0, Ordering::Relaxed);
+    /// Notes that its event loop runs.
+    pub fn on_event_loop(&self) {
+        *self.on_thread_since.lock() = None;
     }
 
-    /// Counts a try of the fast path. Returns how many there were before, since the event loop last ran.
-    pub(crate) fn count_try(&self) -> u32 {
-        self.tries.fetch_add(1, Ordering::Relaxed)
+    /// Returns true if its next request may be granted on its thread, although its event loop does not run.
+    pub(crate) fn may_stay_on_thread(&self, now: Instant) -> bool {
+        let since = *self.on_thread_since.lock().get_or_insert(now);
+        now.saturating_duration_since(since) < TIME_ON_THREAD
     }
 
     /// Returns true if it has ended. Its requests are not queued any more then.

@@ -2,11 +2,12 @@
 //!
 //! A worker finds the file of a request and queues the request at its lock. From there the driver of that lock serves it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::dispatch::{Job, Task, TimedTask, Timer};
@@ -126,8 +127,9 @@ impl Engine {
 
     /// Starts a request. Its outcome goes to its sink, and may be there when this returns.
     pub fn start(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
-        let request = self.new_request(options);
-        let is_queued = self.try_warm_here(&request);
+        let now = now();
+        let request = self.new_request(options, now);
+        let is_queued = self.try_warm_here(&request, now);
         self.watch_deadline(&request);
         if !is_queued {
             self.watch_answer(&request);
@@ -139,12 +141,13 @@ impl Engine {
     /// Starts a request on the calling thread, as far as that does not block. The caller waits for the outcome, and calls
     /// [`Engine::expire`] when the deadline has come.
     pub fn start_sync(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
-        let request = self.new_request(options);
+        let now = now();
+        let request = self.new_request(options, now);
         // Requests that were there first are queued first.
         if self.is_resolving() {
             self.watch_answer(&request);
             self.submit_resolve(request.clone(), Route::Cached);
-        } else if !self.try_warm_here(&request) {
+        } else if !self.try_warm_here(&request, now) {
             self.resolve_here(&request);
         }
         request
@@ -244,11 +247,13 @@ impl Engine {
     /// Removes a lock from the table, if no request holds it or waits for it any more, or if its descriptor was closed.
     pub(crate) fn retire(self: &Arc<Self>, entry: &Arc<LockEntry>) {
         let mut table = self.table();
-        let id = entry.id();
         let is_lost = entry.is_lost();
-        if (is_lost || entry.is_idle()) && table.get(&id).is_some_and(|current| Arc::ptr_eq(current, entry)) {
-            table.remove(&id);
-            self.paused().remove(&id);
+        if let Entry::Occupied(current) = table.entry(entry.id())
+            && Arc::ptr_eq(current.get(), entry)
+            && (is_lost || entry.is_idle())
+        {
+            current.remove();
+            self.paused().remove(&entry.id());
             drop(table);
             if !is_lost {
                 self.keep_warm(entry);
@@ -358,9 +363,9 @@ impl Engine {
         self.submit(Task::Resolve(Arriving::new(self.clone(), request), route));
     }
 
-    fn new_request(&self, options: RequestOptions) -> Arc<Request> {
+    fn new_request(&self, options: RequestOptions, now: Instant) -> Arc<Request> {
         options.handle.set_requested();
-        Arc::new(Request::new(self.numbers.fetch_add(1, Ordering::Relaxed), options))
+        Arc::new(Request::new(self.numbers.fetch_add(1, Ordering::Relaxed), options, now))
     }
 
     /// Adds the timer that times `request` out at its deadline.

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::exec::Guard;
 use crate::lock::{Completions, DRAIN_TIME, Enqueued, LockEntry, Outcome, Permit, Request};
 use crate::path_cache;
+use crate::sync::now;
 use crate::sys::{LockFile, OpenHow, SystemError, is_busy};
 
 /// Time between two tries to open a file that another program has opened without sharing.
@@ -137,7 +138,7 @@ impl Engine {
             });
             let place = if let Some(place) = known.and_then(enqueue) {
                 place
-            } else if self.try_warm(request) {
+            } else if self.try_warm(request, now()) {
                 return None;
             } else {
                 let file = self.open_file(request)?;

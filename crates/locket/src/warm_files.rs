@@ -11,7 +11,7 @@ use std::io;
 use std::mem;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dispatch::Timer;
 use crate::engine::Engine;
@@ -25,9 +25,6 @@ mod tests;
 
 /// How often in a row a lock must have been released, without the kernel having refused it, before its file stays open.
 pub(crate) const CALM: u32 = 32;
-/// How many requests of a client may be granted on its thread before one has to go by a worker, and so by the event loop.
-/// Otherwise a loop that acquires and releases would keep everything else from running.
-const TRIES: u32 = 64;
 /// The most paths that are remembered, and so the most files that stay open.
 const PATHS: usize = 64;
 /// Time between two sweeps. A file is closed by the second sweep that finds it unused.
@@ -123,23 +120,23 @@ impl Paths {
 impl Engine {
     /// Acquires the lock of `request` on the thread of its client, if its file is open, and no request of this process is
     /// ahead. Returns false if the request has to be resolved.
-    pub(crate) fn try_warm_here(self: &Arc<Self>, request: &Arc<Request>) -> bool {
-        let may_try = request.blocks_client || request.client.count_try() < TRIES;
-        may_try && !self.is_resolving() && request.handle.is_free() && self.try_warm(request)
+    pub(crate) fn try_warm_here(self: &Arc<Self>, request: &Arc<Request>, now: Instant) -> bool {
+        let may_try = request.blocks_client || request.client.may_stay_on_thread(now);
+        may_try && !self.is_resolving() && request.handle.is_free() && self.try_warm(request, now)
     }
 
     /// Acquires the lock of `request`, if its file is open and the lock is free. Otherwise returns false: the path may name
     /// another file by now, which has to be opened before the request waits or is refused.
-    pub(crate) fn try_warm(self: &Arc<Self>, request: &Arc<Request>) -> bool {
+    pub(crate) fn try_warm(self: &Arc<Self>, request: &Arc<Request>, now: Instant) -> bool {
         let Some(entry) = self.warm_files.take(request.handle.order_key) else { return false };
-        if !entry.is_intact_still() || !self.drive_warm(&entry) {
+        if !entry.is_intact_still(now) || !self.drive_warm(&entry) {
             return false;
         }
         let on_panic = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
         let kernel_mode = self.try_lock_warm(&entry, request);
         let granted = kernel_mode.is_some()
             && matches!(entry.check_path(&request.handle), PathCheck::Same)
-            && entry.grant_unqueued(request);
+            && entry.grant_unqueued(request, now);
         on_panic.disarm();
         if !granted || entry.is_driven() {
             // Requests that have come meanwhile are served.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
 use super::handle::Handle;
-use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, uptime};
+use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, millis};
 use super::state::{Knowledge, LockState};
 use crate::client::Client;
 use crate::exec::Interrupts;
 use crate::exec::thread::{self, ThreadNumber};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, now};
 use crate::sys::{FileId, LockFile, LockMode, SystemError};
 
 /// One lock file, and the state of its lock. The table has at most one for each file.
@@ -96,9 +96,9 @@ impl LockEntry {
 
     /// Returns the same as [`LockEntry::check_descriptor`], without a check if the last one was in the same millisecond: it
     /// takes a system call.
-    pub(crate) fn is_intact_still(&self) -> bool {
+    pub(crate) fn is_intact_still(&self, now: Instant) -> bool {
         // Not 0, which stands for never.
-        let now = uptime() + 1;
+        let now = millis(now) + 1;
         let is_checked = self.checked.swap(now, Ordering::Relaxed) == now;
         if is_checked { !self.is_lost() } else { self.check_descriptor() }
     }
@@ -159,8 +159,8 @@ impl LockEntry {
 
     /// Grants `request`, which is in no queue, on the driver, which has just locked the file in its mode. Returns false if
     /// the request was cancelled, or its handle holds another lock.
-    pub(crate) fn grant_unqueued(self: &Arc<Self>, request: &Arc<Request>) -> bool {
-        self.state.lock().grant_unqueued(self, request, crate::sync::now())
+    pub(crate) fn grant_unqueued(self: &Arc<Self>, request: &Arc<Request>, now: Instant) -> bool {
+        self.state.lock().grant_unqueued(self, request, now)
     }
 
     /// Returns true if a thread drives.
@@ -239,7 +239,7 @@ impl LockEntry {
 
     /// Ends `hold`. Returns `None` if it is not held any more.
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
-        let is_intact = self.is_intact_still();
+        let is_intact = self.is_intact_still(now());
         let stays_open =
             is_intact && self.is_local && self.file.is_empty() && !hold.handle.options.remove_on_release;
         self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);

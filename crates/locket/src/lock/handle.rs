@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::entry::LockEntry;
 use super::request::{Request, Ticket};
@@ -92,11 +93,11 @@ impl Handle {
         self.hold.lock().is_none()
     }
 
-    /// Makes `request` hold the lock of `entry`. Returns false if this handle holds a lock already, or the request was
+    /// Makes `request` hold the lock of `entry` from `now` on. Returns false if this handle holds a lock already, or the request was
     /// cancelled before it entered a queue.
-    pub(super) fn grant(&self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> bool {
+    pub(super) fn grant(&self, entry: &Arc<LockEntry>, request: &Arc<Request>, now: Instant) -> bool {
         let mut hold = self.hold.lock();
-        let granted = hold.is_none() && request.grant(entry);
+        let granted = hold.is_none() && request.grant(entry, now);
         if granted {
             *hold = Some(request.clone());
         }

@@ -13,7 +13,7 @@ use super::handle::Handle;
 use crate::client::Client;
 use crate::exec::thread::{self, ThreadNumber};
 use crate::holders::Holder;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, now};
 use crate::sys::{LockMode, SystemError};
 
 /// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file.
@@ -163,7 +163,7 @@ pub(crate) struct Opener {
 
 impl Request {
     /// Returns a request whose file has to be found.
-    pub(crate) fn new(ticket: Ticket, options: RequestOptions) -> Self {
+    pub(crate) fn new(ticket: Ticket, options: RequestOptions, now: Instant) -> Self {
         let RequestOptions {
             handle,
             client,
@@ -186,7 +186,7 @@ impl Request {
             blocks_client,
             names_holders,
             sink,
-            since: AtomicU64::new(uptime()),
+            since: AtomicU64::new(millis(now)),
             answers_by: OnceLock::new(),
             resolved_again: AtomicU32::new(0),
             received: AtomicBool::new(false),
@@ -196,7 +196,7 @@ impl Request {
 
     /// Returns the duration of its wait, or of its hold if it holds the lock.
     pub fn age(&self) -> Duration {
-        Duration::from_millis(uptime().saturating_sub(self.since.load(Ordering::Relaxed)))
+        Duration::from_millis(millis(now()).saturating_sub(self.since.load(Ordering::Relaxed)))
     }
 
     /// Sets the time by which its path has to answer, unless it has been set.
@@ -211,7 +211,7 @@ impl Request {
 
     /// Returns true if its deadline has come.
     pub(crate) fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= crate::sync::now())
+        self.deadline.is_some_and(|deadline| deadline <= now())
     }
 
     /// Counts that its file was stale. Returns true if it may be resolved again, which is limited.
@@ -280,8 +280,8 @@ impl Request {
         }
     }
 
-    /// Notes that it holds the lock of `entry` from now on. Returns false if it was cancelled before it entered a queue.
-    pub(super) fn grant(&self, entry: &Arc<LockEntry>) -> bool {
+    /// Notes that it holds the lock of `entry` from `now` on. Returns false if it was cancelled before it entered a queue.
+    pub(super) fn grant(&self, entry: &Arc<LockEntry>, now: Instant) -> bool {
         let mut state = self.state.lock();
         let granted = match *state {
             RequestState::Queued(_) => true,
@@ -289,7 +289,7 @@ impl Request {
             RequestState::Granted { .. } | RequestState::Completed => false,
         };
         if granted {
-            self.since.store(uptime(), Ordering::Relaxed);
+            self.since.store(millis(now), Ordering::Relaxed);
             let before =
                 mem::replace(&mut *state, RequestState::Granted { entry: entry.clone(), completed: false });
             drop(state);
@@ -363,8 +363,8 @@ impl Request {
 /// The time from which ages are measured. By a monotonic clock: the wall clock may be set during a wait.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Returns the time since [`BEGINNING`], in ms.
+/// Returns how many ms after [`BEGINNING`] `time` is.
 #[expect(clippy::cast_possible_truncation, reason = "half a billion years fit")]
-pub(super) fn uptime() -> u64 {
-    crate::sync::now().saturating_duration_since(*BEGINNING).as_millis() as u64
+pub(super) fn millis(time: Instant) -> u64 {
+    time.saturating_duration_since(*BEGINNING).as_millis() as u64
 }

@@ -21,6 +21,7 @@ use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
 use super::wait_queue::{WaitQueue, Waiter};
 use crate::client::Client;
 use crate::exec::WaitingThread;
+use crate::sync::now;
 use crate::sys::{LockMode, SystemError};
 
 /// The first pause between two tries, where no thread waits in the kernel.
@@ -172,7 +173,7 @@ impl LockState {
         now: Instant,
     ) -> bool {
         self.on_locked(now);
-        let granted = request.handle.grant(entry, request);
+        let granted = request.handle.grant(entry, request, now);
         if granted {
             self.fairness.count_grant();
             self.holds.push(request.clone());
@@ -470,7 +471,7 @@ impl LockState {
         if !request.enqueue(entry) {
             return Enqueued::Gone;
         }
-        if !request.handle.grant(entry, request) {
+        if !request.handle.grant(entry, request, now()) {
             request.dequeue();
             return Enqueued::Elsewhere;
         }
@@ -554,7 +555,7 @@ impl LockState {
     ) {
         let cancelled = self.queue.front().and_then(|front| front.cancelled);
         let request = self.queue.remove(0);
-        if request.handle.grant(entry, &request) {
+        if request.handle.grant(entry, &request, now()) {
             self.fairness.count_grant();
             self.holds.push(request.clone());
             completions.push((request, Outcome::Granted));

@@ -3,7 +3,9 @@
 use super::kernel::Waits::{Blocked, Paced};
 use super::process::{Process, User, Wait};
 use super::{model, set_up};
+use crate::client::TIME_ON_THREAD;
 use crate::sync::modelled::limit_threads;
+use crate::sync::now;
 use crate::sys::LockMode::{Exclusive, Shared};
 use crate::warm_files::CALM;
 
@@ -129,9 +131,7 @@ fn a_request_that_takes_a_warm_file_can_be_cancelled_at_any_moment() {
         // By a worker.
         let a = set_up(|| {
             let user = process.user();
-            (0..64).for_each(|_| {
-                user.client.count_try();
-            });
+            user.client.may_stay_on_thread(now() - TIME_ON_THREAD);
             user.acquire(Exclusive)
         });
         a.cancel();

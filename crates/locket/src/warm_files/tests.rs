@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::LockMode::{Exclusive, Shared};
+use crate::client::TIME_ON_THREAD;
 use crate::exec::Limits;
 use crate::fake::FakeSystem;
 use crate::support::{User, until};
@@ -45,13 +46,18 @@ impl Stage {
         for _ in 0..CALM {
             assert!(!self.is_granted_here(user, Exclusive), "the path is calm already");
         }
-        user.client.replenish();
         until(|| self.is_unused());
         self.system.calls();
     }
 
     /// Acquires and releases the lock. Returns true if it was granted on the calling thread.
     fn is_granted_here(&self, user: &User, mode: LockMode) -> bool {
+        user.client.on_event_loop();
+        self.is_granted_now(user, mode)
+    }
+
+    /// The same for a client whose event loop does not run before.
+    fn is_granted_now(&self, user: &User, mode: LockMode) -> bool {
         let (outcome, thread) = user.start(mode, |_| {}).outcome_and_thread();
         assert!(matches!(outcome, Outcome::Granted), "{outcome:?}");
         self.release(user);
@@ -116,24 +122,23 @@ fn another_handle_for_the_same_path_finds_the_file_open_too() {
 #[test]
 fn a_worker_finds_the_file_open_too() {
     let stage = Stage::warm();
-    for _ in 0..TRIES {
-        assert!(stage.is_granted_here(&stage.user, Exclusive));
-    }
-    stage.system.calls();
-    assert!(!stage.is_granted_here(&stage.user, Exclusive));
+    stage.user.client.on_event_loop();
+    stage.user.client.may_stay_on_thread(long_ago());
+    assert!(!stage.is_granted_now(&stage.user, Exclusive));
     assert_eq!(stage.system.calls(), ["lock Exclusive", "check path", "unlock"]);
 }
 
 #[test]
-fn a_client_is_granted_so_many_locks_on_its_thread_before_its_event_loop_runs() {
+fn a_client_is_granted_locks_on_its_thread_for_a_while_before_its_event_loop_has_to_run() {
     let stage = Stage::warm();
-    for _ in 0..2 {
-        for _ in 0..TRIES {
-            assert!(stage.is_granted_here(&stage.user, Exclusive));
-        }
-        assert!(!stage.is_granted_here(&stage.user, Exclusive));
-        stage.user.client.replenish();
-    }
+    let client = &stage.user.client;
+    client.on_event_loop();
+    let beginning = Instant::now();
+    assert!(client.may_stay_on_thread(beginning));
+    assert!(client.may_stay_on_thread(beginning + TIME_ON_THREAD / 2));
+    assert!(!client.may_stay_on_thread(beginning + TIME_ON_THREAD));
+    client.on_event_loop();
+    assert!(client.may_stay_on_thread(beginning + TIME_ON_THREAD));
 }
 
 #[test]
@@ -273,6 +278,11 @@ fn no_request_of_this_process_is_overtaken() {
     wait.until_queued(&stage.engine);
     assert!(other.release());
     assert!(matches!(wait.outcome(), Outcome::Granted));
+}
+
+/// Returns a time that lies before any event loop should have run again.
+fn long_ago() -> Instant {
+    Instant::now().checked_sub(TIME_ON_THREAD).unwrap()
 }
 
 /// Waits until the last check of a descriptor was in another millisecond.
