@@ -8,7 +8,10 @@ const CURVE_ROUNDS = 2
 
 /** Returns true if a contestant has a place in a row, if only to say why it cannot do it. */
 const takesPart = (contestant, row) =>
-  contestant.rows ? contestant.rows.includes(row.id) : row.kinds.includes(contestant.kind)
+  row.takes?.(contestant) ?? (contestant.rows ? contestant.rows.includes(row.id) : row.kinds.includes(contestant.kind))
+
+/** Why a contestant cannot do a row: one reason does for rows that differ in a number, `waiters-1000` and `waiters`. */
+const cannotDo = ({ cannot = {} }, { id }) => cannot[id] ?? cannot[id.replace(/-\d+$/, '')]
 
 /** What to run, row by row. `obstacles`: why a contestant cannot do any row. */
 function planOf(rows, contestants, { quick, rounds }, obstacles) {
@@ -17,7 +20,7 @@ function planOf(rows, contestants, { quick, rounds }, obstacles) {
       .filter((contestant) => takesPart(contestant, row))
       .map((contestant) => ({
         contestant,
-        cannot: contestant.cannot?.[row.id] ?? obstacles.get(contestant),
+        cannot: cannotDo(contestant, row) ?? obstacles.get(contestant),
         measured: [],
       }))
     const most = row.rounds ?? (row.curve ? CURVE_ROUNDS : Infinity)

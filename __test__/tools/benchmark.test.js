@@ -11,6 +11,7 @@ const { toJson } = require('../../benchmark/report/index.js')
 const { rewrite } = require('../../benchmark/report/markdown.js')
 const { median, summarise } = require('../../benchmark/report/statistics.js')
 const { look, terminal } = require('../../benchmark/report/terminal.js')
+const { planOf } = require('../../benchmark/rounds.js')
 const { installPackages } = require('../../benchmark/setup.js')
 
 const OURS = '@locket/native'
@@ -123,6 +124,30 @@ describe('figures', () => {
 
   test('of a spread are in the unit of the median', () => {
     assert.equal(spread({ median: 900, low: 80, high: 1200 }, 'µs'), '80.0–1,200')
+  })
+})
+
+describe('who takes part in a row', () => {
+  const contestants = [
+    { name: OURS, kind: 'kernel', command: () => [] },
+    { name: 'fs-ext', kind: 'kernel', cannot: { waiters: 'hangs' } },
+    { name: 'flock', kind: 'kernel', rows: ['command'], command: () => [] },
+  ]
+  const entriesOf = (row) => planOf([row], contestants, { quick: false, rounds: 1 }, new Map())[0].entries
+  const namesIn = (row) => entriesOf(row).map(({ contestant: { name } }) => name)
+
+  test('is who locks in its way, or has what it is about', () => {
+    assert.deepEqual(namesIn({ id: 'waiters', kinds: ['kernel'] }), [OURS, 'fs-ext'])
+    assert.deepEqual(namesIn({ id: 'waiters', kinds: ['file'] }), [])
+    assert.deepEqual(namesIn({ id: 'command', takes: ({ command }) => command !== undefined }), [OURS, 'flock'])
+  })
+
+  test('is told once why it cannot do rows that differ in a number', () => {
+    const reasons = ['waiters', 'waiters-1000', 'waiters-of-1000'].map((id) => {
+      const [, { cannot }] = entriesOf({ id, kinds: ['kernel'] })
+      return cannot
+    })
+    assert.deepEqual(reasons, ['hangs', 'hangs', undefined])
   })
 })
 

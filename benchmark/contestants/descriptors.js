@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const { promisify } = require('node:util')
 
-const { installed } = require('./installed.js')
+const { installed, opener } = require('./installed.js')
 
 /** Faster than that of node:fs/promises, whose descriptors are objects with a life of their own. */
 const open = promisify(fs.open)
@@ -17,79 +17,99 @@ const open = promisify(fs.open)
 const close = fs.closeSync
 
 const ENDLESS = 'waits without end, or not at all'
+/** Each of 19,000 takes four to ten times as long as each of 2000. */
+const MINUTES = 'takes minutes: a descriptor for each hold, and the kernel goes through the holds for each of them'
+const NO_CANCEL = 'cannot end a wait'
+const POOL = "waits for four files, with all threads of libuv's pool: its other waits stand in line for the pool"
 const SHARED = 'does not exclude within a process: all waiters are served while the lock is held'
 
-const peer = (name, cannot, handleOf) => {
+/** @param prepare returns what makes a handle; see opener(). */
+const peer = (name, cannot, prepare) => {
   const found = installed(name)
-  return { ...found, kind: 'kernel', cannot, open: (file) => handleOf(file, found.load()) }
+  return { ...found, kind: 'kernel', cannot, open: opener(() => prepare(found.load())) }
 }
 
 module.exports = [
   /** flock(2), in libuv's pool of four threads. Closing unlocks. */
-  peer('fs-ext', { 'waits-in-vain': ENDLESS }, (file, { flock, flockSync }) => {
-    const lock = promisify(flock)
-    let fd
-    return {
-      async acquire() {
-        fd = await open(file, 'a')
-        await lock(fd, 'ex')
-      },
-      release: () => close(fd),
-      acquireSync() {
-        fd = fs.openSync(file, 'a')
-        flockSync(fd, 'ex')
-      },
-      releaseSync: () => close(fd),
-    }
-  }),
+  peer(
+    'fs-ext',
+    { 'waits-in-vain': ENDLESS, cancelled: NO_CANCEL, 'shared-100000': MINUTES, 'idle-files': POOL },
+    ({ flock: flockAndCall, flockSync }) => {
+      const flock = promisify(flockAndCall)
+      return (file) => {
+        let fd
+        const lock = async (mode) => {
+          fd = await open(file, 'a')
+          await flock(fd, mode)
+        }
+        const release = () => close(fd)
+        return {
+          acquire: () => lock('ex'),
+          acquireShared: () => lock('sh'),
+          release,
+          acquireSync() {
+            fd = fs.openSync(file, 'a')
+            flockSync(fd, 'ex')
+          },
+          releaseSync: release,
+        }
+      }
+    },
+  ),
 
   /** OFD locks (flock(2) on macOS). Waiting takes a thread for each waiter, so one tries first. */
   peer(
     'fs-native-extensions',
-    { 'waits-in-vain': ENDLESS },
-    (file, { tryLock, waitForLock, waitForLockSync, unlock }) => {
-      let fd
-      const release = () => {
-        unlock(fd)
-        close(fd)
-      }
-      return {
-        async acquire() {
+    { 'waits-in-vain': ENDLESS, cancelled: NO_CANCEL, 'shared-100000': MINUTES },
+    ({ tryLock, waitForLock, waitForLockSync, unlock }) =>
+      (file) => {
+        let fd
+        const lock = async (options) => {
           fd = await open(file, 'a+')
-          if (!tryLock(fd)) await waitForLock(fd)
-        },
-        release,
-        acquireSync() {
-          fd = fs.openSync(file, 'a+')
-          waitForLockSync(fd)
-        },
-        releaseSync: release,
-      }
-    },
+          if (!tryLock(fd, options)) await waitForLock(fd, options)
+        }
+        const release = () => {
+          unlock(fd)
+          close(fd)
+        }
+        return {
+          acquire: () => lock(),
+          acquireShared: () => lock({ shared: true }),
+          release,
+          acquireSync() {
+            fd = fs.openSync(file, 'a+')
+            waitForLockSync(fd)
+          },
+          releaseSync: release,
+        }
+      },
   ),
 
   /** POSIX locks of fcntl(2), which belong to the process: two of its own waiters do not exclude each other. */
   peer(
     'os-lock',
     {
-      'waiters-1000': SHARED,
-      'waiters-10000': SHARED,
       waiters: SHARED,
+      shared: 'does not exclude within a process: one of its holds is as good as all of them',
+      cancelled: NO_CANCEL,
+      'idle-files': POOL,
       'waits-in-vain': ENDLESS,
       'uncontended-sync': 'has no synchronous form',
+      'new-handle-sync': 'has no synchronous form',
     },
-    (file, { lock, unlock }) => {
-      let fd
-      return {
-        async acquire() {
-          fd = await open(file, 'a+')
-          await lock(fd, { exclusive: true })
-        },
-        async release() {
-          await unlock(fd)
-          close(fd)
-        },
-      }
-    },
+    ({ lock, unlock }) =>
+      (file) => {
+        let fd
+        return {
+          async acquire() {
+            fd = await open(file, 'a+')
+            await lock(fd, { exclusive: true })
+          },
+          async release() {
+            await unlock(fd)
+            close(fd)
+          },
+        }
+      },
   ),
 ]

@@ -7,6 +7,18 @@ const path = require('node:path')
 const BENCHMARK = path.join(__dirname, '..')
 
 /**
+ * Returns open(file), which makes a handle. `prepare` returns it, and is called when the first handle is made: no row
+ * that makes many pays for more than the handle.
+ */
+function opener(prepare) {
+  let open
+  return (file) => {
+    open ??= prepare()
+    return open(file)
+  }
+}
+
+/**
  * What an adapter needs of a peer, a package of the benchmark's package.json.
  *
  * Nothing of it is loaded before load() is called: a trial's process loads its own contestant and no other.
@@ -28,4 +40,4 @@ function installed(name) {
   }
 }
 
-module.exports = { installed }
+module.exports = { installed, opener }

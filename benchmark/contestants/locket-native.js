@@ -5,10 +5,51 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-const ROOT = path.join(__dirname, '../..')
-const { name, version, files } = require(path.join(ROOT, 'package.json'))
+const { opener } = require('./installed.js')
 
-const load = () => require(ROOT)
+const ROOT = path.join(__dirname, '../..')
+const { name, version, files, bin } = require(path.join(ROOT, 'package.json'))
+
+/** A lock with the names that all contestants have. */
+class Handle {
+  #lock
+
+  constructor(lock) {
+    this.#lock = lock
+  }
+
+  acquire() {
+    return this.#lock.acquire()
+  }
+
+  acquireShared() {
+    return this.#lock.acquire({ mode: 'shared' })
+  }
+
+  acquireUntil(signal) {
+    return this.#lock.acquire({ signal })
+  }
+
+  acquireWithin(timeout) {
+    return this.#lock.acquire({ timeout })
+  }
+
+  release() {
+    this.#lock.release()
+  }
+
+  acquireSync() {
+    this.#lock.acquireSync()
+  }
+
+  releaseSync() {
+    this.#lock.release()
+  }
+
+  holders() {
+    return this.#lock.holders()
+  }
+}
 
 /** What a user has on the disk: the files of the package, and of the binaries that of the user's own platform. */
 function paths() {
@@ -23,15 +64,9 @@ module.exports = {
   version: () => version,
   entry: ROOT,
   paths,
-  open(file) {
-    const lock = load().lockFile(file)
-    return {
-      acquire: () => lock.acquire(),
-      acquireWithin: (timeout) => lock.acquire({ timeout }),
-      release: () => lock.release(),
-      acquireSync: () => lock.acquireSync(),
-      releaseSync: () => lock.release(),
-      holders: () => lock.holders(),
-    }
-  },
+  open: opener(() => {
+    const { lockFile } = require(ROOT)
+    return (file) => new Handle(lockFile(file))
+  }),
+  command: (file) => [process.execPath, path.join(ROOT, bin.locket), file, 'true'],
 }

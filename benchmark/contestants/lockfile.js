@@ -4,7 +4,7 @@
 
 const { promisify } = require('node:util')
 
-const { installed } = require('./installed.js')
+const { installed, opener } = require('./installed.js')
 
 const lockfile = installed('lockfile')
 
@@ -14,20 +14,22 @@ const OPTIONS = { wait: 1e9, pollPeriod: 10 }
 module.exports = {
   ...lockfile,
   kind: 'file',
-  open(file) {
+  open: opener(() => {
     const { lock, unlock, lockSync, unlockSync } = lockfile.load()
     const acquire = promisify(lock)
     const release = promisify(unlock)
-    return {
+    return (file) => ({
       // It keeps notes in the options that it is given.
       acquire: () => acquire(file, { ...OPTIONS }),
       acquireWithin: (wait) => acquire(file, { ...OPTIONS, wait }),
       release: () => release(file),
       acquireSync: () => lockSync(file),
       releaseSync: () => unlockSync(file),
-    }
-  },
+    })
+  }),
   cannot: {
     'killed-holder': 'waits for ever: the file of a killed holder stays',
+    shared: 'has no shared mode',
+    cancelled: 'cannot end a wait',
   },
 }

@@ -2,7 +2,7 @@
 
 // A folder beside the file, made with mkdir(2), whose time is set anew every five seconds: who finds an old one takes it.
 
-const { installed } = require('./installed.js')
+const { installed, opener } = require('./installed.js')
 
 const properLockfile = installed('proper-lockfile')
 
@@ -18,19 +18,23 @@ const OPTIONS = { realpath: false, retries: RETRIES }
 module.exports = {
   ...properLockfile,
   kind: 'file',
-  open(file) {
+  open: opener(() => {
     const { lock, lockSync } = properLockfile.load()
-    let release
-    return {
-      async acquire() {
-        release = await lock(file, OPTIONS)
-      },
-      release: () => release(),
-      acquireSync() {
-        release = lockSync(file, { realpath: false })
-      },
-      releaseSync: () => release(),
+    return (file) => {
+      let release
+      return {
+        async acquire() {
+          release = await lock(file, OPTIONS)
+        },
+        // An option of `retry`: no try that fails after this time is followed by another one.
+        acquireWithin: (maxRetryTime) => lock(file, { ...OPTIONS, retries: { ...RETRIES, maxRetryTime } }),
+        release: () => release(),
+        acquireSync() {
+          release = lockSync(file, { realpath: false })
+        },
+        releaseSync: () => release(),
+      }
     }
-  },
-  cannot: { 'waits-in-vain': 'limits its tries, not the time' },
+  }),
+  cannot: { shared: 'has no shared mode', cancelled: 'cannot end a wait' },
 }

@@ -18,17 +18,20 @@ module.exports = {
   version: () => `of Node.js ${spawnSync(NODE, ['--version'], { encoding: 'utf8' }).stdout.trim().slice(1)}`,
   open(file) {
     let release
+    const acquire = (options) =>
+      new Promise((resolve, reject) => {
+        const held = () => {
+          resolve()
+          return new Promise((end) => {
+            release = end
+          })
+        }
+        navigator.locks.request(file, options, held).catch(reject)
+      })
     return {
-      acquire: () =>
-        new Promise((resolve, reject) => {
-          const held = () => {
-            resolve()
-            return new Promise((end) => {
-              release = end
-            })
-          }
-          navigator.locks.request(file, held).catch(reject)
-        }),
+      acquire: () => acquire({}),
+      acquireShared: () => acquire({ mode: 'shared' }),
+      acquireUntil: (signal) => acquire({ signal }),
       release: () => release(),
     }
   },
