@@ -10,14 +10,16 @@ const path = require('node:path')
 
 const load = () => require(path.join(__dirname, '../floor/floor.node'))
 
-const floor = (name, rows, open) => ({
+const floor = (name, rows, abilities) => ({
   name: `floor: ${name}`,
   kind: 'floor',
   rows,
-  needs: 'floor',
   version: () => undefined,
-  open,
+  ...abilities,
 })
+
+/** Parts that the crate in ../floor has. */
+const part = (name, row, open) => floor(name, [row], { needs: 'floor', open })
 
 /** An empty file, for calls that do not create it. */
 function created(file) {
@@ -46,8 +48,9 @@ const loop = (name) => (file) => {
 }
 
 module.exports = [
-  floor('thread round trip', ['uncontended-async'], () => trips()),
-  floor('thread round trip + 6 system calls', ['uncontended-async'], (file) => trips(created(file))),
-  floor('6 system calls', ['uncontended-sync'], loop('lockProperly')),
-  floor('open + flock + close', ['uncontended-sync'], loop('lockBarely')),
+  part('thread round trip', 'uncontended-async', () => trips()),
+  part('thread round trip + 6 system calls', 'uncontended-async', (file) => trips(created(file))),
+  part('6 system calls', 'uncontended-sync', loop('lockProperly')),
+  part('open + flock + close', 'uncontended-sync', loop('lockBarely')),
+  floor('node -e 0', ['command'], { command: () => [process.execPath, '-e', '0'] }),
 ]

@@ -10,6 +10,7 @@ const ADAPTERS = [
   'async-mutex',
   'web-locks',
   'python',
+  'commands',
   'floor',
 ]
 

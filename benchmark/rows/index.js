@@ -1,7 +1,8 @@
 'use strict'
 
-const { contendedFiles, filesCurve } = require('./contended-files.js')
+const { contendedFiles, filesCurve, idleFiles } = require('./contended-files.js')
 const { contention, processesCurve } = require('./contention.js')
+const { sharedHolds } = require('./shared-holds.js')
 const { waiters, waitersCurve } = require('./waiters.js')
 
 /** The rows and, at the end, the curves, in the order of the report. */
@@ -14,10 +15,14 @@ module.exports = {
     ...[1000, 10_000].map(waiters),
     contendedFiles,
     require('./waits-in-vain.js'),
+    require('./cancelled.js'),
+    ...[10_000, 100_000].map(sharedHolds),
     require('./killed-holder.js'),
     require('./idle-waiter.js'),
+    ...[1000, 6000].map(idleFiles),
     require('./neighbours.js'),
     require('./loading.js'),
+    require('./command.js'),
     waitersCurve,
     filesCurve,
     processesCurve,

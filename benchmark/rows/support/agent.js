@@ -3,7 +3,7 @@
 // A process that takes locks as it is told, line by line. agent.py is the same for Python's libraries.
 //
 //   acquire          waits for the locks of all its files, then says "acquired"
-//   release          releases them and says nothing: writing would take processor time from the process that gets the
+//   release          releases them, or the one of that number in its list (not in Python), and says nothing: writing would take processor time from the process that gets the
 //                    lock now
 //   log              says when it asked, entered and left, for each acquire, in nanoseconds of the clock
 //   count {options}  takes turns with other processes at incrementing a counter, then says how it went (see count.js)
@@ -32,9 +32,10 @@ const commands = {
     log.push([asked, now()])
     return 'acquired'
   },
-  async release() {
+  async release(number) {
+    const released = number === undefined ? handles : [handles[number]]
     log.at(-1).push(now())
-    await Promise.all(handles.map((handle) => handle.release()))
+    await Promise.all(released.map((handle) => handle.release()))
   },
   log: () => JSON.stringify(log),
   count: async (options) => JSON.stringify(await count(handles[0], JSON.parse(options))),
