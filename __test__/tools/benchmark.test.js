@@ -222,11 +222,11 @@ describe('what is written', () => {
   })
 
   test('the section of a README is made anew, and all else stays', () => {
-    const readme = (text) => `Before\n\n<!-- benchmark:summary -->\n${text}\n<!-- /benchmark -->\n\nAfter\n`
+    const readme = (text) => `Before\n\n<!-- benchmark:report -->\n${text}\n<!-- /benchmark -->\n\nAfter\n`
     const once = rewrite(readme('old'), results, 'charts')
     assert.match(
       once,
-      /^Before\n\n<!-- benchmark:summary -->\n\n<picture>[\s\S]*charts\/hand-over-dark\.svg[\s\S]*\n\nAfter\n$/,
+      /^Before\n\n<!-- benchmark:report -->\n[\s\S]*<picture>[\s\S]*charts\/hand-over-dark\.svg[\s\S]*\n\nAfter\n$/,
     )
     assert.doesNotMatch(once, /old/)
     assert.equal(rewrite(once, results, 'charts'), once)

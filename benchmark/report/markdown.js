@@ -8,7 +8,9 @@ const { circumstances, overview, sections } = require('./tables.js')
 /** What stands between the two comments is replaced. */
 const SECTION = /(<!-- benchmark:(summary|report) -->\n)[\s\S]*?(<!-- \/benchmark -->)/g
 
-const SUMMARY_CHARTS = ['hand-over', 'throughput', 'waiters']
+/** The chart of the package's README, and those of the benchmark's own that belong to no section. */
+const SUMMARY_CHARTS = ['throughput']
+const REPORT_CHARTS = ['hand-over', 'throughput', 'waiters']
 
 /** How a cell of that style is written. */
 const STYLES = { ours: (text) => `**${text}**`, ahead: (text) => `**${text}**` }
@@ -58,7 +60,7 @@ function circumstancesText(measured) {
 }
 
 const SECTIONS = {
-  /** For the package's README: the charts, and ours against the best. */
+  /** For the package's README: a chart, and ours against the best. */
   summary: (results, pictures) => [
     ...SUMMARY_CHARTS.flatMap((id) => pictures[id] ?? []),
     markdownTable(overview(results)),
@@ -68,6 +70,7 @@ const SECTIONS = {
   report: (results, pictures) => [
     circumstancesText(results.measured),
     markdownTable(overview(results)),
+    ...REPORT_CHARTS.flatMap((id) => pictures[id] ?? []),
     ...sections(results).map((section) => markdownSection(section, pictures[section.chart])),
   ],
 }
