@@ -9,11 +9,11 @@ module.exports = {
   id: 'command',
   title: 'The command',
   detail:
-    '`locket FILE true`, from its start to its end: the median of 20 runs (5 with --quick). The floor is the start of ' +
+    '`locket FILE true`, from its start to its end: the median of 10 runs (5 with --quick). The floor is the start of ' +
     'Node alone.',
   measures: [{ id: 'time', title: 'start to end', unit: 'ms', better: 'lower' }],
   takes: ({ command }) => command !== undefined,
-  full: { count: 20 },
+  full: { count: 10 },
   quick: { count: 5 },
   trial(contestant, { folder, count }) {
     const [program, ...args] = contestant.command(path.join(folder, 'lock'))

@@ -56,7 +56,7 @@ const processesCurve = {
   ],
   kinds: ['kernel', 'file'],
   limit: LIMIT,
-  curve: { x: 'processes', points: [2, 4, 8, 16, 32, 64], quickPoints: [2, 4] },
+  curve: { x: 'processes', points: [2, 8, 32, 64], quickPoints: [2, 8] },
   full: { turns: 3200 },
   quick: { turns: 640 },
   trial(contestant, { folder, turns, x }) {

@@ -20,7 +20,7 @@ const shared = (text, count) => ({
   ],
   kinds: ['kernel', 'file', 'memory'],
   // The longest that serving all may take, in milliseconds.
-  full: { patience: 15_000 },
+  full: { patience: 10_000 },
   quick: { patience: 2000 },
   async trial(contestant, { folder, patience, x = count }) {
     const served = await serve(contestant, path.join(folder, 'timed'), x, patience)
