@@ -10,7 +10,7 @@ const { takesPart } = require('./rounds.js')
 const { rows } = require('./rows/index.js')
 
 const USAGE = `npm run bench -- [options]
-  --quick               one round of small trials, in less than two minutes
+  --quick               one round of small trials, in a few minutes
   --rounds N            number of rounds: 5 by default, 1 with --quick
   --only ROW,…          these rows only
   --contestants NAME,…  these contestants only
