@@ -140,7 +140,7 @@ impl LockFile for FakeFile {
         !self.system.is_remote.load(Ordering::SeqCst)
     }
 
-    fn is_empty(&self) -> bool {
+    fn is_harmless(&self) -> bool {
         !self.system.is_written.load(Ordering::SeqCst)
     }
 

@@ -103,10 +103,9 @@ impl LockEntry {
         if is_checked { !self.is_lost() } else { self.check_descriptor() }
     }
 
-    /// Returns true if closing the file drops no fcntl(2) locks of this process that it could have: it is empty, or has been
-    /// closed by other code.
+    /// Returns true if closing the file harms nobody. It may have been closed by other code.
     pub(crate) fn may_be_closed(&self) -> bool {
-        !self.check_descriptor() || self.file.is_empty()
+        !self.check_descriptor() || self.file.is_harmless()
     }
 
     /// Returns the key of the path for which the file may stay open now that the lock is idle. It is told once.
@@ -241,7 +240,7 @@ impl LockEntry {
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = self.is_intact_still(now());
         let stays_open =
-            is_intact && self.is_local && self.file.is_empty() && !hold.handle.options.remove_on_release;
+            is_intact && self.is_local && self.file.is_harmless() && !hold.handle.options.remove_on_release;
         self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);
         // Before the state ends the hold, so that the next request of the handle can be granted at once.
         hold.handle.forget_hold(hold.ticket);

@@ -346,7 +346,7 @@ impl LockFile for ModelFile {
         !self.remote
     }
 
-    fn is_empty(&self) -> bool {
+    fn is_harmless(&self) -> bool {
         true
     }
 

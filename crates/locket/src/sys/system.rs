@@ -63,8 +63,10 @@ pub(crate) trait LockFile: Send + Sync {
         false
     }
 
-    /// Returns true if it is a regular file that had no content when the system was last asked about it.
-    fn is_empty(&self) -> bool {
+    /// Returns true if it harms nobody that the file is open, or is closed: it is a regular file, open for reading alone, and
+    /// had no content when the system was last asked about it. Closing another one may drop fcntl(2) locks of this process,
+    /// and one that is open for writing cannot be run as a program.
+    fn is_harmless(&self) -> bool {
         false
     }
 

@@ -19,8 +19,10 @@ use crate::sys::{LockFile, LockMode, OpenHow};
 /// How a file is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// For reading alone, or for writing alone.
-    Partial,
+    /// For reading alone.
+    Reading,
+    /// For writing alone.
+    Writing,
     /// For both.
     Full,
 }
@@ -30,7 +32,8 @@ pub(crate) struct OpenFile {
     file: ManuallyDrop<File>,
     id: FileId,
     is_directory: bool,
-    is_regular: bool,
+    /// It is a regular file, and was opened for reading alone.
+    is_plain: bool,
     is_empty: AtomicBool,
     has_full_access: AtomicBool,
     /// The descriptor is not this file's any more.
@@ -54,7 +57,7 @@ impl OpenFile {
             id: FileId::of(&file, &stat)?,
             file: ManuallyDrop::new(file),
             is_directory,
-            is_regular: file_type.is_file(),
+            is_plain: file_type.is_file() && access == Access::Reading,
             is_empty: AtomicBool::new(stat.st_size == 0),
             has_full_access: AtomicBool::new(access == Access::Full),
             disowned: AtomicBool::new(false),
@@ -148,8 +151,8 @@ impl LockFile for OpenFile {
         self.is_directory
     }
 
-    fn is_empty(&self) -> bool {
-        self.is_regular && self.is_empty.load(Ordering::Relaxed)
+    fn is_harmless(&self) -> bool {
+        self.is_plain && self.is_empty.load(Ordering::Relaxed)
     }
 
     fn is_local(&self) -> bool {
@@ -312,6 +315,23 @@ mod tests {
         // The other file is still open by this number.
         let theirs = fs::metadata(format!("/dev/fd/{number}")).unwrap();
         assert_eq!(theirs.ino(), other.metadata().unwrap().ino());
+    }
+
+    #[test]
+    fn only_an_empty_file_that_is_open_for_reading_alone_is_harmless() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.lock");
+        assert!(!open(&path, &READ).unwrap().is_harmless(), "it was created, and so is open for writing");
+        let file = open(&path, &READ).unwrap();
+        assert!(file.is_harmless());
+        fs::write(&path, "content").unwrap();
+        assert!(file.is_harmless(), "the system has not been asked since");
+        assert!(file.is_at(&path).unwrap() && !file.is_harmless());
+        fs::write(&path, "").unwrap();
+        assert!(file.is_intact() && file.is_harmless());
+        assert!(!open(Path::new("/dev/null"), &READ).unwrap().is_harmless());
+        let how = OpenHow { allow_directory: true, ..READ };
+        assert!(!open(folder.path(), &how).unwrap().is_harmless());
     }
 
     #[test]

@@ -40,24 +40,28 @@ fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
             let file = open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
             OpenFile::new(file, Access::Full, path, how)
         }
-        (opened, _) => OpenFile::new(opened?, Access::Partial, path, how),
+        (opened, _) => {
+            let (file, access) = opened?;
+            OpenFile::new(file, access, path, how)
+        }
     }
 }
 
 /// Opens the file for reading, or for writing if reading is forbidden. Opens it for both only if locking needs that
 /// ([`OpenFile::locking`]): opening for writing copies a file up from a lower layer of an overlay, breaks read leases,
 /// keeps the file from being run as a program, and tells watchers of a writer.
-fn open_existing(path: &Path, how: &OpenHow) -> Result<File, Errno> {
+fn open_existing(path: &Path, how: &OpenHow) -> Result<(File, Access), Errno> {
     match open_with(path, OFlags::RDONLY, Mode::empty()) {
         Err(error @ (Errno::ACCESS | Errno::PERM)) => {
-            open_with(path, OFlags::WRONLY, Mode::empty()).map_err(|second| match second {
+            let opened = open_with(path, OFlags::WRONLY, Mode::empty()).map_err(|second| match second {
                 // These say more.
                 Errno::ROFS => second,
                 Errno::ISDIR if !how.allow_directory => second,
                 _ => error,
-            })
+            });
+            Ok((opened?, Access::Writing))
         }
-        opened => opened,
+        opened => Ok((opened?, Access::Reading)),
     }
 }
 
