@@ -44,7 +44,7 @@ const PARTS = {
   /** What depends on how threads wait, again with the way that is taken where nobody can wait in the kernel. */
   paced() {
     const subjects = ['api/abort', 'api/fairness', 'api/paths', 'api/queue', 'api/release', 'api/run', 'api/timeout']
-    const others = ['interop/flock', 'platform/no-threads']
+    const others = ['interop/flock', 'platform/no-threads', 'process/many-files']
     const files = [...subjects, ...others].map((name) => `__test__/${name}.test.js`)
     runNode(files, { NAPI_RS_NATIVE_LIBRARY_PATH: buildPaced() })
   },

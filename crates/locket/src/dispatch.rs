@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::exec::{self, Due};
+use crate::exec::{self, Due, TimerKey};
 use crate::lock::{LockEntry, Permit, Request};
 use crate::queries::Query;
 use crate::resolve::{Arriving, Route};
@@ -84,8 +84,8 @@ pub(crate) enum Timer {
     Abandon(Arc<Request>),
     /// Interrupt the driver again, this long after the last time: that interrupt may have come before the driver blocked.
     Interrupt(Weak<LockEntry>, Duration),
-    /// Resume the suspended driver, which tries again.
-    Retry(Weak<LockEntry>),
+    /// Resume the driver that was suspended until the time of this timer. It tries again.
+    Retry(Weak<LockEntry>, TimerKey),
     /// Check whether the pool has made progress since this many jobs had begun.
     Watch(u64),
     /// The time for draining the shared holds is over.
@@ -110,10 +110,8 @@ impl Due for TimedTask {
             Timer::Interrupt(entry, delay) => {
                 entry.upgrade().into_iter().for_each(|entry| engine.interrupt_again(&entry, delay));
             }
-            Timer::Retry(entry) => {
-                entry.upgrade().into_iter().for_each(|entry| {
-                    engine.resume(&entry);
-                });
+            Timer::Retry(entry, key) => {
+                entry.upgrade().into_iter().for_each(|entry| engine.retry(&entry, key));
             }
             Timer::Watch(begun) => engine.pool.watch(begun),
             Timer::EndDrain(entry, drain) => {

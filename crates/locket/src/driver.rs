@@ -1,7 +1,6 @@
 //! Driving a lock: carrying out the actions of its state, one by one, on the thread that has become the driver.
 
 use std::cell::RefCell;
-use std::hash::BuildHasher;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use crate::dispatch::{Task, Timer};
 use crate::engine::{CANCEL_GRACE, Engine};
 use crate::exec::{Guard, Interrupts};
 use crate::lock::{Action, Completions, DriveResult, LockEntry, Outcome, Permit, Replaced, Request, Ticket};
+use crate::pause::Reason;
 use crate::resolve::{Arriving, Route};
 use crate::sync::now;
 use crate::sys::{LockMode, SystemError, is_stale};
@@ -27,6 +27,8 @@ struct Pending {
     completions: Completions,
     /// Requests that have to be resolved again.
     replaced: Replaced,
+    /// The driver was suspended until now.
+    was_paused: bool,
 }
 
 impl Engine {
@@ -42,7 +44,7 @@ impl Engine {
         let permit = if entry.is_local() || permit >= Permit::TryLock { permit } else { Permit::Queue };
         let pending = RefCell::new(Pending::default());
         let on_panic = Guard::new(|| {
-            let Pending { completions, replaced } = pending.take();
+            let Pending { completions, replaced, .. } = pending.take();
             self.complete_all(entry, completions);
             for request in &replaced {
                 self.complete(request, Outcome::Panicked);
@@ -50,11 +52,13 @@ impl Engine {
             self.abort_with(entry, || Outcome::Panicked);
         });
         entry.set_driven(true);
+        let mut was_paused = false;
         loop {
             let result = self.advance(entry, &mut kernel_mode, permit, &mut pending.borrow_mut());
             // Delivered only here: a holder that knew of its lock earlier could release it while this thread still drives,
             // and release() would return before the kernel's lock is free.
-            let Pending { completions, replaced } = pending.take();
+            let Pending { completions, replaced, was_paused: resumed } = pending.take();
+            was_paused |= resumed;
             self.complete_all(entry, completions);
             self.resolve_again(replaced);
             match result {
@@ -72,11 +76,13 @@ impl Engine {
                     break;
                 }
                 DriveResult::GiveWay(mode) => {
-                    if self.pause(entry, mode) {
+                    if self.pause(entry, mode, Reason::GivesWay) {
                         break;
                     }
                 }
                 DriveResult::Wait(mode, ticket) => {
+                    was_paused = false;
+                    let returned = self.pool.returned();
                     let waited = self.system.interrupts(mode).and_then(|interrupts| {
                         self.pool.blocking(|| {
                             kernel_mode = self.wait_in_kernel(entry, mode, ticket, interrupts);
@@ -84,11 +90,19 @@ impl Engine {
                     });
                     if waited.is_some() {
                         self.resume_another();
-                    } else if self.pause(entry, mode) {
+                    } else if self.pause(entry, mode, Reason::Refused) {
+                        if self.pool.returned() != returned {
+                            // A thread has come back from the kernel before this driver was in the list.
+                            self.resume_another();
+                        }
                         break;
                     }
                 }
             }
+        }
+        if was_paused {
+            // The lock was free, or nobody waits for it any more: that may be true of others.
+            self.resume_another();
         }
         on_panic.disarm();
     }
@@ -99,9 +113,10 @@ impl Engine {
         entry: &Arc<LockEntry>,
         kernel_mode: &mut Option<LockMode>,
         permit: Permit,
-        Pending { completions, replaced }: &mut Pending,
+        Pending { completions, replaced, was_paused }: &mut Pending,
     ) -> DriveResult {
         let mut state = entry.state();
+        *was_paused = self.end_pause(&mut state);
         loop {
             if entry.is_lost() {
                 state.on_lost(None, completions, replaced);
@@ -237,47 +252,6 @@ impl Engine {
         self.submit(Task::Drive(entry.clone(), kernel_mode));
     }
 
-    /// Suspends the driver for a while, with jitter, so that processes do not try in step. Returns false if the
-    /// caller goes on driving.
-    fn pause(self: &Arc<Self>, entry: &Arc<LockEntry>, mode: LockMode) -> bool {
-        entry.set_driven(false);
-        let mut completions = Completions::new();
-        let pause = entry.pause(mode, &mut completions);
-        self.complete_all(entry, completions);
-        let Some(pause) = pause else {
-            entry.set_driven(true);
-            return false;
-        };
-        let jitter = u32::try_from(self.jitter.hash_one(now()) % 512).expect("below 512");
-        if !self.after(pause * (768 + jitter) / 1024, Timer::Retry(Arc::downgrade(entry))) && entry.resume() {
-            entry.set_driven(true);
-            return false;
-        }
-        if self.system.interrupts(mode).is_some() {
-            self.paused().insert(entry.id(), Arc::downgrade(entry));
-        }
-        true
-    }
-
-    /// Resumes a suspended driver. Returns false if it was not suspended any more.
-    pub(crate) fn resume(self: &Arc<Self>, entry: &Arc<LockEntry>) -> bool {
-        let resumed = entry.resume();
-        if resumed {
-            self.submit(Task::Drive(entry.clone(), None));
-        }
-        resumed
-    }
-
-    /// Resumes one driver that was suspended because too many threads were blocked. Called when one of those is free again.
-    fn resume_another(self: &Arc<Self>) {
-        loop {
-            let Some((_, entry)) = self.paused().pop_first() else { return };
-            if entry.upgrade().is_some_and(|entry| self.resume(&entry)) {
-                return;
-            }
-        }
-    }
-
     /// Interrupts the driver again in a moment.
     pub(crate) fn interrupt_later(self: &Arc<Self>, entry: &Arc<LockEntry>) {
         self.after(INTERRUPT_AGAIN, Timer::Interrupt(Arc::downgrade(entry), INTERRUPT_AGAIN));
@@ -314,6 +288,7 @@ impl Engine {
 
     /// Ends the driving of `entry`: the requests in the queue get this outcome.
     pub(crate) fn abort_with(self: &Arc<Self>, entry: &Arc<LockEntry>, outcome: impl Fn() -> Outcome) {
+        self.end_pause(&mut entry.state());
         let mut completions = Completions::new();
         entry.abort(outcome, &mut completions);
         self.complete_all(entry, completions);

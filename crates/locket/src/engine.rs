@@ -16,6 +16,7 @@ use crate::lock::{
     CancelReason, Cancellation, Completions, Effect, EndedHold, Handle, LockEntry, Outcome, Permit, Request,
     RequestOptions, Ticket,
 };
+use crate::pause::Paused;
 use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
@@ -34,8 +35,7 @@ pub struct Engine {
     pub(crate) system: Box<dyn System>,
     /// Every lock that this process holds or waits for. Locked before the state of any lock.
     table: Mutex<BTreeMap<FileId, Arc<LockEntry>>>,
-    /// The locks whose driver was suspended because no more threads could block in the kernel. Locked last.
-    paused: Mutex<BTreeMap<FileId, Weak<LockEntry>>>,
+    pub(crate) paused: Paused,
     /// The next ticket. Timers without a request take their numbers from here, too.
     numbers: AtomicU64,
     /// The number of requests that are on their way to a queue.
@@ -110,7 +110,7 @@ impl Engine {
                 warm_files: WarmFiles::new(system.spare_descriptors()),
                 system,
                 table: Mutex::new(BTreeMap::new()),
-                paused: Mutex::new(BTreeMap::new()),
+                paused: Paused::new(),
                 numbers: AtomicU64::new(1),
                 resolving: AtomicUsize::new(0),
                 queries: Queries::new(),
@@ -239,11 +239,6 @@ impl Engine {
         self.table.lock()
     }
 
-    /// Locks the list of the locks whose driver was suspended.
-    pub(crate) fn paused(&self) -> MutexGuard<'_, BTreeMap<FileId, Weak<LockEntry>>> {
-        self.paused.lock()
-    }
-
     /// Removes a lock from the table, if no request holds it or waits for it any more, or if its descriptor was closed.
     pub(crate) fn retire(self: &Arc<Self>, entry: &Arc<LockEntry>) {
         let mut table = self.table();
@@ -253,7 +248,6 @@ impl Engine {
             && (is_lost || entry.is_idle())
         {
             current.remove();
-            self.paused().remove(&entry.id());
             drop(table);
             if !is_lost {
                 self.keep_warm(entry);

@@ -8,6 +8,7 @@
 //! | `engine` | what clients call; the table of locks |
 //! | `resolve`, `path_cache` | finding the file of a request |
 //! | `driver` | driving a lock, action by action |
+//! | `pause` | drivers that are suspended, where no thread can wait in the kernel |
 //! | `fast_path` | requests that are granted on the client's thread |
 //! | `watchdog`, `queries` | paths that do not answer; who holds a lock |
 //! | `dispatch` | what workers and the timer thread call |
@@ -25,6 +26,7 @@ mod exec;
 mod holders;
 mod lock;
 mod path_cache;
+mod pause;
 mod queries;
 mod resolve;
 mod sync;

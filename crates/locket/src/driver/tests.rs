@@ -310,7 +310,10 @@ fn a_limited_number_of_requests_joins_a_shared_lock_before_it_is_drained_and_lef
     assert!(matches!(result, DriveResult::GiveWay(Shared)));
     // Tried at once, the lock would never be left to others.
     stage.assert_calls(&["unlock"]);
-    assert!(entry.pause(Shared, &mut Completions::new()).is_some() && entry.resume());
+    assert!(
+        entry.state().pause(Shared, Duration::ZERO, &mut Completions::new()).is_some()
+            && entry.state().resume()
+    );
     stage.engine.drive(&entry, None, Permit::Block);
     stage.assert_calls(&["lock Shared", "check path"]);
     waiting.iter().for_each(Asked::assert_granted);
@@ -426,7 +429,7 @@ fn a_paced_wait_tries_once_more_when_its_time_is_over() {
     stage.system.is_locked.store(true, Ordering::SeqCst);
     let waiting = stage.ask("/file", Exclusive);
     let entry = waiting.entry();
-    assert!(entry.pause(Exclusive, &mut Completions::new()).is_some());
+    assert!(entry.state().pause(Exclusive, Duration::ZERO, &mut Completions::new()).is_some());
     stage.system.is_locked.store(false, Ordering::SeqCst);
     stage.system.calls();
     stage.engine.cancel(&waiting.wait.request, CancelReason::TimedOut);

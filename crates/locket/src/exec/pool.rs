@@ -102,6 +102,8 @@ struct State<J> {
     /// Workers that look for jobs or do them, and are neither blocked nor stuck. Mostly one.
     running: Vec<ThreadId>,
     blocked: usize,
+    /// How many times a worker was blocked, and is not any more.
+    returned: u64,
     threads: usize,
     /// How many jobs have begun: it tells whether there is progress.
     begun: u64,
@@ -126,6 +128,7 @@ impl<J: Job> Pool<J> {
                 coming: 0,
                 running: Vec::new(),
                 blocked: 0,
+                returned: 0,
                 threads: 0,
                 begun: 0,
                 watched: false,
@@ -173,6 +176,11 @@ impl<J: Job> Pool<J> {
         self.0.state.lock().begun
     }
 
+    /// Returns how many times a worker has come back from the kernel.
+    pub(crate) fn returned(&self) -> u64 {
+        self.0.state.lock().returned
+    }
+
     /// Returns true if workers are stuck in jobs and others may take over.
     pub(crate) fn has_stuck(&self) -> bool {
         let state = self.0.state.lock();
@@ -203,6 +211,7 @@ impl<J: Job> Pool<J> {
         let on_return = Guard::new(|| {
             let mut state = shared.state.lock();
             state.blocked -= 1;
+            state.returned += 1;
             state.join();
             shared.ensure_progress(state);
         });

@@ -220,17 +220,6 @@ impl LockEntry {
         state.abort(outcome, completions);
     }
 
-    /// Suspends the driver. Returns the time after which it has to be resumed, which grows from pause to pause. `None`: the
-    /// caller goes on driving.
-    pub(crate) fn pause(&self, mode: LockMode, completions: &mut Completions) -> Option<Duration> {
-        self.state.lock().pause(mode, completions)
-    }
-
-    /// Makes the caller the driver, if the driver was suspended.
-    pub(crate) fn resume(&self) -> bool {
-        self.state.lock().resume()
-    }
-
     /// Ends draining: the shared holds were not released in time.
     pub(crate) fn end_drain(&self, drain: u64) -> Effect {
         self.state.lock().end_drain(drain)

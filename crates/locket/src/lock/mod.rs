@@ -17,4 +17,4 @@ pub(crate) use fairness::DRAIN_TIME;
 pub(crate) use fairness::{HANDOFF_GRANTS, HANDOFF_TIME};
 pub use handle::{Handle, HandleOptions};
 pub use request::{CancelReason, CompletionSink, Outcome, Request, RequestOptions, Ticket};
-pub(crate) use state::{Knowledge, Replaced};
+pub(crate) use state::{Knowledge, LockState, PAUSE_DOUBLINGS, Replaced};

@@ -20,14 +20,12 @@ use super::handle::Handle;
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
 use super::wait_queue::{WaitQueue, Waiter};
 use crate::client::Client;
-use crate::exec::WaitingThread;
+use crate::exec::{TimerKey, WaitingThread};
 use crate::sync::now;
 use crate::sys::{LockMode, SystemError};
 
-/// The first pause between two tries, where no thread waits in the kernel.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+/// How often the pause between two tries is doubled, where no thread waits in the kernel.
+pub(crate) const PAUSE_DOUBLINGS: u32 = 4;
 
 /// Requests that have to be resolved again, in their order.
 pub(crate) type Replaced = Vec<Arc<Request>>;
@@ -39,8 +37,10 @@ pub(crate) struct LockState {
     holds: SmallVec<[Arc<Request>; 1]>,
     queue: WaitQueue,
     fairness: Fairness,
-    /// The next pause between two tries.
-    pause: Duration,
+    /// How often the driver was suspended since the lock was last acquired.
+    pauses: u32,
+    /// The timer that resumes the suspended driver, until a thread drives again.
+    retry: Option<TimerKey>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ enum Phase {
     Driven,
     /// The driver is about to block in the kernel, or blocked there.
     Blocked { mode: LockMode, thread: WaitingThread, interrupted: bool },
-    /// The timer thread will make a driver, which tries again.
+    /// The driver is suspended. The timer thread will make another one, or a thread that takes up the next suspended driver.
     Paused,
     /// The lock is held in this mode, and no waiter can be granted beside the holds.
     Held(LockMode),
@@ -76,7 +76,8 @@ impl LockState {
             holds: SmallVec::new(),
             queue: WaitQueue::default(),
             fairness: Fairness::new(),
-            pause: FIRST_PAUSE,
+            pauses: 0,
+            retry: None,
         }
     }
 
@@ -144,7 +145,7 @@ impl LockState {
     }
 
     /// Returns what is known of the lock.
-    pub(super) fn knowledge(&self) -> Knowledge {
+    pub(crate) fn knowledge(&self) -> Knowledge {
         match self.phase {
             // The kernel has refused those in the queue.
             Phase::Blocked { .. } | Phase::Paused | Phase::Held(_) => Knowledge::Locked,
@@ -248,7 +249,7 @@ impl LockState {
     /// Notes that the kernel granted the lock.
     pub(crate) fn on_locked(&mut self, now: Instant) {
         self.fairness.begin(now);
-        self.pause = FIRST_PAUSE;
+        self.pauses = 0;
     }
 
     /// Notes that the kernel refused the lock, tried on behalf of `ticket`, and refuses that request unless it waits for
@@ -347,21 +348,41 @@ impl LockState {
         }
     }
 
-    /// Suspends the driver until the timer thread resumes it. Returns when that has to be, a little later each time.
-    /// `None`: the caller goes on driving.
-    pub(super) fn pause(&mut self, mode: LockMode, completions: &mut Completions) -> Option<Duration> {
+    /// Suspends the driver until it is resumed. Returns when that has to be: after `first`, and after twice as long each
+    /// time, up to [`PAUSE_DOUBLINGS`]. `None`: the caller goes on driving.
+    pub(crate) fn pause(
+        &mut self,
+        mode: LockMode,
+        first: Duration,
+        completions: &mut Completions,
+    ) -> Option<Duration> {
         if !self.wants(mode) {
             return None;
         }
         self.queue.refuse_nonblocking(completions);
         self.phase = Phase::Paused;
-        let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
-        Some(pause)
+        let doublings = self.pauses.min(PAUSE_DOUBLINGS);
+        self.pauses = self.pauses.saturating_add(1);
+        Some(first * (1 << doublings))
+    }
+
+    /// Sets the timer that resumes the suspended driver.
+    pub(crate) fn set_retry(&mut self, timer: TimerKey) {
+        self.retry = Some(timer);
+    }
+
+    /// Takes the timer that was to resume the driver, if it was suspended and no thread has driven since.
+    pub(crate) fn take_retry(&mut self) -> Option<TimerKey> {
+        self.retry.take()
+    }
+
+    /// Returns true if this timer is to resume the driver.
+    pub(crate) fn is_retry(&self, timer: TimerKey) -> bool {
+        self.retry == Some(timer)
     }
 
     /// Makes the caller the driver, if the driver was suspended.
-    pub(super) fn resume(&mut self) -> bool {
+    pub(crate) fn resume(&mut self) -> bool {
         let paused = matches!(self.phase, Phase::Paused);
         if paused {
             self.phase = Phase::Driven;
@@ -371,7 +392,7 @@ impl LockState {
 
     /// Returns true if the driver was suspended since the lock was last acquired.
     pub(crate) fn has_paused(&self) -> bool {
-        self.pause > FIRST_PAUSE
+        self.pauses > 0
     }
 
     /// Ends draining, since the shared holds were not released in time.

@@ -17,6 +17,8 @@ use crate::sys::{FileId, LockFile, LockMode, OpenHow, System};
 pub(super) const PATH: &str = "/model";
 /// Another path.
 pub(super) const OTHER: &str = "/other";
+/// One more.
+pub(super) const THIRD: &str = "/third";
 /// A path that may take long to open.
 pub(super) const SLOW: &str = "/slow";
 /// A path that can be opened, and not looked at again.

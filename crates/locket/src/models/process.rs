@@ -258,7 +258,7 @@ impl Process {
         // How threads end is the subject of other models.
         tidy_up();
         assert!(engine.table().is_empty(), "the table has a lock that nobody uses");
-        assert!(engine.paused().is_empty(), "a driver is suspended for nobody");
+        assert!(engine.paused.is_empty(), "a driver is suspended for nobody");
         drop(engine);
         join_threads();
         books.check();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::kernel::Waits::Blocked;
-use super::kernel::{OTHER, PATH, SLOW};
+use super::kernel::{OTHER, PATH, SLOW, THIRD};
 use super::process::{Process, User, Wait};
 use super::{model, model_with, set_up, tidy_up};
 use crate::sync::modelled::{pass, sleeps, wait_until};
@@ -259,6 +259,87 @@ fn a_driver_that_had_no_thread_to_wait_in_goes_on_as_soon_as_another_wait_has_en
         assert_eq!(b.outcome(), "granted");
         a.released();
         b.released();
+    });
+}
+
+#[test]
+fn a_driver_that_has_no_thread_to_wait_in_while_a_wait_ends_is_not_left_behind() {
+    model(2, Blocked, |process| {
+        let theirs = [PATH, OTHER].map(|path| process.kernel.lock_by_others_at(path, Exclusive));
+        let a = process.wait_in_kernel(Exclusive);
+        let b = process.user_at(OTHER).acquire(Exclusive);
+        process.kernel.unlock_by_others(theirs[0]);
+        assert_eq!(a.outcome(), "granted");
+        process.kernel.unlock_by_others(theirs[1]);
+        // Not only when it is time to ask again.
+        assert_eq!(b.outcome(), "granted");
+        a.released();
+        b.released();
+    });
+}
+
+/// A process with a thread that waits in the kernel, and two drivers that have none to wait in.
+fn suspended_model(body: impl Fn(&Process, [usize; 3], &[Wait; 3]) + Send + Sync + 'static) {
+    model(2, Blocked, move |process| {
+        let paths = [PATH, OTHER, THIRD];
+        let theirs = paths.map(|path| process.kernel.lock_by_others_at(path, Exclusive));
+        let waits = set_up(|| {
+            let a = process.user().acquire(Exclusive);
+            process.kernel.wait_until_waiting(1);
+            let [b, c] = [OTHER, THIRD].map(|path| {
+                let wait = process.user_at(path).acquire(Exclusive);
+                // A worker refuses it after it has suspended the driver.
+                assert_eq!(process.user_at(path).try_acquire(Exclusive).outcome(), "timed out");
+                wait
+            });
+            [a, b, c]
+        });
+        body(process, theirs, &waits);
+    });
+}
+
+#[test]
+fn a_suspended_driver_that_goes_on_and_needs_no_thread_takes_up_the_next_one() {
+    suspended_model(|process, theirs, waits| {
+        for number in theirs.into_iter().rev() {
+            process.kernel.unlock_by_others(number);
+        }
+        for wait in waits {
+            assert_eq!(wait.outcome(), "granted");
+        }
+        waits.iter().for_each(Wait::released);
+    });
+}
+
+#[test]
+fn a_suspended_driver_is_taken_up_though_the_one_before_it_is_cancelled_meanwhile() {
+    suspended_model(|process, theirs, [a, b, c]| {
+        process.kernel.unlock_by_others(theirs[2]);
+        let cancelling = b.meanwhile(Wait::cancel);
+        process.kernel.unlock_by_others(theirs[0]);
+        cancelling.join().unwrap();
+        assert_eq!(a.outcome(), "granted");
+        assert_eq!(b.outcome_in_time(), "aborted");
+        assert_eq!(c.outcome(), "granted");
+        tidy_up();
+        a.released();
+        c.released();
+        process.kernel.unlock_by_others(theirs[1]);
+    });
+}
+
+#[test]
+fn the_cancel_of_a_suspended_wait_takes_up_the_next_one() {
+    suspended_model(|process, theirs, [a, b, c]| {
+        process.kernel.unlock_by_others(theirs[2]);
+        b.cancel();
+        assert_eq!(b.outcome(), "aborted");
+        assert_eq!(c.outcome(), "granted");
+        tidy_up();
+        c.released();
+        a.cancel();
+        assert_eq!(a.outcome_in_time(), "aborted");
+        theirs[..2].iter().for_each(|&number| process.kernel.unlock_by_others(number));
     });
 }
 

@@ -78,7 +78,8 @@ fn what_this_process_knows_of_a_lock_is_answered_without_the_kernel() {
     system.is_locked.store(false, Ordering::SeqCst);
     system.calls();
     assert_eq!(is_locked(&other), None, "the driver is about to find out");
-    assert!(wait.request.entry().unwrap().pause(Exclusive, &mut Completions::new()).is_some());
+    let entry = wait.request.entry().unwrap();
+    assert!(entry.state().pause(Exclusive, Duration::ZERO, &mut Completions::new()).is_some());
     assert_eq!(is_locked(&other), Some(true), "the kernel has refused it");
     assert_eq!(system.calls(), [""; 0]);
     engine.end(&own.client);
