@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
 use super::handle::Handle;

@@ -1,9 +1,11 @@
 //! One lock: its entry in the table, its state machine, its queue, and the requests and handles that use it.
 
 mod action;
+mod by_ticket;
 mod entry;
 mod fairness;
 mod handle;
+mod holds;
 mod request;
 mod state;
 mod wait_queue;

@@ -8,15 +8,15 @@
 //! [`LockState::end`] make a thread the driver. It goes from [`Action`] to action by [`LockState::next_action`], and stops
 //! with [`Action::Hold`] or [`Action::Idle`], or is suspended to be resumed later ([`LockState::pause`]).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use smallvec::SmallVec;
 
 use super::action::{Action, Cancellation, Completions, Effect, Enqueued, PathCheck};
 use super::entry::LockEntry;
 use super::fairness::Fairness;
 use super::handle::Handle;
+use super::holds::Holds;
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket};
 use super::wait_queue::{WaitQueue, Waiter};
 use crate::client::Client;
@@ -33,8 +33,7 @@ pub(crate) type Replaced = Vec<Arc<Request>>;
 /// The state of one lock within this process.
 pub(crate) struct LockState {
     phase: Phase,
-    /// One exclusive hold, or shared ones, one for each handle.
-    holds: SmallVec<[Arc<Request>; 1]>,
+    holds: Holds,
     queue: WaitQueue,
     fairness: Fairness,
     /// How often the driver was suspended since the lock was last acquired.
@@ -73,7 +72,7 @@ impl LockState {
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Idle,
-            holds: SmallVec::new(),
+            holds: Holds::default(),
             queue: WaitQueue::default(),
             fairness: Fairness::new(),
             pauses: 0,
@@ -93,7 +92,7 @@ impl LockState {
 
     /// Returns true if `handle` holds the lock.
     pub(super) fn is_held_by(&self, handle: &Arc<Handle>) -> bool {
-        self.holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, handle))
+        self.holds().any(|hold| Arc::ptr_eq(&hold.handle, handle))
     }
 
     /// Returns the requests that hold the lock.
@@ -108,7 +107,7 @@ impl LockState {
 
     /// Returns the request that holds the lock exclusively.
     pub(super) fn exclusive_hold(&self) -> Option<&Arc<Request>> {
-        self.holds.first().filter(|hold| hold.mode == LockMode::Exclusive)
+        self.holds().next().filter(|hold| hold.mode == LockMode::Exclusive)
     }
 
     /// Queues a request whose path named this file a moment ago.
@@ -177,7 +176,7 @@ impl LockState {
         let granted = request.handle.grant(entry, request, now);
         if granted {
             self.fairness.count_grant();
-            self.holds.push(request.clone());
+            self.holds.insert(request.clone());
             if self.queue.is_empty() {
                 self.phase = Phase::Held(request.mode);
             }
@@ -255,12 +254,12 @@ impl LockState {
     /// Notes that the kernel refused the lock, tried on behalf of `ticket`, and refuses that request unless it waits for
     /// the lock. Returns true if it waits.
     pub(crate) fn on_would_block(&mut self, ticket: Ticket, completions: &mut Completions) -> bool {
-        self.queue.front_is(ticket).is_some() && !self.queue.refuse_front(completions)
+        self.queue.is_front(ticket) && !self.queue.refuse_front(completions)
     }
 
     /// Fails the request with this ticket, on whose behalf the lock was tried.
     pub(crate) fn on_error(&mut self, ticket: Ticket, error: SystemError, completions: &mut Completions) {
-        if self.queue.front_is(ticket).is_some() {
+        if self.queue.is_front(ticket) {
             self.complete_front(Outcome::Failed(error), completions);
         }
     }
@@ -275,7 +274,7 @@ impl LockState {
         completions: &mut Completions,
         replaced: &mut Replaced,
     ) {
-        if self.queue.front_is(request.ticket).is_none() {
+        if !self.queue.is_front(request.ticket) {
             return;
         }
         match check {
@@ -309,10 +308,8 @@ impl LockState {
         replaced: &mut Replaced,
     ) {
         // A handle that still holds the lock that is gone waits for its own release.
-        let holds = &self.holds;
-        let stays =
-            |waiter: &Waiter| holds.iter().any(|hold| Arc::ptr_eq(&hold.handle, &waiter.request.handle));
-        let gone = self.queue.extract(|waiter| !stays(waiter));
+        let holding: HashSet<_> = self.holds().map(|hold| Arc::as_ptr(&hold.handle)).collect();
+        let gone = self.queue.extract(|waiter| !holding.contains(&Arc::as_ptr(&waiter.request.handle)));
         for waiter in gone {
             Self::resolve_again(waiter, error, completions, replaced);
         }
@@ -410,8 +407,7 @@ impl LockState {
 
     /// Ends the hold of `ticket`. Returns `None` if it is not held.
     pub(super) fn release(&mut self, ticket: Ticket) -> Option<Effect> {
-        let index = self.holds.iter().position(|hold| hold.ticket == ticket)?;
-        self.holds.remove(index).end_hold();
+        self.holds.remove(ticket)?.end_hold();
         Some(self.drive_after_release())
     }
 
@@ -422,13 +418,12 @@ impl LockState {
         reason: CancelReason,
         completions: &mut Completions,
     ) -> Cancellation {
-        let Some(index) = self.queue.position(ticket) else { return Cancellation::Moved };
+        let Some(waiter) = self.queue.get(ticket) else { return Cancellation::Moved };
         let is_driven = matches!(self.phase, Phase::Driven | Phase::Blocked { .. });
-        let waiter = self.queue.get(index);
-        let is_first_to_time_out = index == 0 && reason == CancelReason::TimedOut;
+        let is_first_to_time_out = self.queue.is_front(ticket) && reason == CancelReason::TimedOut;
         if is_first_to_time_out && matches!(self.phase, Phase::Paused) && waiter.is_blocking() {
             // The lock may have become free since the last try.
-            self.queue.mark_cancelled(0, reason);
+            self.queue.mark_cancelled(ticket, reason);
             self.queue.set_front_attempted(false);
             self.phase = Phase::Driven;
             return Cancellation::Pending(Effect::Drive(None));
@@ -438,24 +433,24 @@ impl LockState {
         let is_alone = self.queue.staying().all(|request| request.ticket == ticket);
         if is_driven && (is_alone || is_due_a_try) {
             // The driver tries on behalf of this request alone. It may have the lock already.
-            self.queue.mark_cancelled(index, reason);
+            self.queue.mark_cancelled(ticket, reason);
             return Cancellation::Pending(self.effect_of_departure());
         }
-        completions.push((self.queue.remove(index), reason.into()));
+        completions.extend(self.queue.remove(ticket).map(|request| (request, reason.into())));
         Cancellation::Done(self.effect_of_departure())
     }
 
     /// Removes `ticket` from the queue, although the driver, which tries on its behalf, does not respond. If the lock comes
     /// later, this request does not get it.
     pub(super) fn abandon(&mut self, ticket: Ticket, completions: &mut Completions) {
-        let Some(index) = self.queue.position(ticket) else { return };
-        let outcome = match self.queue.get(index).cancelled {
+        let Some(waiter) = self.queue.get(ticket) else { return };
+        let outcome = match waiter.cancelled {
             None => return,
             // The kernel has not refused it, since it has not answered.
             Some(CancelReason::TimedOut) if matches!(self.phase, Phase::Driven) => Outcome::Unanswered,
             Some(reason) => reason.into(),
         };
-        completions.push((self.queue.remove(index), outcome));
+        completions.extend(self.queue.remove(ticket).map(|request| (request, outcome)));
     }
 
     /// Ends all that `client` holds and waits for. Returns the holds that have ended.
@@ -467,9 +462,7 @@ impl LockState {
         let gone = self.queue.extract(|waiter| Arc::ptr_eq(&waiter.request.client, client));
         let has_left = !gone.is_empty();
         completions.extend(gone.into_iter().map(|waiter| (waiter.request, Outcome::Aborted)));
-        let (ended, stay): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.holds).into_iter().partition(|hold| Arc::ptr_eq(&hold.client, client));
-        self.holds = stay.into();
+        let ended = self.holds.extract(client);
         for hold in &ended {
             hold.handle.forget_hold(hold.ticket);
             hold.end_hold();
@@ -497,7 +490,7 @@ impl LockState {
             return Enqueued::Elsewhere;
         }
         self.fairness.count_grant();
-        self.holds.push(request.clone());
+        self.holds.insert(request.clone());
         Enqueued::Granted
     }
 
@@ -521,13 +514,13 @@ impl LockState {
     fn may_be_granted_together(&self, request: &Request) -> bool {
         matches!(self.phase, Phase::Driven)
             && request.mode == LockMode::Shared
-            && self.holds.iter().all(|hold| hold.mode == LockMode::Shared)
+            && self.holds.mode() != Some(LockMode::Exclusive)
             && self.only_shared_are_ahead_of(request)
     }
 
     /// Returns true if `request` blocks a thread that holds the lock, and so keeps it from releasing it.
     fn is_held_by_blocked(&self, request: &Request) -> bool {
-        request.blocks_client && self.holds.iter().any(|hold| hold.client.thread == request.client.thread)
+        request.blocks_client && self.holds.has_any_of(request.client.thread)
     }
 
     /// Returns true if `request` would block, for ever, the very thread whose code has to release the lock first.
@@ -563,7 +556,7 @@ impl LockState {
 
     /// Ends driving: the lock is held if there are holds.
     fn stop_driving(&mut self) {
-        self.phase = self.holds.first().map_or(Phase::Idle, |hold| Phase::Held(hold.mode));
+        self.phase = self.holds.mode().map_or(Phase::Idle, Phase::Held);
     }
 
     /// Grants the first request. If its handle has been granted another file just now, the request goes there, unless it
@@ -574,11 +567,10 @@ impl LockState {
         completions: &mut Completions,
         replaced: &mut Replaced,
     ) {
-        let cancelled = self.queue.front().and_then(|front| front.cancelled);
-        let request = self.queue.remove(0);
+        let Some(Waiter { request, cancelled, .. }) = self.queue.remove_front() else { return };
         if request.handle.grant(entry, &request, now()) {
             self.fairness.count_grant();
-            self.holds.push(request.clone());
+            self.holds.insert(request.clone());
             completions.push((request, Outcome::Granted));
         } else if let Some(reason) = cancelled {
             completions.push((request, reason.into()));
@@ -610,7 +602,7 @@ impl LockState {
     }
 
     fn complete_front(&mut self, outcome: Outcome, completions: &mut Completions) {
-        completions.push((self.queue.remove(0), outcome));
+        completions.extend(self.queue.remove_front().map(|front| (front.request, outcome)));
     }
 
     /// Returns what the caller has to do after a hold has ended: drive, to grant the lock to the first in the queue, unless

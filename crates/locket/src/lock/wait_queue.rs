@@ -1,15 +1,15 @@
 //! The queue of one lock: the requests that wait for it, in the order of arrival.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::action::Completions;
+use super::by_ticket::ByTicket;
 use super::request::{CancelReason, Outcome, Request, Ticket};
 
 /// Requests in the order of their tickets.
 #[derive(Default)]
 pub(super) struct WaitQueue {
-    waiters: VecDeque<Waiter>,
+    waiters: ByTicket<Waiter>,
     /// How many do not block, or not any more. Counted, so that a long queue need not be searched for them.
     nonblocking: usize,
 }
@@ -50,93 +50,75 @@ impl WaitQueue {
 
     /// Returns the first waiter.
     pub(super) fn front(&self) -> Option<&Waiter> {
-        self.waiters.front()
+        self.waiters.first()
     }
 
-    /// Returns the first waiter, if it is the request with this ticket.
-    pub(super) fn front_is(&self, ticket: Ticket) -> Option<&Waiter> {
-        self.front().filter(|front| front.request.ticket == ticket)
+    /// Returns true if the first waiter is the request with this ticket.
+    pub(super) fn is_front(&self, ticket: Ticket) -> bool {
+        self.waiters.is_first(ticket)
     }
 
     /// Returns all requests, the first one first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Request>> {
-        self.waiters.iter().map(|waiter| &waiter.request)
+        self.waiters.values().map(|waiter| &waiter.request)
     }
 
     /// Returns the requests that a request with this ticket has to wait for: those that were cancelled are none.
     pub(super) fn ahead_of(&self, ticket: Ticket) -> impl Iterator<Item = &Arc<Request>> {
-        let index = self.index_for(ticket);
-        self.waiters.range(..index).filter(|waiter| waiter.cancelled.is_none()).map(|waiter| &waiter.request)
+        self.waiters.before(ticket).filter(|waiter| waiter.cancelled.is_none()).map(|waiter| &waiter.request)
     }
 
     /// Returns the requests that were not cancelled.
     pub(super) fn staying(&self) -> impl Iterator<Item = &Arc<Request>> {
-        self.waiters.iter().filter(|waiter| waiter.cancelled.is_none()).map(|waiter| &waiter.request)
+        self.waiters.values().filter(|waiter| waiter.cancelled.is_none()).map(|waiter| &waiter.request)
     }
 
-    /// Returns the index of the request with this ticket.
-    pub(super) fn position(&self, ticket: Ticket) -> Option<usize> {
-        self.waiters.binary_search_by_key(&ticket, |waiter| waiter.request.ticket).ok()
-    }
-
-    /// Returns the waiter at `index`.
-    pub(super) fn get(&self, index: usize) -> &Waiter {
-        &self.waiters[index]
+    /// Returns the waiter whose request has this ticket.
+    pub(super) fn get(&self, ticket: Ticket) -> Option<&Waiter> {
+        self.waiters.get(ticket)
     }
 
     /// Inserts a request where its ticket belongs.
     pub(super) fn insert(&mut self, request: Arc<Request>) {
-        let index = self.index_for(request.ticket);
+        let ticket = request.ticket;
         let waiter = Waiter { request, cancelled: None, attempted: false };
         self.nonblocking += usize::from(!waiter.is_blocking());
-        self.waiters.insert(index, waiter);
-    }
-
-    /// Returns the index where a request with this ticket belongs: mostly the end.
-    fn index_for(&self, ticket: Ticket) -> usize {
-        match self.waiters.back() {
-            Some(last) if last.request.ticket > ticket => {
-                self.waiters.partition_point(|waiter| waiter.request.ticket < ticket)
-            }
-            _ => self.waiters.len(),
-        }
+        self.waiters.insert(ticket, waiter);
     }
 
     /// Sets whether the lock has been tried on behalf of the first waiter.
     pub(super) fn set_front_attempted(&mut self, attempted: bool) {
-        if let Some(front) = self.waiters.front_mut() {
+        if let Some(front) = self.waiters.first_mut() {
             front.attempted = attempted;
         }
     }
 
-    /// Marks the waiter at `index` as cancelled, for the first reason that is given.
-    pub(super) fn mark_cancelled(&mut self, index: usize, reason: CancelReason) {
-        let waiter = &mut self.waiters[index];
-        if waiter.cancelled.is_none() {
+    /// Marks the waiter whose request has this ticket as cancelled, for the first reason that is given.
+    pub(super) fn mark_cancelled(&mut self, ticket: Ticket, reason: CancelReason) {
+        if let Some(waiter) = self.waiters.get_mut(ticket).filter(|waiter| waiter.cancelled.is_none()) {
             self.nonblocking += usize::from(waiter.is_blocking());
             waiter.cancelled = Some(reason);
         }
     }
 
-    /// Removes the waiter at `index`.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub(super) fn remove(&mut self, index: usize) -> Arc<Request> {
-        let waiter = match index {
-            0 => self.waiters.pop_front(),
-            _ => self.waiters.remove(index),
-        }
-        .expect("the index is of this queue");
+    /// Removes the request with this ticket.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Arc<Request>> {
+        let waiter = self.waiters.remove(ticket)?;
         self.nonblocking -= usize::from(!waiter.is_blocking());
-        waiter.request
+        Some(waiter.request)
+    }
+
+    /// Removes the first waiter.
+    pub(super) fn remove_front(&mut self) -> Option<Waiter> {
+        let waiter = self.waiters.remove_first()?;
+        self.nonblocking -= usize::from(!waiter.is_blocking());
+        Some(waiter)
     }
 
     /// Removes the waiters for which `leaves` returns true, and returns them.
-    pub(super) fn extract(&mut self, leaves: impl Fn(&Waiter) -> bool) -> VecDeque<Waiter> {
-        let (gone, stay) = std::mem::take(&mut self.waiters).into_iter().partition(leaves);
-        self.waiters = stay;
-        self.nonblocking = self.waiters.iter().filter(|waiter| !waiter.is_blocking()).count();
+    pub(super) fn extract(&mut self, leaves: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let gone = self.waiters.extract(leaves);
+        self.nonblocking -= gone.iter().filter(|waiter| !waiter.is_blocking()).count();
         gone
     }
 
@@ -153,11 +135,13 @@ impl WaitQueue {
 
     /// Refuses the first waiter, if it does not wait for the lock. Returns true if it was refused.
     pub(super) fn refuse_front(&mut self, completions: &mut Completions) -> bool {
-        let refusal = self.front().filter(|front| !front.is_blocking()).map(Waiter::refusal);
-        let refused = refusal.is_some();
-        if let Some(outcome) = refusal {
-            completions.push((self.remove(0), outcome));
+        if self.front().is_none_or(Waiter::is_blocking) {
+            return false;
         }
-        refused
+        completions.extend(self.remove_front().map(|front| {
+            let outcome = front.refusal();
+            (front.request, outcome)
+        }));
+        true
     }
 }
