@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Resolve(Arriving, Route),
     /// Drive a lock. This is the kernel's lock that the process has.
     Drive(Arc<LockEntry>, Option<LockMode>),
+    /// Drive a lock whose driver was suspended until now, and take up the next one.
+    DriveTakenUp(Arc<LockEntry>),
     /// Answer queries for holders.
     AnswerQueries,
     /// Answer whether a lock is held.
@@ -35,6 +37,7 @@ impl exec::Job for Job {
         match task {
             Task::Resolve(arriving, route) => engine.resolve_in_order(arriving, route),
             Task::Drive(entry, kernel_mode) => engine.drive(&entry, kernel_mode, Permit::Block),
+            Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
             Task::AnswerQueries => engine.answer_queries(),
             Task::Probe(query) => engine.probe(&query),
         }
@@ -46,6 +49,10 @@ impl exec::Job for Job {
         match task {
             Task::Resolve(arriving, _) => engine.fail(arriving.request(), error),
             Task::Drive(entry, _) => engine.abort(&entry, error),
+            Task::DriveTakenUp(entry) => {
+                engine.end_chain(true);
+                engine.abort(&entry, error);
+            }
             Task::AnswerQueries => engine.fail_queries(error),
             Task::Probe(query) => query.fail(error),
         }
@@ -55,7 +62,7 @@ impl exec::Job for Job {
     fn order_key(&self) -> Option<u64> {
         match &self.task {
             Task::Resolve(arriving, _) => Some(arriving.request().handle.order_key),
-            Task::Drive(..) | Task::AnswerQueries | Task::Probe(_) => None,
+            Task::Drive(..) | Task::DriveTakenUp(_) | Task::AnswerQueries | Task::Probe(_) => None,
         }
     }
 
@@ -63,7 +70,7 @@ impl exec::Job for Job {
     fn is_wanted(&self) -> bool {
         match &self.task {
             Task::Resolve(arriving, _) => !arriving.request().is_completed(),
-            Task::Drive(..) | Task::AnswerQueries | Task::Probe(_) => true,
+            Task::Drive(..) | Task::DriveTakenUp(_) | Task::AnswerQueries | Task::Probe(_) => true,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Driving a lock: carrying out the actions of its state, one by one, on the thread that has become the driver.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,13 +37,31 @@ impl Engine {
     pub(crate) fn drive(
         self: &Arc<Self>,
         entry: &Arc<LockEntry>,
+        kernel_mode: Option<LockMode>,
+        permit: Permit,
+    ) {
+        self.drive_in_chain(entry, kernel_mode, permit, false);
+    }
+
+    /// Drives the lock of `entry`, whose driver was suspended until now, and then has the chain go on.
+    pub(crate) fn drive_taken_up(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+        self.drive_in_chain(entry, None, Permit::Block, true);
+    }
+
+    /// Same as [`Engine::drive`]. `is_chained`: the driver has been taken up by [`Engine::take_up_next`].
+    fn drive_in_chain(
+        self: &Arc<Self>,
+        entry: &Arc<LockEntry>,
         mut kernel_mode: Option<LockMode>,
         permit: Permit,
+        is_chained: bool,
     ) {
         // On a network file system a release leaves the unlocking to a worker: the event loop does not wait for a server.
         let permit = if entry.is_local() || permit >= Permit::TryLock { permit } else { Permit::Queue };
         let pending = RefCell::new(Pending::default());
+        let is_chained = Cell::new(is_chained);
         let on_panic = Guard::new(|| {
+            self.end_chain(is_chained.take());
             let Pending { completions, replaced, .. } = pending.take();
             self.complete_all(entry, completions);
             for request in &replaced {
@@ -89,20 +107,22 @@ impl Engine {
                         })
                     });
                     if waited.is_some() {
-                        self.resume_another();
+                        self.take_up_next(is_chained.take());
                     } else if self.pause(entry, mode, Reason::Refused) {
-                        if self.pool.returned() != returned {
+                        if self.pool.returned() == returned {
+                            self.end_chain(is_chained.take());
+                        } else {
                             // A thread has come back from the kernel before this driver was in the list.
-                            self.resume_another();
+                            self.take_up_next(is_chained.take());
                         }
                         break;
                     }
                 }
             }
         }
-        if was_paused {
+        if was_paused || is_chained.get() {
             // The lock was free, or nobody waits for it any more: that may be true of others.
-            self.resume_another();
+            self.take_up_next(is_chained.take());
         }
         on_panic.disarm();
     }

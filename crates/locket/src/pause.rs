@@ -25,7 +25,14 @@ const PAUSE_EACH: Duration = Duration::from_millis(1);
 
 /// The locks whose drivers wait for their next try, by the numbers of their timers: the one that has tried least recently is
 /// the first. Locked last.
-pub(crate) struct Paused(Mutex<BTreeMap<u64, Weak<LockEntry>>>);
+pub(crate) struct Paused(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    entries: BTreeMap<u64, Weak<LockEntry>>,
+    /// A driver has been taken up by [`Engine::take_up_next`], and takes up the next one when it is done.
+    has_chain: bool,
+}
 
 /// Why a driver is suspended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,16 +46,16 @@ pub(crate) enum Reason {
 impl Paused {
     /// Returns an empty list.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
+        Self(Mutex::new(List::default()))
     }
 
     /// Returns true if the list is empty.
     #[cfg(all(test, loom))]
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().entries.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Weak<LockEntry>>> {
+    fn lock(&self) -> MutexGuard<'_, List> {
         self.0.lock()
     }
 }
@@ -87,12 +94,12 @@ impl Engine {
         let mut state = entry.state();
         // In the list before another thread can resume it.
         let mut paused = self.paused.lock();
-        let pause = state.pause(mode, first_pause(paused.len()), completions)?;
+        let pause = state.pause(mode, first_pause(paused.entries.len()), completions)?;
         let jitter = u32::try_from(self.jitter.hash_one(now()) % 512).expect("below 512");
         let key = self.timer_key(pause * (768 + jitter) / 1024);
         state.set_retry(key);
         if reason == Reason::Refused {
-            paused.insert(key.1, Arc::downgrade(entry));
+            paused.entries.insert(key.1, Arc::downgrade(entry));
         }
         Some(key)
     }
@@ -100,7 +107,7 @@ impl Engine {
     /// Notes that a thread drives the lock of this state. Returns true if the driver was suspended before.
     pub(crate) fn end_pause(&self, state: &mut LockState) -> bool {
         let Some(key) = state.take_retry() else { return false };
-        self.paused.lock().remove(&key.1);
+        self.paused.lock().entries.remove(&key.1);
         self.remove_timer(key);
         true
     }
@@ -116,13 +123,31 @@ impl Engine {
     }
 
     /// Resumes the driver that has been suspended for the longest time. Called when another one has acquired its lock, or
-    /// does not need its thread any more.
-    pub(crate) fn resume_another(self: &Arc<Self>) {
+    /// does not need its thread any more. The driver takes up the next one in turn, and so on: that is the chain, of which
+    /// one link is under way at a time. `is_chained`: the caller is that link.
+    ///
+    /// With more chains, each thread that comes back from the kernel would block there again, and be woken once more.
+    pub(crate) fn take_up_next(self: &Arc<Self>, mut is_chained: bool) {
         loop {
-            let Some((_, entry)) = self.paused.lock().pop_first() else { return };
-            if let Some(entry) = entry.upgrade().filter(|entry| entry.state().resume()) {
-                return self.submit(Task::Drive(entry, None));
+            let mut paused = self.paused.lock();
+            if paused.has_chain && !is_chained {
+                return;
             }
+            is_chained = true;
+            let next = paused.entries.pop_first();
+            paused.has_chain = next.is_some();
+            drop(paused);
+            let Some((_, entry)) = next else { return };
+            if let Some(entry) = entry.upgrade().filter(|entry| entry.state().resume()) {
+                return self.submit(Task::DriveTakenUp(entry));
+            }
+        }
+    }
+
+    /// Ends the chain, if the caller `is_chained`: the driver has been refused again, so others probably would be, too.
+    pub(crate) fn end_chain(&self, is_chained: bool) {
+        if is_chained {
+            self.paused.lock().has_chain = false;
         }
     }
 }

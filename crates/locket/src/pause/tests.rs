@@ -48,7 +48,7 @@ impl Crowd {
         if is_suspended {
             let key = self.engine.timer_key(Duration::from_secs(3600));
             state.set_retry(key);
-            self.engine.paused.lock().insert(key.1, Arc::downgrade(entry));
+            self.engine.paused.lock().entries.insert(key.1, Arc::downgrade(entry));
         }
         is_suspended
     }
@@ -79,7 +79,7 @@ fn many_suspended_drivers_try_a_thousand_times_a_second_all_together() {
 fn a_driver_that_has_succeeded_after_a_pause_takes_up_the_next_one() {
     let crowd = Crowd::suspended(50);
     crowd.system.is_locked.store(false, Ordering::SeqCst);
-    crowd.engine.resume_another();
+    crowd.engine.take_up_next(false);
     // Not one by one at the end of their pauses, which are longer than a test.
     for wait in &crowd.waits {
         let outcome = wait.outcome();
@@ -91,9 +91,9 @@ fn a_driver_that_has_succeeded_after_a_pause_takes_up_the_next_one() {
 fn a_driver_that_has_been_refused_again_takes_up_no_other() {
     let crowd = Crowd::suspended(3);
     let entries: Vec<_> = crowd.waits.iter().map(|wait| wait.request.entry().unwrap()).collect();
-    let numbers = || -> Vec<_> { crowd.engine.paused.lock().keys().copied().collect() };
+    let numbers = || -> Vec<_> { crowd.engine.paused.lock().entries.keys().copied().collect() };
     let before = numbers();
-    crowd.engine.resume_another();
+    crowd.engine.take_up_next(false);
     until(|| crowd.suspend_for_long(&entries[0]));
     // It is the last now, and the others have not been resumed meanwhile.
     assert_eq!(numbers()[..2], before[1..]);
@@ -108,7 +108,7 @@ fn a_wait_that_is_cancelled_leaves_the_list_of_suspended_drivers_and_takes_up_th
     assert!(matches!(second.outcome(), Outcome::Aborted));
     assert!(matches!(first.outcome(), Outcome::Granted));
     let is_ours = |entry: &Weak<LockEntry>| entry.strong_count() > 0;
-    until(|| !crowd.engine.paused.lock().values().any(is_ours));
+    until(|| !crowd.engine.paused.lock().entries.values().any(is_ours));
 }
 
 #[test]
