@@ -134,11 +134,10 @@ impl Engine {
         }
         let on_panic = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));
         let kernel_mode = self.try_lock_warm(&entry, request);
-        let granted = kernel_mode.is_some()
-            && matches!(entry.check_path(&request.handle), PathCheck::Same)
-            && entry.grant_unqueued(request, now);
+        let is_locked = kernel_mode.is_some() && matches!(entry.check_path(&request.handle), PathCheck::Same);
+        let (granted, drives) = if is_locked { entry.grant_unqueued(request, now) } else { (false, true) };
         on_panic.disarm();
-        if !granted || entry.is_driven() {
+        if drives {
             // Requests that have come meanwhile are served.
             self.drive(&entry, kernel_mode, Permit::TryLock);
         }

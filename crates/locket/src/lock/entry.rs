@@ -156,15 +156,13 @@ impl LockEntry {
         self.state.lock().drive_if_idle()
     }
 
-    /// Grants `request`, which is in no queue, on the driver, which has just locked the file in its mode. Returns false if
-    /// the request was cancelled, or its handle holds another lock.
-    pub(crate) fn grant_unqueued(self: &Arc<Self>, request: &Arc<Request>, now: Instant) -> bool {
-        self.state.lock().grant_unqueued(self, request, now)
-    }
-
-    /// Returns true if a thread drives.
-    pub(crate) fn is_driven(&self) -> bool {
-        self.state.lock().is_driven()
+    /// Grants `request`, which is in no queue, on the driver, which has just locked the file in its mode. Returns whether
+    /// it was granted: not if it was cancelled, or its handle holds another lock; and whether the caller goes on driving.
+    pub(crate) fn grant_unqueued(self: &Arc<Self>, request: &Arc<Request>, now: Instant) -> (bool, bool) {
+        let mut state = self.state.lock();
+        let granted = state.grant_unqueued(self, request, now);
+        // Asked later, the state could have another driver already, as when the client of the request ends.
+        (granted, state.is_driven())
     }
 
     /// Returns true if no request holds the lock or waits for it.
