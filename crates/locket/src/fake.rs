@@ -37,6 +37,8 @@ pub(crate) struct FakeSystem {
     pub(crate) is_remote: AtomicBool,
     /// The files have content.
     pub(crate) is_written: AtomicBool,
+    /// Other code has fcntl(2) locks on the files.
+    pub(crate) has_fcntl_locks: AtomicBool,
     /// How many files may be kept open.
     pub(crate) spare_descriptors: AtomicUsize,
     /// How many more files can be opened. `None`: any number.
@@ -140,8 +142,12 @@ impl LockFile for FakeFile {
         !self.system.is_remote.load(Ordering::SeqCst)
     }
 
-    fn is_harmless(&self) -> bool {
+    fn may_stay_open(&self) -> bool {
         !self.system.is_written.load(Ordering::SeqCst)
+    }
+
+    fn may_have_fcntl_locks(&self) -> bool {
+        self.system.has_fcntl_locks.load(Ordering::SeqCst)
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {

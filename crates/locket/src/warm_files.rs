@@ -108,9 +108,9 @@ impl Paths {
         Some(self.by_key.entry(key).or_default())
     }
 
-    /// Takes the locks of the paths for which `is_meant` returns true, so that their files are closed. A file that was
-    /// written meanwhile stays open until its lock is requested again: closing it would drop the fcntl(2) locks that this
-    /// process has on it, at a time that nobody expects.
+    /// Takes the locks of the paths for which `is_meant` returns true, so that their files are closed. A file on which there
+    /// are fcntl(2) locks stays open until its lock is requested again, or another sweep finds it without: closing it would
+    /// drop those of this process, at a time that nobody expects.
     fn take_closable(&mut self, is_meant: impl Fn(&WarmPath) -> bool) -> Vec<Arc<LockEntry>> {
         let meant = self.by_key.values_mut().filter(|path| is_meant(path));
         meant.filter_map(|path| path.entry.take_if(|entry| entry.may_be_closed())).collect()

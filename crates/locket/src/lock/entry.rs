@@ -103,9 +103,10 @@ impl LockEntry {
         if is_checked { !self.is_lost() } else { self.check_descriptor() }
     }
 
-    /// Returns true if closing the file harms nobody. It may have been closed by other code.
+    /// Returns true if closing the file drops no fcntl(2) locks of this process: there are none, or other code has closed
+    /// the file.
     pub(crate) fn may_be_closed(&self) -> bool {
-        !self.check_descriptor() || self.file.is_harmless()
+        !self.check_descriptor() || !self.file.may_have_fcntl_locks()
     }
 
     /// Returns the key of the path for which the file may stay open now that the lock is idle. It is told once.
@@ -227,7 +228,7 @@ impl LockEntry {
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = self.is_intact_still(now());
         let stays_open =
-            is_intact && self.is_local && self.file.is_harmless() && !hold.handle.options.remove_on_release;
+            is_intact && self.is_local && self.file.may_stay_open() && !hold.handle.options.remove_on_release;
         self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);
         // Before the state ends the hold, so that the next request of the handle can be granted at once.
         hold.handle.forget_hold(hold.ticket);

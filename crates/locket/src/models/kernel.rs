@@ -348,7 +348,7 @@ impl LockFile for ModelFile {
         !self.remote
     }
 
-    fn is_harmless(&self) -> bool {
+    fn may_stay_open(&self) -> bool {
         true
     }
 

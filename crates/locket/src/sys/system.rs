@@ -63,10 +63,16 @@ pub(crate) trait LockFile: Send + Sync {
         false
     }
 
-    /// Returns true if it harms nobody that the file is open, or is closed: it is a regular file, open for reading alone, and
-    /// had no content when the system was last asked about it. Closing another one may drop fcntl(2) locks of this process,
-    /// and one that is open for writing cannot be run as a program.
-    fn is_harmless(&self) -> bool {
+    /// Returns true if it is harmless to keep it open while nobody uses its lock: it is a regular file that had no content
+    /// when the system was last asked about it, and it is open for reading alone: one that is open for writing cannot be run as a
+    /// program.
+    fn may_stay_open(&self) -> bool {
+        false
+    }
+
+    /// Returns true if closing the file could drop fcntl(2) locks of this process. A process loses them when it closes any
+    /// descriptor of the file.
+    fn may_have_fcntl_locks(&self) -> bool {
         false
     }
 

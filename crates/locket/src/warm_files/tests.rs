@@ -215,15 +215,34 @@ fn a_file_with_content_does_not_stay_open() {
 }
 
 #[test]
-fn a_file_that_was_written_while_it_stayed_open_is_closed_by_the_next_release_and_not_by_a_sweep() {
+fn a_file_that_was_written_while_it_stayed_open_is_closed_by_the_next_release_or_a_sweep() {
+    for is_swept in [false, true] {
+        let stage = Stage::warm();
+        stage.system.is_written.store(true, Ordering::SeqCst);
+        if is_swept {
+            assert!(!stage.sweep());
+        } else {
+            assert!(stage.is_granted_here(&stage.user, Exclusive));
+            assert_eq!(stage.system.calls(), ["lock Exclusive", "check path", "unlock", "close"]);
+        }
+        assert_eq!(stage.open_files(), 0);
+    }
+}
+
+#[test]
+fn a_file_on_which_other_code_has_fcntl_locks_is_closed_only_by_a_release_of_its_own() {
     let stage = Stage::warm();
-    stage.system.is_written.store(true, Ordering::SeqCst);
+    stage.system.has_fcntl_locks.store(true, Ordering::SeqCst);
+    *stage.system.descriptors_left.lock().unwrap() = Some(0);
+    stage.system.replace("/other", 2);
+    let other = User::new(&stage.engine, "/other").start_sync(Exclusive, |_| {});
+    assert!(matches!(other.outcome(), Outcome::Failed(_)));
     assert!(!stage.sweep(), "no sweep follows that could close it");
     assert_eq!(stage.open_files(), 1);
-    assert_eq!(stage.system.calls(), [""; 0]);
+    stage.system.calls();
+    stage.system.is_written.store(true, Ordering::SeqCst);
     assert!(stage.is_granted_here(&stage.user, Exclusive));
     assert_eq!(stage.system.calls(), ["lock Exclusive", "check path", "unlock", "close"]);
-    assert_eq!(stage.open_files(), 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,8 +151,28 @@ impl LockFile for OpenFile {
         self.is_directory
     }
 
-    fn is_harmless(&self) -> bool {
+    fn may_stay_open(&self) -> bool {
         self.is_plain && self.is_empty.load(Ordering::Relaxed)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[expect(clippy::cast_possible_truncation, reason = "the kinds of locks are small numbers")]
+    fn may_have_fcntl_locks(&self) -> bool {
+        // SAFETY: its zeroes are valid: from the beginning of the file to its end.
+        let mut wanted: libc::flock = unsafe { mem::zeroed() };
+        wanted.l_type = libc::F_WRLCK as _;
+        // A lock by this descriptor would conflict with all others, also with those of this very process.
+        // SAFETY: the descriptor is open, and the structure belongs to this function.
+        let is_answered =
+            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut wanted) } == 0;
+        // Before Linux 3.15, or where a sandbox does not know the call.
+        if is_answered { wanted.l_type != libc::F_UNLCK as _ } else { !self.is_empty.load(Ordering::Relaxed) }
+    }
+
+    /// Returns true if the file has content: there is no way to ask for locks of this very process.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn may_have_fcntl_locks(&self) -> bool {
+        !self.is_empty.load(Ordering::Relaxed)
     }
 
     fn is_local(&self) -> bool {
@@ -244,6 +264,8 @@ fn says_held(error: &io::Error, is_smb: impl FnOnce() -> bool) -> bool {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
+    use rustix::fs::FlockOperation;
+
     use super::super::open::open;
     use super::*;
 
@@ -318,20 +340,37 @@ mod tests {
     }
 
     #[test]
-    fn only_an_empty_file_that_is_open_for_reading_alone_is_harmless() {
+    fn only_an_empty_file_that_is_open_for_reading_alone_may_stay_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.lock");
-        assert!(!open(&path, &READ).unwrap().is_harmless(), "it was created, and so is open for writing");
+        assert!(!open(&path, &READ).unwrap().may_stay_open(), "it was created, and so is open for writing");
         let file = open(&path, &READ).unwrap();
-        assert!(file.is_harmless());
+        assert!(file.may_stay_open());
         fs::write(&path, "content").unwrap();
-        assert!(file.is_harmless(), "the system has not been asked since");
-        assert!(file.is_at(&path).unwrap() && !file.is_harmless());
+        assert!(file.may_stay_open(), "the system has not been asked since");
+        assert!(file.is_at(&path).unwrap() && !file.may_stay_open());
         fs::write(&path, "").unwrap();
-        assert!(file.is_intact() && file.is_harmless());
-        assert!(!open(Path::new("/dev/null"), &READ).unwrap().is_harmless());
+        assert!(file.is_intact() && file.may_stay_open());
+        assert!(!open(Path::new("/dev/null"), &READ).unwrap().may_stay_open());
         let how = OpenHow { allow_directory: true, ..READ };
-        assert!(!open(folder.path(), &how).unwrap().is_harmless());
+        assert!(!open(folder.path(), &how).unwrap().may_stay_open());
+    }
+
+    #[test]
+    fn fcntl_locks_of_this_process_are_found_by_another_descriptor_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = opened(folder.path());
+        assert!(!file.may_have_fcntl_locks());
+        let other = File::options().read(true).write(true).open(folder.path().join("test.lock")).unwrap();
+        for operation in [FlockOperation::NonBlockingLockShared, FlockOperation::NonBlockingLockExclusive] {
+            rustix::fs::fcntl_lock(&other, operation).unwrap();
+            assert_eq!(file.may_have_fcntl_locks(), cfg!(any(target_os = "linux", target_os = "android")));
+        }
+        rustix::fs::fcntl_lock(&other, FlockOperation::Unlock).unwrap();
+        assert!(!file.may_have_fcntl_locks());
+        // Its own lock is another one.
+        assert!(file.try_lock(LockMode::Exclusive).unwrap());
+        assert!(!file.may_have_fcntl_locks());
     }
 
     #[test]
