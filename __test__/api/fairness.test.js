@@ -44,6 +44,33 @@ test('a process with waiters without end lets another process have its turn', in
   for (let i = 0; i < 20; i++) (await eventually(lockFile(file).acquire(), 'our turn')).release()
 })
 
+for (const [how, loop] of Object.entries({
+  synchronously: 'const lock = lockFile(file).acquireSync(); tell(); lock.release()',
+  asynchronously: 'const lock = await lockFile(file).acquire(); tell(); lock.release()',
+})) {
+  test(
+    `a process that acquires and releases ${how} all the time lets another process have its turn`,
+    inKernel,
+    async (t) => {
+      const file = temporaryPath(t)
+      const source = `
+      const file = process.argv[1]
+      let turns = 0
+      // The file stays open by then, where it may.
+      const tell = () => { if (++turns === 100) console.log('going') }
+      const loop = async () => { for (;;) { ${loop} } }
+      loop()`
+      const other = script(t, source, [file])
+      assert.equal(await other.line(), 'going')
+      for (let i = 0; i < 20; i++) {
+        const lock = await eventually(lockFile(file).acquire(), 'our turn')
+        // So that the other is on its own for as long as it takes to think so.
+        await new Promise((resolve) => setTimeout(resolve, lock.release() ?? 5))
+      }
+    },
+  )
+}
+
 test('two processes with many waiters each share the turns', inKernel, async (t) => {
   const file = temporaryPath(t)
   // So many that it does not matter when which of them has the processor.

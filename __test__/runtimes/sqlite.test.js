@@ -34,23 +34,31 @@ function writeByAnother(file) {
   return spawnSync(process.execPath, ['-e', source, file], { encoding: 'utf8' }).stdout.trim()
 }
 
-/** By what the lock file is when SQLite opens it, how it has become that. */
+/** By what the lock file is when SQLite opens it, how the database that is `ready` comes to be there. */
 const FILES = {
   'an empty file': () => {},
-  'a file that was written while it was last locked': (file) => {
+  'a file with content': (file, ready) => {
     const lock = lockFile(file).acquireSync()
-    new sqlite.DatabaseSync(`${file}.new`).exec('CREATE TABLE old (x)')
-    fs.copyFileSync(`${file}.new`, file)
+    fs.writeFileSync(file, ready)
     lock.release()
   },
+}
+
+/** The content of a database, made at `file`. */
+function makeDatabase(file) {
+  const db = new sqlite.DatabaseSync(file)
+  db.exec('CREATE TABLE old (x)')
+  db.close()
+  return fs.readFileSync(file)
 }
 
 for (const [what, prepare] of Object.entries(FILES)) {
   test(`a transaction of SQLite keeps its locks on ${what} that was a lock file a moment ago`, async (t) => {
     if (!sqlite || !LINUX) return t.skip('only on Linux, and where Node has SQLite')
-    const [file, later] = temporaryPaths(t, 'database', 'later')
+    const [file, later, made] = temporaryPaths(t, 'database', 'later', 'made')
+    const ready = makeDatabase(made)
     await warmUp(file)
-    prepare(file)
+    prepare(file, ready)
     const db = new sqlite.DatabaseSync(file)
     t.after(() => db.close())
     db.exec('BEGIN EXCLUSIVE; CREATE TABLE t (x)')

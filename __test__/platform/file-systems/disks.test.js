@@ -3,11 +3,14 @@
 // Locks on file systems of this machine: see docs/file-systems.md.
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
 const { lockFile } = require('../../..')
+const { descriptorsOf } = require('../../support/kernel.js')
 const { holderOf } = require('../../support/processes.js')
+const { until } = require('../../support/waiting.js')
 const { behavesAsALock, pidsOf } = require('./behaviour.js')
 const { mounting } = require('./mounts.js')
 const { locksOn } = require('./namespace.js')
@@ -17,6 +20,21 @@ locksOn(__filename, 'the file systems of disks', () => {
   mounting('ext4', async (t, at) => behavesAsALock(t, (await at.disk('ext4', 16)).folder, { atOnce: true }))
   mounting('XFS', async (t, at) => behavesAsALock(t, (await at.disk('xfs', 320)).folder, { atOnce: true }))
   mounting('btrfs', async (t, at) => behavesAsALock(t, (await at.disk('btrfs', 128)).folder, { atOnce: true }))
+
+  mounting(
+    'a file system can be unmounted as soon as its lock files are closed, a moment after they were used',
+    async (_, at) => {
+      const folder = await at.tmpfs()
+      const file = path.join(folder, 'test.lock')
+      const isOpen = () => descriptorsOf(file).length > 0
+      await until(() => {
+        for (let i = 0; i < 40; i++) lockFile(file).acquireSync().release()
+        return isOpen()
+      }, 'a file that stays open')
+      await until(() => !isOpen(), 'the end of the descriptor')
+      assert.equal(spawnSync('umount', [folder]).status, 0)
+    },
+  )
 
   /** A btrfs with two subvolumes, `a` and `b`. */
   async function subvolumes(at) {
