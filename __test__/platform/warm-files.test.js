@@ -15,11 +15,8 @@ const { ROOT, temporaryPath } = require('../support/folders.js')
 const { descriptorsOf, kernelLocks } = require('../support/kernel.js')
 const { agent, Talker } = require('../support/processes.js')
 const { Subject } = require('../support/system-calls/subject.js')
-const { LINUX, needs, unavailable } = require('../support/systems.js')
+const { keepsWarm, needs, unavailable } = require('../support/systems.js')
 const { eventually, until } = require('../support/waiting.js')
-
-/** ext4, XFS, btrfs, F2FS, tmpfs: those known to be on this machine. */
-const LOCAL = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994]
 
 /** How a program acquires a lock. Each resolves to true if it has it. */
 const FORMS = {
@@ -76,9 +73,7 @@ const isHeld = (file) => kernelLocks(file).length === 1
 const onWarm = (name, body) =>
   test(name, async (t) => {
     const file = temporaryPath(t)
-    if (!LINUX || !LOCAL.includes(fs.statfsSync(path.dirname(file)).type)) {
-      return t.skip('only on Linux, on a file system of this machine')
-    }
+    if (!keepsWarm(path.dirname(file))) return t.skip('only on Linux, on a file system of this machine')
     await body(file, t)
   })
 

@@ -3,6 +3,7 @@
 // Options of tests that need a certain system or program. With LOCKET_REQUIRE_ALL=1, a test whose program is missing fails.
 
 const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
 
 const LINUX = process.platform === 'linux'
 const WINDOWS = process.platform === 'win32'
@@ -12,6 +13,12 @@ const onUnix = { skip: WINDOWS && 'only on Unix' }
 
 /** Returns true where waits are paced: the tests run with a binary that is built so (`npm test -- paced`). */
 const isPaced = /[\\/]paced[\\/]/.test(process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? '')
+
+/** ext4, XFS, btrfs, F2FS, tmpfs: those known to be on this machine. */
+const LOCAL = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994]
+
+/** Returns true if a lock file in `folder` stays open for a moment after it was used often. */
+const keepsWarm = (folder) => LINUX && LOCAL.includes(fs.statfsSync(folder).type)
 
 const requireAll = process.env.LOCKET_REQUIRE_ALL === '1'
 
@@ -32,4 +39,4 @@ function unavailable(t, why) {
 const needs = (t, command, args = ['--version']) =>
   spawnSync(command, args).status === 0 || unavailable(t, `${command} is not installed`)
 
-module.exports = { isPaced, LINUX, needing, needs, onLinux, onUnix, unavailable, WINDOWS }
+module.exports = { isPaced, keepsWarm, LINUX, needing, needs, onLinux, onUnix, unavailable, WINDOWS }

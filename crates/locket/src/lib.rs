@@ -9,7 +9,7 @@
 //! | `resolve`, `path_cache` | finding the file of a request |
 //! | `driver` | driving a lock, action by action |
 //! | `pause` | drivers that are suspended, where no thread can wait in the kernel |
-//! | `fast_path` | requests that are granted on the client's thread |
+//! | `warm_files` | lock files that stay open for a moment, and requests that find them |
 //! | `watchdog`, `queries` | paths that do not answer; who holds a lock |
 //! | `dispatch` | what workers and the timer thread call |
 //! | `lock` | one lock: its entry, its state machine, its queue, its requests |

@@ -1,6 +1,6 @@
 'use strict'
 
-// A free lock whose file is known and in memory is granted without the way over another thread.
+// A free lock that was released a moment ago is granted without the way over another thread.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -11,18 +11,14 @@ const { lockFile } = require('../..')
 const { temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { isFree } = require('../support/locks.js')
 const { holderOf, script } = require('../support/processes.js')
-const { LINUX } = require('../support/systems.js')
+const { keepsWarm } = require('../support/systems.js')
 const { eventually, settlesAtOnce, staysPending } = require('../support/waiting.js')
-
-/** ext4, XFS, btrfs, F2FS, tmpfs: those known to be on this machine. */
-const LOCAL = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994]
 
 /** A test with a handle that has been used often, with nobody else, in a folder where it can be granted at once. */
 const withUsedHandle = (name, body) =>
   test(name, async (t) => {
     const file = temporaryPath(t)
-    const isLocal = LINUX && LOCAL.includes(fs.statfsSync(path.dirname(file)).type)
-    if (!isLocal) return t.skip('only Linux, on a file system of this machine, can tell what is in memory')
+    if (!keepsWarm(path.dirname(file))) return t.skip('only on Linux, on a file system of this machine')
     const lock = lockFile(file)
     for (let i = 0; i < 40; i++) await lock.run(() => {})
     await body(t, lock)
@@ -30,7 +26,7 @@ const withUsedHandle = (name, body) =>
 
 describe('a free lock that its handle has often acquired, and nobody else wanted', () => {
   withUsedHandle('is granted at once', async (_, lock) => {
-    // Not each time, for sure: the kernel's look fails if a folder is moved just then.
+    // Not each time, for sure: on a busy machine it may be too long ago.
     let soonest = false
     for (let round = 0; round < 20 && !soonest; round++) {
       const acquired = lock.acquire()
