@@ -209,14 +209,19 @@ describe('a file that was released a moment ago', () => {
   onWarm('excludes the threads of its process from each other', async (file) => {
     const source = `${WARM}
       const { parentPort, workerData } = require('node:worker_threads')
-      const { file, inside } = workerData
+      const { file, inside, ready } = workerData
       let failures = 0
       const turn = (lock) => {
         if (Atomics.add(inside, 0, 1) !== 0) failures++
+        for (let i = 0; i < 1000; i++) Atomics.load(inside, 0)
         Atomics.sub(inside, 0, 1)
         lock.release()
       }
       async function main() {
+        warmUp(file)
+        // Both begin together.
+        Atomics.add(ready, 0, 1)
+        while (Atomics.load(ready, 0) < 2);
         for (let i = 0; i < 4000; i++) {
           turn(lockFile(file).acquireSync())
           turn(await lockFile(file).acquire())
@@ -224,8 +229,8 @@ describe('a file that was released a moment ago', () => {
         parentPort.postMessage(failures)
       }
       main()`
-    const inside = new Int32Array(new SharedArrayBuffer(4))
-    const workers = [1, 2].map(() => new Worker(source, { eval: true, workerData: { file, inside } }))
+    const [inside, ready] = [1, 2].map(() => new Int32Array(new SharedArrayBuffer(4)))
+    const workers = [1, 2].map(() => new Worker(source, { eval: true, workerData: { file, inside, ready } }))
     const failures = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0]))
     assert.deepEqual(failures, [0, 0])
   })
