@@ -53,21 +53,27 @@ function isInherited(descriptor, open) {
   return stats.isFile() || stats.isDirectory() || stats.isCharacterDevice() || stats.isBlockDevice()
 }
 
+/** What the descriptors of the ancestors lead to, once it has been read. */
+let opened
+
 /** Node.js has pipes to itself, with both ends here and nowhere else. Only Linux tells one pipe from another. */
 function isInheritedPipe({ dev, ino }, open) {
   if (process.platform !== 'linux') return false
   const ends = [...open].filter(([, other]) => other.dev === dev && other.ino === ino)
   if (ends.length === 1 || ends.some(([descriptor]) => descriptor < FIRST)) return true
-  return ancestors().some((pid) => list(`/proc/${pid}/fd`).some((name) => isSame(`/proc/${pid}/fd/${name}`, dev, ino)))
+  opened ??= new Set(ancestors().flatMap(linksOf))
+  return opened.has(`pipe:[${ino}]`)
 }
 
-function isSame(path, dev, ino) {
-  try {
-    const stats = fs.statSync(path)
-    return stats.dev === dev && stats.ino === ino
-  } catch {
-    return false
-  }
+/** Returns what the descriptors of a process lead to. */
+function linksOf(pid) {
+  return list(`/proc/${pid}/fd`).map((name) => {
+    try {
+      return fs.readlinkSync(`/proc/${pid}/fd/${name}`)
+    } catch {
+      return undefined
+    }
+  })
 }
 
 /**
