@@ -1,15 +1,10 @@
 'use strict'
 
-// Checks of the arguments, before anything happens. Messages and codes are those of Node's own checks.
+// Checks of the arguments, before anything happens. Messages and codes are those of Node's own checks. The modules of Node
+// are loaded where they are needed: most programs need none of them.
 
-const { isUtf8 } = require('node:buffer')
-const fs = require('node:fs')
-const nodePath = require('node:path')
-const { fileURLToPath } = require('node:url')
-const {
-  inspect,
-  types: { isUint8Array },
-} = require('node:util')
+/** path.resolve(), once it is needed. */
+let resolvePath
 
 const MODES = ['exclusive', 'shared']
 const DEFAULT_FILE_MODE = 0o666
@@ -23,7 +18,7 @@ function invalid(Type, code, message) {
 /** Returns the value as messages show it. Printing an object may run code of its own, which may throw. */
 function show(value) {
   try {
-    return inspect(value)
+    return require('node:util').inspect(value)
   } catch {
     return `an ${typeof value} that cannot be shown`
   }
@@ -173,11 +168,10 @@ function checkPath(path) {
 
 /** Returns the name of a file, in bytes if it is not UTF-8, or undefined if `path` is neither bytes nor a URL. */
 function nameOf(path) {
-  if (isUint8Array(path)) {
-    const bytes = Buffer.from(path)
-    return isUtf8(bytes) ? bytes.toString() : bytes
-  }
-  return isUrl(path) ? fileURLToPath(path.href) : undefined
+  if (isUrl(path)) return require('node:url').fileURLToPath(path.href)
+  if (!require('node:util').types.isUint8Array(path)) return undefined
+  const bytes = Buffer.from(path)
+  return require('node:buffer').isUtf8(bytes) ? bytes.toString() : bytes
 }
 
 /** Returns true for a URL of any realm or polyfill. As for Node, the result of `url.parse` is none: it has `auth`. */
@@ -188,13 +182,18 @@ function isUrl(value) {
 function resolve(name) {
   // Most paths are absolute and plain, and resolving them takes four times as long as this test.
   if (name[0] === '/' && !WINDOWS && !/\/(?:[./]|$)/.test(name)) return { path: name }
-  if (WINDOWS) return { path: nodePath.resolve(name) }
+  if (WINDOWS) return { path: absolute(name) }
   const folder = name[0] === '/' ? '' : workingFolder()
   if (typeof folder !== 'string') return resolveBytes(Buffer.from(name))
   // In `link/..`, only the kernel knows which folder is meant.
   if (name.replace(/^(?:\.{0,2}\/)*/, '').includes('/..')) return { path: name[0] === '/' ? name : `${folder}/${name}` }
   // A slash at the end says that it is a folder. The kernel judges that.
-  return { path: nodePath.resolve(name) + (/[^/]\/+$/.test(name) ? '/' : '') }
+  return { path: absolute(name) + (/[^/]\/+$/.test(name) ? '/' : '') }
+}
+
+function absolute(name) {
+  resolvePath ??= require('node:path').resolve
+  return resolvePath(name)
 }
 
 function resolveBytes(name) {
@@ -207,7 +206,7 @@ function workingFolder() {
   const folder = process.cwd()
   if (!folder.includes('\uFFFD')) return folder
   try {
-    return fs.readlinkSync('/proc/self/cwd', 'buffer')
+    return require('node:fs').readlinkSync('/proc/self/cwd', 'buffer')
   } catch {
     return folder
   }

@@ -1,7 +1,5 @@
 'use strict'
 
-const { inspect } = require('node:util')
-
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
 const { AbortError, LockError, failureError } = require('./errors.js')
@@ -20,6 +18,9 @@ const TRY_ACQUIRE_SYNC_OPTIONS = ['mode']
 // then looks for the registered ones.
 const DISPOSE = Symbol.dispose ?? Symbol.for('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
+
+/** The method that util.inspect() calls. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /**
  * Keeps structuredClone() and postMessage() from making an empty object of a handle: a symbol cannot be cloned. (Newer
@@ -173,7 +174,7 @@ class FileLock {
     this.#dispose()
   }
 
-  [inspect.custom](_depth, options) {
+  [INSPECT](_depth, options, inspect) {
     // A wrapper, which has no private fields.
     if (!isFileLock(this)) return this
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`

@@ -2,10 +2,6 @@
 
 // The waits that an AbortSignal ends. A signal has one listener of ours, however many they are: Node warns of eleven.
 
-/** Calls the listener even if an earlier one stops the event. Not in Node before 20.5, nor in Deno. */
-const { addAbortListener = (signal, listener) => signal.addEventListener('abort', listener, { once: true }) } =
-  require('node:events')
-
 /** For each signal that ends waits: the functions that end them, and the listener that calls those. */
 const entries = new WeakMap()
 
@@ -17,7 +13,7 @@ function onAbort(signal, end) {
   let entry = entries.get(signal)
   if (entry === undefined) {
     entry = { ends: new Set(), listener: () => endAll(entry) }
-    addAbortListener(signal, entry.listener)
+    listen(signal, entry.listener)
     entries.set(signal, entry)
   }
   entry.ends.add(end)
@@ -30,6 +26,13 @@ function onAbort(signal, end) {
       // The listener stays, and has nothing left to end.
     }
   }
+}
+
+function listen(signal, listener) {
+  const { addAbortListener } = require('node:events')
+  // Calls the listener even if an earlier one stops the event. Not in Node before 20.5, nor in Deno.
+  if (addAbortListener !== undefined) addAbortListener(signal, listener)
+  else signal.addEventListener('abort', listener, { once: true })
 }
 
 function endAll({ ends }) {

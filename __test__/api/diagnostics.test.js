@@ -8,7 +8,8 @@ const diagnostics = require('node:diagnostics_channel')
 const { test } = require('node:test')
 
 const { lockFile, LockTimeoutError } = require('../..')
-const { temporaryPath } = require('../support/folders.js')
+const { ROOT, temporaryPath } = require('../support/folders.js')
+const { GOOD_END, Talker } = require('../support/processes.js')
 const { errorOf } = require('../support/waiting.js')
 
 /** All that is told on the channels of a new file from now on, until the test ends. */
@@ -91,6 +92,34 @@ test('each release is told with the number of the acquisition that it ends, by w
   const { acquisition } = told.at(-1).message
   lockFile(file).release()
   assert.deepEqual(told.at(-1).message, { path: file, acquisition })
+})
+
+test('who subscribes before the package is loaded, or after, is told, also if nothing else refers to the channel', async (t) => {
+  const source = `
+    const diagnostics = require('node:diagnostics_channel')
+    const told = []
+    const subscribe = (name) => {
+      const start = () => told.push(name + ' start')
+      diagnostics.tracingChannel('locket.acquire').subscribe({ start, end() {}, asyncStart() {}, asyncEnd() {}, error() {} })
+      diagnostics.subscribe('locket.release', () => told.push(name + ' release'))
+    }
+    const collect = async () => {
+      await new Promise(setImmediate)
+      gc()
+    }
+    const main = async () => {
+      subscribe('before')
+      await collect()
+      const { lockFile } = require(process.argv[1])
+      subscribe('after')
+      await collect()
+      lockFile(process.argv[2]).acquireSync().release()
+      console.log(told.join())
+    }
+    main()`
+  const child = new Talker(t, process.execPath, ['--expose-gc', '-e', source, ROOT, temporaryPath(t)])
+  assert.equal(await child.line(), 'before start,after start,before release,after release')
+  assert.deepEqual(await child.ended(), GOOD_END)
 })
 
 test('run, tryAcquire and the sync forms are traced, too', async (t) => {

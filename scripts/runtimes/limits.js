@@ -36,6 +36,11 @@ const LIMITS = [
       /^(acquire|tryAcquire|run) (with a signal that had|rejects when the signal) fire|^the reason of a signal that is a timeout/,
     why: 'its AbortError has other own properties',
   },
+  {
+    on: /^bun /,
+    tests: /^who subscribes before the package is loaded/,
+    why: 'a channel that nothing refers to loses its subscribers',
+  },
   { on: /^bun /, tests: /^a lock whose handle is garbage/, why: 'its gc() does not collect the handle at once' },
   { on: /^(bun|deno) /, tests: /^says who was in the way$/, why: 'its program is not called node' },
   {
