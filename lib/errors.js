@@ -1,9 +1,5 @@
 'use strict'
 
-const util = require('node:util')
-
-const { nameProcess } = require('./programs.js')
-
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
 class LockError extends Error {
   constructor(message, { code, path, ...options } = {}) {
@@ -41,6 +37,16 @@ function timeoutError({ path, timeout }, why, holders) {
 
 /** The most holders that a message names. */
 const NAMED_HOLDERS = 3
+
+/** Returns the name of a process in messages. Its module is not loaded before: that would take every program some time. */
+function nameProcess(holder) {
+  try {
+    return require('./programs.js').nameProcess(holder)
+  } catch {
+    // The package has been removed or replaced since it was loaded.
+    return String(holder.pid)
+  }
+}
 
 /** `held by 4242 (node deploy.js), 4243 (node deploy.js)` */
 function nameHolders(holders) {
@@ -84,7 +90,7 @@ const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
 
 /** Returns the name of a system error and its description. */
 function describe(errno) {
-  const known = util.getSystemErrorMap().get(errno)
+  const known = require('node:util').getSystemErrorMap().get(errno)
   if (known) return known
   // Not at the top: loading it takes a third of a millisecond, and it is hardly ever needed.
   const os = require('node:os')

@@ -1,7 +1,7 @@
 'use strict'
 
-// Brings a clone to where it can run: development dependencies installed, addon built. Does what is missing or out of
-// date, and nothing else.
+// Brings a clone to where it can run: development dependencies installed, addon and JavaScript built. Does what is missing
+// or out of date, and nothing else.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -17,6 +17,9 @@ const BUILD_INPUTS = [
   'crates/locket/src',
   'crates/locket/Cargo.toml',
 ]
+
+const SCRIPTS = ['lib', 'bin/cli', 'scripts/bundle.js', 'package-lock.json']
+const BUNDLES = ['index.js', 'command.js', 'missing-binary.js', 'programs.js'].map((name) => `dist/${name}`)
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */
 function run(command, args, env) {
@@ -69,10 +72,17 @@ function buildAddon() {
   }
 }
 
+function buildScripts() {
+  if (Math.max(...SCRIPTS.map(changed)) < Math.min(...BUNDLES.map(changed))) return
+  console.log('Bundling the JavaScript')
+  run('npm', ['run', '--silent', 'bundle'])
+}
+
 /** `addon: false`: without the addon. */
 function prepare({ addon = true } = {}) {
   installPackages()
   if (addon) buildAddon()
+  buildScripts()
 }
 
 module.exports = { root, run, has, prepare }

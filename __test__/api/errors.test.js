@@ -9,7 +9,6 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { LockError, LockTimeoutError, lockFile } = require('../..')
-const { failureError } = require('../../lib/errors.js')
 const { temporaryPath } = require('../support/folders.js')
 const { isFree, locked } = require('../support/locks.js')
 const { holderOf } = require('../support/processes.js')
@@ -107,6 +106,7 @@ describe('the errors', () => {
 })
 
 describe('what the native part tells', () => {
+  const { failureError, LockError, LockTimeoutError } = require('../../lib/errors.js')
   const told = (reason, context) => failureError({ reason }, { path: '/x', ...context })
 
   test('that a path does not answer, or who holds the lock is not known, is a timeout without holders', () => {

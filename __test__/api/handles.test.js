@@ -42,7 +42,7 @@ test('a handle that was just made answers all questions, and holds nothing', asy
 test('the native part of a handle is made when it is first needed, and only once', async (t) => {
   // The garbage collector frees it only in the event loop: many handles in synchronous code would pile up.
   const create = t.mock.method(require('../../lib/native.js'), 'createHandle')
-  const lock = lockFile(temporaryPath(t))
+  const lock = require('../../lib/index.js').lockFile(temporaryPath(t))
   assert.deepEqual([lock.held, lock.lost.aborted], [false, false])
   lock[Symbol.dispose]()
   await lock[Symbol.asyncDispose]()

@@ -8,7 +8,6 @@ const path = require('node:path')
 const { describe, test } = require('node:test')
 
 const { lockFile } = require('../..')
-const { waitersOf } = require('../../lib/file-lock.js')
 const { ROOT, temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { agent, holderOf, script, Talker } = require('../support/processes.js')
 const { LINUX, needing, onLinux } = require('../support/systems.js')
@@ -225,6 +224,8 @@ describe('holders() everywhere', () => {
 })
 
 describe('waitersOf()', onLinux, () => {
+  const { lockFile, waitersOf } = require('../../lib/file-lock.js')
+
   test('names the first waiter of each process that waits in the kernel, and no holder', flock1, async (t) => {
     const file = temporaryPath(t)
     const lock = lockFile(file)

@@ -11,13 +11,14 @@ const { ROOT, temporaryFolder } = require('../support/folders.js')
 const { outcomeOf } = require('../support/processes.js')
 const { needing, onLinux } = require('../support/systems.js')
 
-const { name, version } = require('../../package.json')
+const { name, version, main } = require('../../package.json')
 
 /** The name of this platform, as binaries have it. */
 const HERE = fs
   .readdirSync(ROOT)
   .find((file) => /^locket\..*\.node$/.test(file))
   .split('.')[1]
+const FILE = `locket.${HERE}.node`
 const OPTIONAL = { [`${name}-${HERE}`]: version, [`${name}-another`]: version }
 
 /**
@@ -43,15 +44,15 @@ const scriptFor = (home) => `
 function install(folder, { optionalDependencies = OPTIONAL, binary } = {}) {
   const modules = path.join(folder, 'node_modules')
   const home = path.join(modules, name)
-  for (const part of ['index.js', 'lib', 'native.js']) {
+  for (const part of ['dist', 'native.js']) {
     fs.cpSync(path.join(ROOT, part), path.join(home, part), { recursive: true })
   }
-  fs.writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version, optionalDependencies }))
+  fs.writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version, main, optionalDependencies }))
   if (binary !== undefined) {
     const of = path.join(modules, `${name}-${HERE}`)
     fs.mkdirSync(of)
-    fs.writeFileSync(path.join(of, 'package.json'), JSON.stringify({ version, main: 'locket.node' }))
-    if (binary !== null) fs.writeFileSync(path.join(of, 'locket.node'), binary)
+    fs.writeFileSync(path.join(of, 'package.json'), JSON.stringify({ version, main: FILE }))
+    if (binary !== null) fs.writeFileSync(path.join(of, FILE), binary)
   }
   return home
 }
@@ -63,13 +64,13 @@ function run(args, env = {}, command = process.execPath) {
   return JSON.parse(stdout || JSON.stringify(`nothing was printed: ${stderr}`))
 }
 
-const BINARY = fs.readFileSync(path.join(ROOT, `locket.${HERE}.node`))
+const BINARY = fs.readFileSync(path.join(ROOT, FILE))
 
 /** An error must be of a binary that is there. */
 function isUnusable({ name: kind, code, message, cause }, reason, help) {
   assert.deepEqual([kind, code], ['Error', 'ERR_LOCKET_BINARY_UNUSABLE'], message)
   assert.ok(message.startsWith(`@locket/native cannot load its binary for ${HERE}, Node v`), message)
-  assert.match(message, /locket\.node: /)
+  assert.match(message, /locket\.[\w-]+\.node: /)
   assert.match(message, reason)
   assert.match(message, help)
   assert.doesNotMatch(message, /npm has a bug|finds no binary/)
@@ -138,7 +139,7 @@ test('under the permission model it says which flag is missing', (t) => {
 })
 
 test('a binary that the environment variable names is taken', (t) => {
-  const { exports } = load(t, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: path.join(ROOT, `locket.${HERE}.node`) } })
+  const { exports } = load(t, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: path.join(ROOT, FILE) } })
   assert.ok(exports.includes('lockFile'))
 })
 

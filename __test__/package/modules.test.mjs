@@ -11,7 +11,7 @@ import * as byName from '@locket/native'
 import { FileLock, LockError, LockTimeoutError, lockFile, query } from '@locket/native'
 import ts from 'typescript'
 
-import * as byPath from '../../index.js'
+import * as byPath from '../../dist/index.js'
 import folders from '../support/folders.js'
 import locks from '../support/locks.js'
 
@@ -22,7 +22,7 @@ const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile, query }
 const NAMES = Object.keys(IMPORTED)
 
 test('import and require give the same objects, by path and by name of the package', () => {
-  const required = [require('@locket/native'), require('../..'), require('../../index.js')]
+  const required = [require('@locket/native'), require('../..'), require('../../dist/index.js')]
   for (const each of required) {
     assert.equal(each, byName.default)
     assert.deepEqual(Object.keys(each).sort(), NAMES)
@@ -37,7 +37,7 @@ test('nothing else is exported, nor can be reached inside the package', () => {
   // Later versions of Node add "module.exports" to what a CommonJS module exports.
   const exported = Object.keys(byName).filter((name) => name !== 'module.exports')
   assert.deepEqual(exported.sort(), [...NAMES, 'default'].sort())
-  assert.throws(() => require('@locket/native/lib/errors.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
+  assert.throws(() => require('@locket/native/dist/missing-binary.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
   assert.equal(require('@locket/native/package.json').name, '@locket/native')
 })
 
@@ -68,7 +68,7 @@ test('in a context of node:vm, disposal has the symbols that compilers look for 
     }
     return loaded.get(file).exports
   }
-  const { lockFile } = load(path.join(ROOT, 'index.js'))
+  const { lockFile } = load(require.resolve('@locket/native'))
   const file = temporaryPath(t)
   for (const name of ['dispose', 'asyncDispose']) {
     // What the helper does that esbuild writes for using: const lock = await lockFile(file).acquire()

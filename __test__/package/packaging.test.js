@@ -6,6 +6,7 @@
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
+const { enableCompileCache } = require('node:module')
 const os = require('node:os')
 const path = require('node:path')
 const { after, before, test } = require('node:test')
@@ -49,6 +50,32 @@ function nodeIn(cwd, ...args) {
   return { status: status ?? signal, output: stdout + stderr }
 }
 
+const LOAD = `
+  const fs = require('node:fs')
+  const Module = require('node:module')
+  const asked = []
+  const load = Module._load
+  Module._load = function (request) {
+    if (!Module.isBuiltin(request)) asked.push(request)
+    return load.apply(this, arguments)
+  }
+  const before = new Set(process.moduleLoadList)
+  require('@locket/native')
+  const modules = process.moduleLoadList.filter((name) => !before.has(name) && !/internal/i.test(name))
+  const binaries = process.report.getReport().sharedObjects.filter((file) => file.endsWith('.node'))
+  const scripts = Object.keys(require.cache)
+  console.log(JSON.stringify({ asked, scripts, modules, binaries: binaries.map((file) => fs.realpathSync(file)) }))`
+
+/**
+ * Loads the package in a folder. What require() was asked for, the files that were compiled, the modules of Node that were
+ * loaded, and the binaries that were.
+ */
+function load(cwd, ...flags) {
+  const { status, output } = nodeIn(cwd, ...flags, '-e', LOAD)
+  assert.equal(status, 0, output)
+  return JSON.parse(output)
+}
+
 /** Writes a file of the project. Its path. */
 function write(name, content) {
   const file = path.join(project, name)
@@ -71,15 +98,10 @@ const program = (load) => `
 const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\nfree\n' })
 
 test('the tarball has what is needed, and nothing else', () => {
-  const scripts = ['lib', 'bin'].flatMap((name) =>
-    fs
-      .readdirSync(path.join(root, name), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/')),
-  )
-  assert.ok(scripts.every((name) => name.endsWith('.js')))
-  const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'index.d.ts', 'index.js', 'native.d.ts', 'native.js']
-  assert.deepEqual(packed.main.files, [...others, 'package.json', ...scripts].sort())
+  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js'].map((name) => `dist/${name}`)
+  const scripts = ['bin/locket.js', ...bundles, 'native.js']
+  const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'index.d.ts', 'native.d.ts', 'package.json']
+  assert.deepEqual(packed.main.files, [...others, ...scripts].sort())
 })
 
 test('the binary is in a package of its own, of the name that the loader asks for, for this platform alone', () => {
@@ -92,11 +114,7 @@ test('the binary is in a package of its own, of the name that the loader asks fo
     [installed.name, installed.version, installed.main, installed.os, installed.cpu],
     [name, own.version, binary, [process.platform], [process.arch]],
   )
-  const { output } = node('-p', 'require("@locket/native"); Object.keys(require.cache).join("\\n")')
-  assert.deepEqual(
-    output.split('\n').filter((file) => file.endsWith('.node')),
-    [path.join(project, 'node_modules', name, binary)],
-  )
+  assert.deepEqual(load(project).binaries, [path.join(project, 'node_modules', name, binary)])
 })
 
 test('what is published has no binary, though one is built here', () => {
@@ -107,6 +125,90 @@ test('what is published has no binary, though one is built here', () => {
     installed.files.filter((entry) => entry.endsWith('.node')),
     [],
   )
+})
+
+/** The layouts of node_modules: where the package is, and its binary, in a project. */
+const LAYOUTS = {
+  'of npm and Yarn, beside each other': { home: 'node_modules/@locket/native', binary: 'node_modules/@locket' },
+  'of npm, one below the other where another version is beside it': {
+    home: 'node_modules/@locket/native',
+    binary: 'node_modules/@locket/native/node_modules/@locket',
+    other: 'node_modules/@locket',
+  },
+  'of pnpm, with links': {
+    home: 'node_modules/.pnpm/@locket+native@1/node_modules/@locket/native',
+    binary: 'node_modules/.pnpm/@locket+native-binary@1/node_modules/@locket',
+    links: {
+      'node_modules/@locket/native': 'node_modules/.pnpm/@locket+native@1/node_modules/@locket/native',
+      'node_modules/.pnpm/@locket+native@1/node_modules/@locket/BINARY':
+        'node_modules/.pnpm/@locket+native-binary@1/node_modules/@locket/BINARY',
+    },
+  },
+}
+
+/** Puts what is installed in the project into an empty folder, in another layout. The folder, and the path of the binary. */
+function layOut({ home, binary, other, links = {} }) {
+  const into = fs.mkdtempSync(path.join(folder, 'layout-'))
+  const from = path.join(project, 'node_modules/@locket')
+  const name = fs.readdirSync(from).find((each) => each !== 'native')
+  const file = fs.readdirSync(path.join(from, name)).find((each) => each.endsWith('.node'))
+  fs.cpSync(path.join(from, 'native'), path.join(into, home), { recursive: true })
+  fs.cpSync(path.join(from, name), path.join(into, binary, name), { recursive: true })
+  if (other) fs.cpSync(path.join(from, name), path.join(into, other, name), { recursive: true })
+  for (const [link, target] of Object.entries(links)) {
+    const place = path.join(into, link.replace('BINARY', name))
+    fs.mkdirSync(path.dirname(place), { recursive: true })
+    fs.symlinkSync(path.join(into, target.replace('BINARY', name)), place, 'junction')
+  }
+  return { into, script: path.join(into, home, 'dist/index.js'), file: path.join(into, binary, name, file) }
+}
+
+for (const [what, layout] of Object.entries(LAYOUTS)) {
+  test(`loading compiles one file, loads no module of Node, and opens the binary by its path: ${what}`, () => {
+    const { into, script, file } = layOut(layout)
+    const expected = { asked: ['@locket/native'], scripts: [script], modules: [], binaries: [file] }
+    assert.deepEqual(load(into), expected)
+  })
+}
+
+test('in any other layout require() finds the binary, as links that are not followed show', () => {
+  const { into, file } = layOut({
+    home: 'node_modules/@locket/native',
+    binary: '../node_modules/@locket',
+  })
+  const { asked, binaries } = load(into)
+  assert.deepEqual(binaries, [path.resolve(file)])
+  assert.ok(asked.includes(path.posix.join('@locket', path.basename(path.dirname(file)))), asked.join())
+})
+
+test('a timeout is told also if the package has been removed since it was loaded', () => {
+  const { into } = layOut(LAYOUTS['of npm and Yarn, beside each other'])
+  const { status, output } = nodeIn(
+    into,
+    '-e',
+    `const { lockFile } = require('@locket/native')
+    require('node:fs').renameSync('node_modules', 'removed')
+    lockFile('test.lock').acquireSync()
+    lockFile('test.lock').acquire(0).catch(({ message }) => console.log(message.replace(process.pid, 'PID')))`,
+  )
+  assert.equal(status, 0, output)
+  const holder = process.platform === 'linux' ? 'held by PID, which is this process' : 'it is locked'
+  assert.equal(output, `Couldn't lock ${path.join(into, 'test.lock')}: ${holder}\n`)
+})
+
+test('the stack of an error has frames with the names and lines of readable code', () => {
+  const { output } = node('-p', "try { require('@locket/native').lockFile('x', { wait: 1 }) } catch (e) { e.stack }")
+  const frames = [...output.matchAll(/at (?:new )?(\S+) \((.+):(\d+):\d+\)/g)].filter(([, , file]) =>
+    /native.dist/.test(file),
+  )
+  const code = fs.readFileSync(path.join(project, 'node_modules/@locket/native/dist/index.js'), 'utf8').split('\n')
+  assert.deepEqual(
+    frames.map(([, name]) => name),
+    ['invalid', 'wrongValue', 'checkOptions', 'FileLock', 'Object.lockFile'],
+  )
+  const lines = frames.map(([, , , line]) => code[line - 1].trim())
+  assert.match(lines.at(-2), /^} = checkOptions\(options, LOCK_FILE_OPTIONS\);$/)
+  assert.equal(lines.at(-1), 'return new FileLock(path, options);')
 })
 
 /** What somebody names to npm who uses a built clone in a project of their own. */
@@ -126,12 +228,13 @@ for (const [how, { place, options, loads }] of Object.entries(CLONES)) {
       program("const { lockFile, LockTimeoutError } = require('@locket/native')"),
     )
     assert.deepEqual(nodeIn(other, 'main.cjs'), { status: 0, output: 'held\nfree\n' })
-    const { output } = nodeIn(other, '-p', 'require("@locket/native"); Object.keys(require.cache).join("\\n")')
     const from = loads === 'clone' ? root : path.join(other, 'node_modules/@locket/native')
-    assert.deepEqual(
-      output.split('\n').filter((file) => file.endsWith('.node')),
-      [path.join(from, builtBinary())],
-    )
+    assert.deepEqual(load(other), {
+      asked: ['@locket/native'],
+      scripts: [path.join(from, 'dist/index.js')],
+      modules: [],
+      binaries: [path.join(from, builtBinary())],
+    })
   })
 }
 
@@ -180,6 +283,32 @@ test('the command-line tool is installed', () => {
   )
   const said = node(tool, 'test.lock', process.execPath, '-p', '"it runs"')
   assert.deepEqual(said, { status: 0, output: 'it runs\n' })
+})
+
+test('the command-line tool compiles one file, and keeps compiled code where only who may change the code can', () => {
+  const { into } = layOut(LAYOUTS['of npm and Yarn, beside each other'])
+  const home = path.join(into, 'node_modules/@locket/native')
+  const cache = path.join(home, '.cache')
+  fs.rmSync(cache, { recursive: true, force: true })
+  const TMPDIR = fs.mkdtempSync(path.join(folder, 'temporary-'))
+  const tell = "process.on('exit', () => console.log(JSON.stringify(Object.keys(require.cache))))"
+  fs.writeFileSync(path.join(into, 'tell.cjs'), tell)
+  const args = ['--require', './tell.cjs', path.join(home, 'bin/locket.js'), 'test.lock', process.execPath, '-e', '0']
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: into,
+    encoding: 'utf8',
+    env: { ...process.env, TMPDIR, TEMP: TMPDIR, TMP: TMPDIR },
+    timeout: LIMIT,
+  })
+  assert.deepEqual([status, stderr], [0, ''])
+  assert.deepEqual(
+    JSON.parse(stdout),
+    ['tell.cjs', 'node_modules/@locket/native/bin/locket.js', 'node_modules/@locket/native/dist/command.js'].map(
+      (name) => path.join(into, name),
+    ),
+  )
+  assert.deepEqual(fs.readdirSync(TMPDIR), [])
+  assert.equal(fs.existsSync(cache), enableCompileCache !== undefined)
 })
 
 const RIGHT = `

@@ -33,7 +33,7 @@ const USERS = `
   const fs = require('node:fs')
   const path = require('node:path')
   const [root, file, tasks] = process.argv.slice(1)
-  const { descriptorOf } = require(root + '/lib/file-lock.js')
+  const sources = require(root + '/lib/file-lock.js')
   const outcomes = {}
   // [inode, begin, end], by the clock that all processes have.
   const holds = []
@@ -46,9 +46,9 @@ const USERS = `
   const now = () => Number(process.hrtime.bigint())
   // Some have a handle of their own for each round, others keep theirs; all have to give up some time.
   const task = async (number) => {
-    const own = lockFile(file)
+    const own = sources.lockFile(file)
     while (!over) {
-      const lock = number % 2 ? own : lockFile(file)
+      const lock = number % 2 ? own : sources.lockFile(file)
       try {
         await lock.acquire({ timeout: 20 })
       } catch (error) {
@@ -56,7 +56,7 @@ const USERS = `
         continue
       }
       const begin = now()
-      const { ino } = fs.fstatSync(descriptorOf(lock))
+      const { ino } = fs.fstatSync(sources.descriptorOf(lock))
       // Others of this process run, and others of other processes.
       await new Promise(setImmediate)
       holds.push([ino, begin, now()])

@@ -2,11 +2,9 @@
 
 // What is published for these tests: the main package, and the packages of platforms that `npm run prebuilds` has made.
 
-const fs = require('node:fs')
 const path = require('node:path')
 
 const { publishAll } = require('../../scripts/publish.js')
-const { root } = require('../../scripts/packaging/run.js')
 const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
 const { programOf } = require('../../scripts/registry/install.js')
@@ -42,13 +40,9 @@ function filesOf(name) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const folders = ['bin', 'lib'].flatMap((folder) =>
-    fs
-      .readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/')),
-  )
-  return [...common, ...folders, 'CHANGELOG.md', 'index.d.ts', 'index.js', 'native.d.ts', 'native.js'].sort()
+  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js'].map((name) => `dist/${name}`)
+  const scripts = ['bin/locket.js', ...bundles, 'native.js']
+  return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts'].sort()
 }
 
 /** Publishes the packages of these platforms, and the main package, in the registry. Returns what it printed, by line. */

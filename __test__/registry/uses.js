@@ -20,7 +20,7 @@ const WORKS = { status: 0, output: 'true true\nfalse\n' }
 /** Says which binaries serve it. */
 const LOADED = `
   require('${MAIN}')
-  const binaries = Object.keys(require.cache).filter((file) => file.endsWith('.node'))
+  const binaries = process.report.getReport().sharedObjects.filter((file) => file.endsWith('.node'))
   console.log(...binaries.map((file) => require('node:path').basename(file)))
 `
 

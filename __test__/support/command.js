@@ -13,11 +13,14 @@ const COMMAND = path.join(ROOT, 'bin/locket.js')
 /** The command, to be talked to: it, and what it runs. */
 const locket = (t, args, options) => run(t, COMMAND, args, options)
 
-/** Arguments of Node for the command with changes to this package: `source`, in which `FileLock` is defined. */
+/**
+ * Arguments of Node for the command with changes to this package: `source`, in which `FileLock` is defined. It runs from the
+ * sources, since the bundle of the command has a FileLock of its own inside.
+ */
 function changed(t, source) {
   const file = temporaryPath(t)
-  fs.writeFileSync(file, `const { FileLock } = require(${JSON.stringify(ROOT)})\n${source}`)
-  return ['--require', file, COMMAND]
+  fs.writeFileSync(file, `const { FileLock } = require(${JSON.stringify(path.join(ROOT, 'lib/index.js'))})\n${source}`)
+  return ['--require', file, path.join(__dirname, '../fixtures/command.js')]
 }
 
 /** How the command ends. */

@@ -94,7 +94,7 @@ const ALONE = `
       await worker.terminate()
       checkCode()
     }
-    console.log(Object.keys(require.cache).filter((name) => name.endsWith('.node')).length)
+    console.log(Object.keys(require.cache).filter((name) => name.endsWith('index.js')).length)
   }
   main()`
 

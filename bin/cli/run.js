@@ -2,8 +2,7 @@
 
 // locket FILE COMMAND: waits for the lock, runs the command, releases the lock.
 
-const { lockFile } = require('../..')
-const { descriptorOf } = require('../../lib/file-lock.js')
+const { descriptorOf, lockFile } = require('../../lib/file-lock.js')
 const { endAs, endBy, runCommand, startOf } = require('./command.js')
 const { inheritedDescriptors, stdioOf } = require('./descriptors.js')
 const { lockFailure } = require('./failure.js')

@@ -2,8 +2,7 @@
 
 // locket --who FILE: lists who holds the lock, and who waits for it.
 
-const { lockFile } = require('../..')
-const { waitersOf } = require('../../lib/file-lock.js')
+const { lockFile, waitersOf } = require('../../lib/file-lock.js')
 const { EXIT, lockFailure } = require('./failure.js')
 const { write } = require('./output.js')
 

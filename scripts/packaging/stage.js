@@ -1,7 +1,7 @@
 'use strict'
 
-// What is published: the main package, as it is in git but for its package.json, and a package for each platform, as
-// `npm run prebuilds` makes them.
+// What is published: the main package, with its JavaScript bundled and a package.json of its own, and a package for each
+// platform, as `npm run prebuilds` makes them.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -38,6 +38,9 @@ function stageMain(into, platforms) {
   const [{ files }] = Object.values(
     JSON.parse(output('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], root)),
   )
+  if (!files.some(({ path: file }) => file === manifest.main)) {
+    throw new Error(`${manifest.main} is missing: \`npm run bundle\` makes it`)
+  }
   for (const file of files) {
     if (!isBuiltHere(file.path)) fs.cpSync(path.join(root, file.path), path.join(into, file.path))
   }

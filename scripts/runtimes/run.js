@@ -69,7 +69,9 @@ function makeProject(install) {
     fs.cpSync(path.join(root, 'node_modules', name), path.join(modules, name), { recursive: true })
   }
   const home = path.join(modules, '@locket/native')
-  for (const name of ['__test__', PRELOAD]) fs.cpSync(path.join(root, name), path.join(home, name), { recursive: true })
+  // Some tests are of what is in the bundle.
+  for (const name of ['__test__', 'lib', PRELOAD])
+    fs.cpSync(path.join(root, name), path.join(home, name), { recursive: true })
   return home
 }
 

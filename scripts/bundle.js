@@ -1,0 +1,56 @@
+'use strict'
+
+// Makes dist/ of lib/ and bin/cli/: one file for the API, since loading ten takes twice the time, and one for the command.
+// Names stay as they are: they stand in stack traces.
+
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.resolve(__dirname, '..')
+const DIST = path.join(root, 'dist')
+
+/** The imports and exports of a source. Those inside functions are left alone: they are loaded when they are needed. */
+const IMPORT = /^const (\w+|\{[^}]*\}) = require\('(\.[^']+)'\)$/gm
+const EXPORT = /^module\.exports = (?:(\w+)|(\{[^}]*\}))$/m
+
+/**
+ * Reads the sources as ES modules, all of which esbuild puts into one scope. Of CommonJS it makes a function for each
+ * file, and V8 compiles them one by one.
+ */
+const asModules = {
+  name: 'as-modules',
+  setup({ initialOptions, onLoad }) {
+    const entries = Object.values(initialOptions.entryPoints).map((entry) => path.join(root, entry))
+    onLoad({ filter: /\.js$/ }, ({ path: file }) => {
+      const contents = fs.readFileSync(file, 'utf8').replace(IMPORT, "import $1 from '$2'")
+      if (entries.includes(file)) return { contents }
+      return { contents: contents.replace(EXPORT, (_, one, all) => (one ? `export default ${one}` : `export ${all}`)) }
+    })
+  },
+}
+
+/** The files of lib/ that only messages need. They stay as they are, and are loaded when there is such a message. */
+const RARE = ['missing-binary.js', 'programs.js']
+
+const COMMON = {
+  absWorkingDir: root,
+  outdir: DIST,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  external: [...RARE.map((name) => `./${name}`), path.join(root, 'package.json')],
+  logLevel: 'warning',
+  // The entry is imported by none, and stays CommonJS.
+  logOverride: { 'commonjs-variable-in-esm': 'silent' },
+}
+
+async function bundle() {
+  // Not at the top: it may be installed only after this file was loaded.
+  const { build } = require('esbuild')
+  await build({ ...COMMON, entryPoints: { index: 'lib/index.js' }, plugins: [asModules] })
+  // What one action of the command needs, the others do not load.
+  await build({ ...COMMON, entryPoints: { command: 'bin/cli/main.js' } })
+  for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))
+}
+
+bundle()
