@@ -130,10 +130,13 @@ class Rules:
 
 
 def text_at(pid, address):
-    """The string at an address of a process."""
+    """The string at an address of a process. It may go on in the next page, which need not be there otherwise."""
+    text = b""
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         memory.seek(address)
-        return os.fsdecode(memory.read(4096 - address % 4096).split(b"\0")[0])
+        while b"\0" not in text:
+            text += memory.read(4096 - (address + len(text)) % 4096)
+    return os.fsdecode(text.split(b"\0")[0])
 
 
 def facts(pid, number, arguments):
