@@ -10,7 +10,7 @@ use crate::sync::Mutex;
 /// For how long the requests of a client may be granted on its thread before one has to go by a worker, and so by the event
 /// loop. Otherwise a loop that acquires and releases would keep everything else from running, and other processes from
 /// getting the lock.
-pub(crate) const TIME_ON_THREAD: Duration = Duration::from_millis(1);
+pub(crate) const TIME_ON_THREAD: Duration = Duration::from_millis(2);
 
 /// A client of the engine: one JavaScript environment, which lives on one thread.
 pub struct Client {
