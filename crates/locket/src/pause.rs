@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dispatch::{Task, Timer};
 use crate::engine::Engine;
@@ -20,6 +20,8 @@ mod tests;
 
 /// The first pause between two tries, of a few drivers.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// For how long one driver that was taken up keeps others from being taken up.
+const CHAIN_TIME: Duration = Duration::from_millis(1);
 /// The longest pause grows by this with every driver.
 const PAUSE_EACH: Duration = Duration::from_millis(1);
 
@@ -30,8 +32,8 @@ pub(crate) struct Paused(Mutex<List>);
 #[derive(Default)]
 struct List {
     entries: BTreeMap<u64, Weak<LockEntry>>,
-    /// A driver has been taken up by [`Engine::take_up_next`], and takes up the next one when it is done.
-    has_chain: bool,
+    /// When the last driver was taken up by [`Engine::take_up_next`], if it takes up another one when it is done.
+    chained: Option<Instant>,
 }
 
 /// Why a driver is suspended.
@@ -126,16 +128,19 @@ impl Engine {
     /// does not need its thread any more. The driver takes up the next one in turn, and so on: that is the chain, of which
     /// one link is under way at a time. `is_chained`: the caller is that link.
     ///
-    /// With more chains, each thread that comes back from the kernel would block there again, and be woken once more.
+    /// If there were more, then of many threads that come back from the kernel one after the other, each would block there
+    /// again, to be woken once more. A link that has been under way for long is blocked: then another chain begins.
     pub(crate) fn take_up_next(self: &Arc<Self>, mut is_chained: bool) {
         loop {
             let mut paused = self.paused.lock();
-            if paused.has_chain && !is_chained {
+            let now = now();
+            let is_recent = |chained| now.saturating_duration_since(chained) < CHAIN_TIME;
+            if !is_chained && paused.chained.is_some_and(is_recent) {
                 return;
             }
             is_chained = true;
             let next = paused.entries.pop_first();
-            paused.has_chain = next.is_some();
+            paused.chained = next.as_ref().map(|_| now);
             drop(paused);
             let Some((_, entry)) = next else { return };
             if let Some(entry) = entry.upgrade().filter(|entry| entry.state().resume()) {
@@ -147,7 +152,7 @@ impl Engine {
     /// Ends the chain, if the caller `is_chained`: the driver has been refused again, so others probably would be, too.
     pub(crate) fn end_chain(&self, is_chained: bool) {
         if is_chained {
-            self.paused.lock().has_chain = false;
+            self.paused.lock().chained = None;
         }
     }
 }
