@@ -9,7 +9,7 @@ const { isMainThread, Worker, workerData } = require('node:worker_threads')
 
 const { lockFile } = require('../..')
 
-const OFTEN = 100
+const OFTEN = 60
 
 const uses = {
   async acquire(lock) {
