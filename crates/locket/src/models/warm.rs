@@ -131,7 +131,8 @@ fn a_request_that_takes_a_warm_file_can_be_cancelled_at_any_moment() {
         // By a worker.
         let a = set_up(|| {
             let user = process.user();
-            user.client.may_stay_on_thread(now() - TIME_ON_THREAD);
+            user.client
+                .may_stay_on_thread(now().checked_sub(TIME_ON_THREAD).expect("the clock has run for longer"));
             user.acquire(Exclusive)
         });
         a.cancel();
