@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,7 +159,7 @@ impl LockFile for OpenFile {
     #[expect(clippy::cast_possible_truncation, reason = "the kinds of locks are small numbers")]
     fn may_have_fcntl_locks(&self) -> bool {
         // SAFETY: its zeroes are valid: from the beginning of the file to its end.
-        let mut wanted: libc::flock = unsafe { mem::zeroed() };
+        let mut wanted: libc::flock = unsafe { std::mem::zeroed() };
         wanted.l_type = libc::F_WRLCK as _;
         // A lock by this descriptor would conflict with all others, also with those of this very process.
         // SAFETY: the descriptor is open, and the structure belongs to this function.
