@@ -291,7 +291,8 @@ test('the command-line tool compiles one file, and keeps compiled code where onl
   const cache = path.join(home, '.cache')
   fs.rmSync(cache, { recursive: true, force: true })
   const TMPDIR = fs.mkdtempSync(path.join(folder, 'temporary-'))
-  const tell = "process.on('exit', () => console.log(JSON.stringify(Object.keys(require.cache))))"
+  // What lets everybody write lets nobody write here.
+  const tell = "process.umask(0); process.on('exit', () => console.log(JSON.stringify(Object.keys(require.cache))))"
   fs.writeFileSync(path.join(into, 'tell.cjs'), tell)
   const args = ['--require', './tell.cjs', path.join(home, 'bin/locket.js'), 'test.lock', process.execPath, '-e', '0']
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
@@ -309,6 +310,11 @@ test('the command-line tool compiles one file, and keeps compiled code where onl
   )
   assert.deepEqual(fs.readdirSync(TMPDIR), [])
   assert.equal(fs.existsSync(cache), enableCompileCache !== undefined)
+  if (enableCompileCache === undefined || process.platform === 'win32') return
+  const folders = fs.readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory())
+  for (const name of [cache, ...folders.map((entry) => path.join(entry.parentPath, entry.name))]) {
+    assert.equal(fs.statSync(name).mode & 0o022, 0, name)
+  }
 })
 
 const RIGHT = `
