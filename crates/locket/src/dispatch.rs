@@ -125,7 +125,9 @@ impl Due for TimedTask {
                 entry.upgrade().into_iter().for_each(|entry| engine.end_drain(&entry, drain));
             }
             Timer::OpenAgain(request) => engine.submit_resolve(request, Route::Cached),
-            Timer::QueryTooLate(query) => query.upgrade().into_iter().for_each(|query| query.give_up()),
+            Timer::QueryTooLate(query) => {
+                query.upgrade().into_iter().for_each(|query| engine.give_up(&query));
+            }
             Timer::ProbeAgain(query) => engine.submit(Task::Probe(query)),
             Timer::SweepWarmFiles => engine.sweep_warm_files(),
         }

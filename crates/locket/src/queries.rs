@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::slice;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,10 @@ pub(crate) struct Query {
     /// The timer that gives it up.
     timer: TimerKey,
     is_answered: AtomicBool,
+    /// When a worker began to find the answer out. Not set for queries that many workers may answer together.
+    began: OnceLock<Instant>,
+    /// How many jobs the workers had begun when it was last checked whether they make progress.
+    progress: AtomicU64,
 }
 
 enum Question {
@@ -131,7 +135,16 @@ impl Engine {
         let timer = self.timer_key(limit);
         let engine = Arc::downgrade(self);
         let is_answered = AtomicBool::new(false);
-        let query = Arc::new(Query { question, sink, token, engine, timer, is_answered });
+        let query = Arc::new(Query {
+            question,
+            sink,
+            token,
+            engine,
+            timer,
+            is_answered,
+            began: OnceLock::new(),
+            progress: AtomicU64::new(0),
+        });
         self.add_timer(timer, Timer::QueryTooLate(Arc::downgrade(&query)));
         query
     }
@@ -228,6 +241,7 @@ impl Engine {
     /// Answers whether a lock is held, or probes again in a moment.
     pub(crate) fn probe(self: &Arc<Self>, query: &Arc<Query>) {
         let Question::Locked(handle, since) = &query.question else { return };
+        query.began.get_or_init(now);
         match self.is_locked(handle) {
             Ok(Some(locked)) => query.answer(Outcome::Locked(locked)),
             Err(error) => query.fail(error),
@@ -238,6 +252,20 @@ impl Engine {
                     query.fail(SystemError::no_thread());
                 }
             }
+        }
+    }
+
+    /// Gives a query up, since its time is over. One that no worker has begun is only late as long as the workers make
+    /// progress: it may be one of a hundred thousand that were made at once.
+    pub(crate) fn give_up(self: &Arc<Self>, query: &Arc<Query>) {
+        let progress = self.pool.begun();
+        let is_late = matches!(query.question, Question::Locked(..))
+            && match query.began.get() {
+                Some(&began) => now() < began + CANCEL_GRACE,
+                None => query.progress.swap(progress, Ordering::Relaxed) != progress,
+            };
+        if !is_late || !self.after(CANCEL_GRACE, Timer::QueryTooLate(Arc::downgrade(query))) {
+            query.give_up();
         }
     }
 
@@ -326,8 +354,8 @@ impl Query {
         self.is_answered.load(Ordering::Relaxed)
     }
 
-    /// Answers that nothing is known. Called when the time is over.
-    pub(crate) fn give_up(&self) {
+    /// Answers that nothing is known.
+    fn give_up(&self) {
         match self.question {
             Question::Locked(..) => self.answer(Outcome::Unanswered),
             Question::Holders | Question::HoldersAtRefusal => self.answer_holders(None),

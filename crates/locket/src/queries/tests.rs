@@ -158,3 +158,22 @@ mod made_up_proc {
         assert!(matches!(wait.outcome(), Outcome::TimedOut(None)));
     }
 }
+
+#[test]
+fn a_query_that_waits_for_a_worker_is_given_up_only_if_workers_make_no_progress() {
+    let (engine, _) = FakeSystem::with_engine(Limits::default());
+    let user = User::new(&engine, "/file");
+    let (sink, outcomes) = sink();
+    let question = Question::Locked(user.handle.clone(), OnceLock::new());
+    let query = engine.query(question, SERVER_GRACE, sink, 0);
+    for _ in 0..3 {
+        user.acquire();
+        assert!(user.release());
+        engine.give_up(&query);
+        assert!(!query.is_answered(), "a worker has begun a job since");
+    }
+    query.began.get_or_init(now);
+    engine.give_up(&query);
+    assert!(!query.is_answered(), "a worker has just begun to answer it");
+    assert!(matches!(outcomes.recv().unwrap().0, Outcome::Unanswered));
+}
