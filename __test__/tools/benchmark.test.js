@@ -136,7 +136,7 @@ describe('who takes part in a row', () => {
   const entriesOf = (row) => planOf([row], contestants, { quick: false, rounds: 1 }, new Map())[0].entries
   const namesIn = (row) => entriesOf(row).map(({ contestant: { name } }) => name)
 
-  test('is who locks in its way, or has what it is about', () => {
+  test('depends on the kind of lock, or on a feature that the row needs', () => {
     assert.deepEqual(namesIn({ id: 'waiters', kinds: ['kernel'] }), [OURS, 'fs-ext'])
     assert.deepEqual(namesIn({ id: 'waiters', kinds: ['file'] }), [])
     assert.deepEqual(namesIn({ id: 'command', takes: ({ command }) => command !== undefined }), [OURS, 'flock'])

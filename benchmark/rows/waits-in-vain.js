@@ -15,8 +15,8 @@ module.exports = {
   title: `${COUNT.toLocaleString('en')} waits in vain, and who was in the way`,
   detail:
     `Another process holds ${COUNT.toLocaleString('en')} files, and one process waits for each of them for ${TIMEOUT} ` +
-    `ms, from the same moment: how much later than ${TIMEOUT} ms after the first acquire() the last one has failed, and ` +
-    'how many of the errors name the holder. Then it asks who holds each of them, all at once: until the last answer.',
+    'ms. All waits start together. Measured: how many ms after its timeout the last one fails, and how many errors name ' +
+    'the holder. Then the process asks for the holders of all files at once: the time until the last answer.',
   measures: [
     { id: 'late', title: 'last error late by', unit: 'ms', better: 'lower' },
     { id: 'named', title: 'errors that name the holder', unit: '', better: 'higher' },

@@ -19,7 +19,7 @@ pub struct Client {
     /// The number by which JavaScript knows that thread.
     thread_id: AtomicU32,
     ended: AtomicBool,
-    /// When a request was first granted on its thread since its event loop last ran.
+    /// When its first request came since its event loop last ran.
     on_thread_since: Mutex<Option<Instant>>,
 }
 

@@ -1,7 +1,7 @@
 //! The state of one lock within this process: who holds it, who waits, and whether a thread drives it.
 //!
-//! Plain data behind the mutex of a [`LockEntry`]; no system call, no clock, no thread is known here. Loom models check it
-//! together with the engine that drives it.
+//! Plain data behind the mutex of a [`LockEntry`]: it makes no system call and starts no thread, and reads the clock only to
+//! note when a hold begins. Loom models check it together with the engine that drives it.
 //!
 //! At any time at most one thread *drives* the lock: it alone tries the kernel's lock, checks the path and unlocks. The
 //! others only enter the queue and leave it. [`LockState::enqueue`], [`LockState::release`], [`LockState::cancel`] and

@@ -100,6 +100,27 @@ fn a_driver_that_has_been_refused_again_takes_up_no_other() {
 }
 
 #[test]
+fn only_the_link_of_a_chain_takes_up_the_next_driver_unless_it_is_stuck() {
+    let crowd = Crowd::suspended(3);
+    let suspended = || crowd.engine.paused.lock().entries.len();
+    // As if a driver had just been taken up.
+    crowd.engine.paused.lock().chained = Some(now());
+    crowd.engine.take_up_next(false);
+    assert_eq!(suspended(), 3);
+    let entry = crowd.waits[0].request.entry().unwrap();
+    crowd.engine.take_up_next(true);
+    until(|| crowd.suspend_for_long(&entry));
+    let entry = crowd.waits[1].request.entry().unwrap();
+    crowd.engine.paused.lock().chained = now().checked_sub(CHAIN_TIME);
+    crowd.engine.take_up_next(false);
+    until(|| crowd.suspend_for_long(&entry));
+    // The two that were taken up are behind the third one now.
+    let third = crowd.waits[2].request.entry().unwrap();
+    let first = crowd.engine.paused.lock().entries.values().next().and_then(Weak::upgrade);
+    assert!(first.is_some_and(|first| Arc::ptr_eq(&first, &third)));
+}
+
+#[test]
 fn a_wait_that_is_cancelled_leaves_the_list_of_suspended_drivers_and_takes_up_the_next_one() {
     let crowd = Crowd::suspended(2);
     let [first, second] = &crowd.waits[..] else { unreachable!() };

@@ -50,6 +50,15 @@ impl Stage {
         self.system.calls();
     }
 
+    /// Checks that the file of `user` does not stay open, however calm its path is.
+    #[track_caller]
+    fn assert_never_warm(&self, user: &User) {
+        for _ in 0..2 * CALM {
+            assert!(!self.is_granted_here(user, Exclusive));
+        }
+        assert_eq!(self.open_files(), 0);
+    }
+
     /// Acquires and releases the lock. Returns true if it was granted on the calling thread.
     fn is_granted_here(&self, user: &User, mode: LockMode) -> bool {
         user.client.on_event_loop();
@@ -208,10 +217,7 @@ fn a_file_that_is_used_between_two_sweeps_stays_open() {
 fn a_file_with_content_does_not_stay_open() {
     let stage = Stage::new();
     stage.system.is_written.store(true, Ordering::SeqCst);
-    for _ in 0..2 * CALM {
-        assert!(!stage.is_granted_here(&stage.user, Exclusive));
-    }
-    assert_eq!(stage.open_files(), 0);
+    stage.assert_never_warm(&stage.user);
 }
 
 #[test]
@@ -249,20 +255,14 @@ fn a_file_on_which_other_code_has_fcntl_locks_is_closed_only_by_a_release_of_its
 fn a_file_that_may_be_on_a_server_does_not_stay_open() {
     let stage = Stage::new();
     stage.system.is_remote.store(true, Ordering::SeqCst);
-    for _ in 0..2 * CALM {
-        assert!(!stage.is_granted_here(&stage.user, Exclusive));
-    }
-    assert_eq!(stage.open_files(), 0);
+    stage.assert_never_warm(&stage.user);
 }
 
 #[test]
 fn a_file_that_is_deleted_on_release_does_not_stay_open() {
     let stage = Stage::new();
     let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
-    for _ in 0..2 * CALM {
-        assert!(!stage.is_granted_here(&user, Exclusive));
-    }
-    assert_eq!(stage.open_files(), 0);
+    stage.assert_never_warm(&user);
 }
 
 #[test]
