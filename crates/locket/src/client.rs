@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use crate::sync::Mutex;
 
 /// For how long the requests of a client may be granted on its thread before one has to go by a worker, and so by the event
-/// loop. Otherwise a loop that acquires and releases would keep everything else from running, and other processes from
-/// getting the lock.
+/// loop. Otherwise a loop that acquires and releases would keep everything else from running.
 pub(crate) const TIME_ON_THREAD: Duration = Duration::from_millis(2);
 
 /// A client of the engine: one JavaScript environment, which lives on one thread.
