@@ -6,7 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use locket::{CompletionSink, Handle, HandleOptions, LockMode, Party, RequestOptions, is_first_thread};
+use locket::{
+    CompletionSink, Handle, HandleOptions, LockMode, Party, Protocol, ProtocolOptions, RequestOptions,
+    is_first_thread,
+};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -21,9 +24,13 @@ use crate::raw::{Env, Live};
 /// `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
 #[napi(object, object_from_js = false)]
 pub(crate) struct NativeApi {
-    /// `(path, fileMode, removeOnRelease, allowDirectory)`: creates a handle for an absolute path, which is a string, or bytes
-    /// that are not UTF-8.
-    pub create_handle: Function<'static, FnArgs<(Either<String, Uint8Array>, u32, bool, bool)>, u32>,
+    /// `(path, fileMode, removeOnRelease, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path,
+    /// which is a string, or bytes that are not UTF-8. The times are in ms.
+    pub create_handle: Function<
+        'static,
+        FnArgs<(Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<f64>, Option<f64>)>,
+        u32,
+    >,
     /// `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released.
     pub forget_handle: Function<'static, FnArgs<(u32,)>, ()>,
     /// `(handle)`: returns true if this handle holds the lock.
@@ -52,6 +59,10 @@ pub(crate) struct NativeApi {
         Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>>,
     /// Returns what this process holds and waits for, over all its threads, in the order of arrival.
     pub query: Function<'static, (), Snapshot>,
+    /// `(handle, id)`: removes the lock entry, whoever holds the lock. Resolves to true if there was one.
+    pub break_lock: Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either<bool, Failure>>>,
+    /// Resolves to the handles whose holds have been lost since the last call. The promise does not keep the process alive.
+    pub next_losses: Function<'static, (), PromiseRaw<'static, Vec<u32>>>,
     /// `(handle)`: returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it.
     pub descriptor: Function<'static, FnArgs<(u32,)>, Either<i32, ()>>,
     /// `(handle, id)`: cancels the wait with this id, if it is pending.
@@ -69,6 +80,9 @@ pub(crate) struct NativeApi {
     pub is_first_thread: bool,
 }
 
+/// The arguments of `createHandle`.
+type CreateHandle = (Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<f64>, Option<f64>);
+
 /// Opens the environment that calls, and returns its functions.
 #[napi(catch_unwind)]
 pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
@@ -85,6 +99,8 @@ pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
         holders: environment.function(env, c"holders", holders)?,
         waiters: environment.function(env, c"waiters", waiters)?,
         query: environment.function(env, c"query", query)?,
+        break_lock: environment.function(env, c"breakLock", break_lock)?,
+        next_losses: environment.function(env, c"nextLosses", next_losses)?,
         descriptor: environment.function(env, c"descriptor", descriptor)?,
         cancel: environment.function(env, c"cancel", cancel)?,
         release: environment.function(env, c"release", release)?,
@@ -97,9 +113,18 @@ pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
 fn create_handle(
     environment: &Environment,
     _: Env<'_>,
-    (path, file_mode, remove_on_release, allow_directory): (Either<String, Uint8Array>, u32, bool, bool),
+    (path, file_mode, remove_on_release, allow_directory, protocol, stale, update): CreateHandle,
 ) -> Result<u32> {
-    let options = HandleOptions { file_mode, remove_on_release, allow_directory };
+    let protocol = match protocol {
+        None => ProtocolOptions::FLOCK,
+        Some(name) => ProtocolOptions {
+            protocol: Protocol::named(&name)
+                .ok_or_else(|| Error::new(Status::InvalidArg, format!("there is no protocol {name}")))?,
+            stale: stale.map(milliseconds),
+            update: update.map(milliseconds),
+        },
+    };
+    let options = HandleOptions { file_mode, remove_on_release, allow_directory, protocol };
     Ok(environment.handles.borrow_mut().add(Handle::new(to_path(path)?, options)))
 }
 
@@ -141,7 +166,7 @@ fn acquire_sync(
 ) -> Result<Either<f64, Failure>> {
     let sink = environment.sync_waiter.clone();
     let options = request_options(environment, handle, shared, timeout, sink)?;
-    let options = RequestOptions { names_holders, blocks_client: true, ..options };
+    let options = RequestOptions { names_holders, blocks_client: true, token: token(handle, 0), ..options };
     let (request, outcome) = environment.wait(env, options);
     let acquisition = request.handle.receive(request.token);
     Ok(match (Failure::of(outcome), acquisition) {
@@ -176,6 +201,21 @@ fn waiters(
     (handle, id): (u32, u32),
 ) -> Result<PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>> {
     find_holders(environment, env, handle, id, Party::Waiters)
+}
+
+fn break_lock(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, id): (u32, u32),
+) -> Result<PromiseRaw<'static, Either<bool, Failure>>> {
+    let token = token(handle, id);
+    let handle = environment.handles.borrow().get(handle)?.clone();
+    ENGINE.break_lock(handle, environment.completions.clone(), token);
+    environment.promise(env, token, None)
+}
+
+fn next_losses(environment: &Environment, env: Env<'_>, (): ()) -> Result<PromiseRaw<'static, Vec<u32>>> {
+    environment.next_losses(env)
 }
 
 fn query(environment: &Environment, _: Env<'_>, (): ()) -> Result<Snapshot> {
@@ -247,6 +287,11 @@ fn request_options(
         sink,
         token: 0,
     })
+}
+
+/// Returns a time of so many ms.
+fn milliseconds(time: f64) -> Duration {
+    Duration::try_from_secs_f64(time / 1000.0).unwrap_or(Duration::MAX)
 }
 
 /// Returns the end of a wait of `timeout` ms, or `None` if that is beyond the range of the clock.

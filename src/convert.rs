@@ -33,7 +33,8 @@ impl Failure {
     /// Returns the failure of an outcome, `None` if it is a success.
     pub(crate) fn of(outcome: Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Granted | Outcome::Locked(_) | Outcome::Holders(_) => None,
+            Outcome::Granted | Outcome::Locked(_) | Outcome::Broken(_) | Outcome::Holders(_) => None,
+            Outcome::Lost => Some(Self::new("lost")),
             Outcome::TimedOut(holders) => {
                 Some(Self { holders: holders.map(to_lock_holders), ..Self::new("timeout") })
             }
@@ -60,6 +61,8 @@ pub(crate) struct LockHolder {
     pub mode: &'static str,
     /// Its command line.
     pub command: Option<String>,
+    /// Its host, if that is another one.
+    pub host: Option<String>,
 }
 
 /// A lock that this process holds or waits for. The public `LockInfo`.
@@ -96,7 +99,7 @@ impl From<locket::Snapshot> for Snapshot {
 /// Returns the value to which the promise of a request or a query resolves.
 pub(crate) fn to_answer(outcome: Outcome) -> Either4<bool, Vec<LockHolder>, Failure, ()> {
     match outcome {
-        Outcome::Locked(locked) => Either4::A(locked),
+        Outcome::Locked(answer) | Outcome::Broken(answer) => Either4::A(answer),
         Outcome::Holders(Some(holders)) => Either4::B(to_lock_holders(holders)),
         other => Failure::of(other).map_or(Either4::D(()), Either4::C),
     }
@@ -139,7 +142,8 @@ fn bytes_to_path(bytes: &[u8]) -> Result<PathBuf> {
 }
 
 fn to_lock_holders(holders: Box<[Holder]>) -> Vec<LockHolder> {
-    let to_lock_holder = |Holder { pid, mode, command }| LockHolder { pid, mode: to_word(mode), command };
+    let to_lock_holder =
+        |Holder { pid, mode, command, host }| LockHolder { pid, mode: to_word(mode), command, host };
     holders.into_iter().map(to_lock_holder).collect()
 }
 

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::thread::LocalKey;
 use std::time::{Duration, Instant};
@@ -34,7 +35,17 @@ pub(crate) struct Environment {
     pub sync_waiter: Arc<SyncWaiter>,
     pub handles: RefCell<Handles>,
     pending: RefCell<HashMap<u64, Pending>>,
+    losses: RefCell<Losses>,
     notifier: Notifier,
+}
+
+/// News of holds that have been lost.
+#[derive(Default)]
+struct Losses {
+    /// Handles whose loss nobody has been told of.
+    untold: Vec<u32>,
+    /// The promises of the next news: one for each copy of this package.
+    awaiting: Vec<Deferred>,
 }
 
 /// A promise that is pending.
@@ -132,6 +143,10 @@ impl Environment {
     /// Settles the promises of all outcomes that are there.
     fn settle(&self, env: Env<'_>) {
         for (token, outcome) in self.completions.drain() {
+            if matches!(outcome, Outcome::Lost) {
+                self.losses.borrow_mut().untold.push(handle_of(token));
+                continue;
+            }
             let is_granted = matches!(outcome, Outcome::Granted);
             let pending = self.pending.borrow_mut().remove(&token);
             let was_pending = pending.is_some();
@@ -143,6 +158,28 @@ impl Environment {
             if was_pending && self.pending.borrow().is_empty() {
                 self.notifier.keep_alive(env, false);
             }
+        }
+        self.tell_losses(env);
+    }
+
+    /// Returns a promise of the handles whose holds have been lost. It does not keep the event loop alive.
+    pub(crate) fn next_losses(&self, env: Env<'_>) -> Result<PromiseRaw<'static, Vec<u32>>> {
+        let (deferred, promise) = env.promise()?;
+        self.losses.borrow_mut().awaiting.push(deferred);
+        Ok(promise)
+    }
+
+    /// Tells which holds have been lost.
+    fn tell_losses(&self, env: Env<'_>) {
+        let mut losses = self.losses.borrow_mut();
+        if losses.untold.is_empty() || losses.awaiting.is_empty() {
+            return;
+        }
+        let Losses { untold, awaiting } = mem::take(&mut *losses);
+        drop(losses);
+        for deferred in awaiting {
+            // It fails only where JavaScript cannot run any more.
+            let _ = deferred.resolve(env, untold.clone());
         }
     }
 
@@ -163,12 +200,14 @@ impl Instance for Environment {
     }
 
     fn new(notifier: Notifier) -> Self {
+        let completions = Arc::new(CompletionQueue::new(notifier.clone()));
         Self {
-            client: Arc::new(Client::on_this_thread()),
-            completions: Arc::new(CompletionQueue::new(notifier.clone())),
+            client: Arc::new(Client::on_this_thread().with_losses(completions.clone())),
+            completions,
             sync_waiter: Arc::new(SyncWaiter::on_this_thread()),
             handles: RefCell::default(),
             pending: RefCell::default(),
+            losses: RefCell::default(),
             notifier,
         }
     }
@@ -194,5 +233,6 @@ impl Instance for Environment {
         self.completions.close();
         ENGINE.end(&self.client);
         self.pending.take();
+        self.losses.take();
     }
 }

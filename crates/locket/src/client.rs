@@ -1,10 +1,12 @@
 //! Clients of the engine.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use crate::lock::CompletionSink;
 use crate::sync::Mutex;
 
 /// For how long the requests of a client may be granted on its thread before one has to go by a worker, and so by the event
@@ -20,6 +22,8 @@ pub struct Client {
     ended: AtomicBool,
     /// When its first request came since its event loop last ran.
     on_thread_since: Mutex<Option<Instant>>,
+    /// Takes the news that a hold was lost.
+    losses: Option<Arc<dyn CompletionSink>>,
 }
 
 impl fmt::Debug for Client {
@@ -32,11 +36,26 @@ impl Client {
     /// Returns a client whose code runs on the calling thread.
     pub fn on_this_thread() -> Self {
         Self {
+            losses: None,
             thread: thread::current().id(),
             thread_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
             on_thread_since: Mutex::new(None),
         }
+    }
+
+    /// Returns the same client, which is told by an [`Outcome::Lost`] when one of its holds is lost. The token is that of the
+    /// request.
+    ///
+    /// [`Outcome::Lost`]: crate::Outcome::Lost
+    #[must_use]
+    pub fn with_losses(self, losses: Arc<dyn CompletionSink>) -> Self {
+        Self { losses: Some(losses), ..self }
+    }
+
+    /// Returns what takes the news that a hold was lost.
+    pub(crate) fn losses(&self) -> Option<&Arc<dyn CompletionSink>> {
+        self.losses.as_ref()
     }
 
     /// Returns the number by which JavaScript knows its thread: 0 is the main thread.

@@ -256,7 +256,7 @@ impl Engine {
     }
 
     /// Has workers resolve these requests again, before all other jobs.
-    fn resolve_again(self: &Arc<Self>, requests: Replaced) {
+    pub(crate) fn resolve_again(self: &Arc<Self>, requests: Replaced) {
         if requests.is_empty() {
             return;
         }

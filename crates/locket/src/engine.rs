@@ -255,6 +255,26 @@ impl Engine {
         }
     }
 
+    /// Checks whether the lock of `entry` is still there. If it is not, those that hold it are told, and those that wait for
+    /// it are resolved again.
+    pub(crate) fn check_hold(self: &Arc<Self>, entry: &Arc<LockEntry>) -> bool {
+        let was_lost = entry.is_lost();
+        let is_intact = entry.check_descriptor();
+        if !is_intact && !was_lost {
+            let mut completions = Completions::new();
+            let (lost, replaced) = entry.lose(&mut completions);
+            self.complete_all(entry, completions);
+            for hold in lost {
+                if let Some(losses) = hold.client.losses() {
+                    losses.complete(hold.token, Outcome::Lost);
+                }
+            }
+            self.resolve_again(replaced);
+            self.retire(entry);
+        }
+        is_intact
+    }
+
     /// Returns the ticket of the next request.
     pub(crate) fn next_ticket(&self) -> Ticket {
         self.numbers.load(Ordering::SeqCst)
@@ -402,12 +422,12 @@ impl Engine {
     ///
     /// If the path names another file by now, or none, returns the hold that was acquired by this path.
     fn find_exclusive_hold(&self, handle: &Handle) -> Option<Arc<Request>> {
-        let id = self.system.file_id_at(&handle.path).ok().flatten();
+        let id = self.system.lock_id_at(&handle.path, &handle.options.protocol).ok().flatten();
         let table = self.table();
         let current = id.and_then(|id| table.get(&id)).and_then(|entry| entry.exclusive_hold());
         current.or_else(|| {
             let mut holds = table.values().filter_map(|entry| entry.exclusive_hold());
-            holds.find(|hold| hold.handle.path == handle.path)
+            holds.find(|hold| hold.is_by_path_of(handle))
         })
     }
 }

@@ -10,7 +10,7 @@ use std::thread::{self, ThreadId};
 
 use crate::engine::Engine;
 use crate::exec::{Interrupts, Limits};
-use crate::sys::{FileId, LockFile, LockMode, OpenHow, System};
+use crate::sys::{FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System};
 
 /// What happens during a call.
 type Act = Box<dyn FnOnce() + Send>;
@@ -107,7 +107,7 @@ impl System for Arc<FakeSystem> {
         Ok(Box::new(FakeFile { id: self.file_at(path), system: self.clone() }))
     }
 
-    fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>> {
+    fn lock_id_at(&self, path: &Path, _: &ProtocolOptions) -> io::Result<Option<FileId>> {
         Ok(Some(self.file_at(path)))
     }
 

@@ -56,4 +56,4 @@ pub use holders::{Holder, Party};
 pub use lock::{
     CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Request, RequestOptions, Ticket,
 };
-pub use sys::{LockMode, SystemError};
+pub use sys::{LockMode, Protocol, ProtocolOptions, SystemError};

@@ -38,7 +38,7 @@ pub(crate) fn get(engine: &Engine, request: &Request, next_ticket: Ticket) -> Op
         LAST.with_borrow(|last| last.as_ref().filter(|last| last.is_of(engine, request)).cloned())?;
     let entry = cached.entry.upgrade()?;
     if request.ticket >= cached.next_ticket {
-        let named = engine.system.file_id_at(&request.handle.path);
+        let named = engine.system.lock_id_at(&request.handle.path, &request.handle.options.protocol);
         let is_same = matches!(named, Ok(Some(id)) if id == entry.id());
         LAST.set(is_same.then_some(Cached { next_ticket, ..cached }));
         return is_same.then_some(entry);

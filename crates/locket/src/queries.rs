@@ -44,6 +44,8 @@ enum Question {
     Holders,
     /// Who holds the lock, for a request that was refused.
     HoldersAtRefusal,
+    /// Remove the lock entry of this handle, whoever holds the lock.
+    Break(Arc<Handle>),
     /// Whether anybody holds the lock of this handle. A driver has been about to find out since this time.
     Locked(Arc<Handle>, OnceLock<Instant>),
 }
@@ -113,6 +115,13 @@ impl Engine {
     pub fn find_locked(self: &Arc<Self>, handle: Arc<Handle>, sink: Arc<dyn CompletionSink>, token: u64) {
         let question = Question::Locked(handle, OnceLock::new());
         let query = self.query(question, SERVER_GRACE, sink, token);
+        self.submit(Task::Probe(query));
+    }
+
+    /// Removes the lock entry of `handle`, whoever holds the lock. The answer, an [`Outcome::Broken`], [`Outcome::Failed`] or
+    /// [`Outcome::Unanswered`], goes to `sink`.
+    pub fn break_lock(self: &Arc<Self>, handle: Arc<Handle>, sink: Arc<dyn CompletionSink>, token: u64) {
+        let query = self.query(Question::Break(handle), SERVER_GRACE, sink, token);
         self.submit(Task::Probe(query));
     }
 
@@ -240,8 +249,17 @@ impl Engine {
 
     /// Answers whether a lock is held, or probes again in a moment.
     pub(crate) fn probe(self: &Arc<Self>, query: &Arc<Query>) {
-        let Question::Locked(handle, since) = &query.question else { return };
         query.began.get_or_init(now);
+        let (handle, since) = match &query.question {
+            Question::Locked(handle, since) => (handle, since),
+            Question::Break(handle) => {
+                return match self.break_entry(handle) {
+                    Ok(broken) => query.answer(Outcome::Broken(broken)),
+                    Err(error) => query.fail(error),
+                };
+            }
+            Question::Holders | Question::HoldersAtRefusal => return,
+        };
         match self.is_locked(handle) {
             Ok(Some(locked)) => query.answer(Outcome::Locked(locked)),
             Err(error) => query.fail(error),
@@ -275,7 +293,7 @@ impl Engine {
         if !handle.is_free() {
             return Ok(Some(true));
         }
-        let id = match self.system.file_id_at(&handle.path) {
+        let id = match self.system.lock_id_at(&handle.path, &handle.options.protocol) {
             Ok(None) => return Ok(Some(false)),
             Ok(id) => id,
             // Opening the file fails, too, and tells more.
@@ -297,9 +315,24 @@ impl Engine {
         }
     }
 
+    /// Removes the lock entry of `handle`. Returns true if there was one.
+    fn break_entry(self: &Arc<Self>, handle: &Handle) -> Result<bool, SystemError> {
+        let file = match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(SystemError::new(&error, "open")),
+        };
+        let broken = file.break_entry()?;
+        let known = self.table().get(&file.id()).cloned();
+        if let Some(entry) = known {
+            self.check_hold(&entry);
+        }
+        Ok(broken)
+    }
+
     /// Tries the lock, and unlocks it at once. Requests that come meanwhile are queued, and driven afterwards.
     fn probe_file(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
-        let how = OpenHow { create: None, allow_directory: handle.options.allow_directory };
+        let how = OpenHow { create: None, ..handle.open_how() };
         let file = match self.open(&handle.path, &how) {
             Ok(file) => file,
             Err(error) if is_busy(&error) => return Ok(Some(true)),
@@ -357,7 +390,7 @@ impl Query {
     /// Answers that nothing is known.
     fn give_up(&self) {
         match self.question {
-            Question::Locked(..) => self.answer(Outcome::Unanswered),
+            Question::Locked(..) | Question::Break(_) => self.answer(Outcome::Unanswered),
             Question::Holders | Question::HoldersAtRefusal => self.answer_holders(None),
         }
     }
@@ -366,14 +399,14 @@ impl Query {
     pub(crate) fn fail(&self, error: SystemError) {
         match self.question {
             Question::HoldersAtRefusal => self.answer_holders(None),
-            Question::Holders | Question::Locked(..) => self.answer(Outcome::Failed(error)),
+            _ => self.answer(Outcome::Failed(error)),
         }
     }
 
     fn answer_holders(&self, holders: Option<Box<[Holder]>>) {
         self.answer(match self.question {
             Question::HoldersAtRefusal => Outcome::TimedOut(holders),
-            Question::Holders | Question::Locked(..) => Outcome::Holders(holders),
+            _ => Outcome::Holders(holders),
         });
     }
 
@@ -399,7 +432,7 @@ impl Drop for Query {
     fn drop(&mut self) {
         match self.question {
             Question::HoldersAtRefusal => self.answer(Outcome::TimedOut(None)),
-            Question::Holders | Question::Locked(..) => self.answer(Outcome::Panicked),
+            _ => self.answer(Outcome::Panicked),
         }
     }
 }

@@ -179,10 +179,7 @@ impl Engine {
         let removes = handle.options.remove_on_release;
         let creates =
             !removes || handle.path.parent().is_none_or(|folder| self.system.is_coherent_at(folder));
-        let how = OpenHow {
-            create: creates.then_some(handle.options.file_mode),
-            allow_directory: handle.options.allow_directory,
-        };
+        let how = OpenHow { create: creates.then_some(handle.options.file_mode), ..handle.open_how() };
         match self.open(&handle.path, &how) {
             Ok(file) if removes && !file.is_coherent() => {
                 Err(Some(Outcome::Failed(SystemError::incoherent())))

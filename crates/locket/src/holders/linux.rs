@@ -92,7 +92,7 @@ impl Claim {
         let (holders, mode) = (&mut answers[self.file], self.lock.mode);
         // Each process once for each mode.
         if let Err(place) = holders.binary_search_by_key(&(pid, mode), |holder| (holder.pid, holder.mode)) {
-            holders.insert(place, Holder { pid, mode, command: None });
+            holders.insert(place, Holder { pid, mode, command: None, host: None });
         }
     }
 }
@@ -224,7 +224,7 @@ impl Proc {
         for &Entry { pid, mode, file: id } in id.into_iter().flat_map(waits_for) {
             let is_known = waiters.iter().any(|waiter| (waiter.pid, waiter.mode) == (pid, mode));
             if !is_known && self.is_open_in(pid, file, id) {
-                waiters.push(Holder { pid, mode, command: None });
+                waiters.push(Holder { pid, mode, command: None, host: None });
             }
         }
         Some(waiters)

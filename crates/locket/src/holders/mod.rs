@@ -29,6 +29,8 @@ pub struct Holder {
     pub mode: LockMode,
     /// Its command line, words joined by spaces. `None`: this process may not see it.
     pub command: Option<String>,
+    /// The name of its host, if that is not this one or not known to be this one.
+    pub host: Option<String>,
 }
 
 /// The processes that a query is about.

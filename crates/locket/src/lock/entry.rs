@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
 use super::handle::Handle;
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, millis};
-use super::state::{Knowledge, LockState};
+use super::state::{Knowledge, LockState, Replaced};
 use crate::client::Client;
 use crate::exec::Interrupts;
 use crate::exec::thread::{self, ThreadNumber};
@@ -286,6 +286,17 @@ impl LockEntry {
             self.remove_on_release(hold, effect);
         }
         effect
+    }
+
+    /// Takes out the requests that wait for the lock, which is gone, unless a thread drives: it notices by itself. Returns the
+    /// holds that have been lost, and the requests that have to be resolved again.
+    pub(crate) fn lose(&self, completions: &mut Completions) -> (Vec<Arc<Request>>, Replaced) {
+        let mut replaced = Replaced::new();
+        let mut state = self.state.lock();
+        if !state.is_driven() && state.is_held() {
+            state.on_lost(None, completions, &mut replaced);
+        }
+        (state.holds().cloned().collect(), replaced)
     }
 
     fn interrupt_driver(&self, state: &LockState) -> bool {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::entry::LockEntry;
 use super::request::{Request, Ticket};
 use crate::sync::Mutex;
+use crate::sys::{OpenHow, Protocol, ProtocolOptions};
 
 /// What is done with the lock file of a handle.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub struct HandleOptions {
     pub remove_on_release: bool,
     /// Locks a folder, if the path names one (on Unix). Otherwise a folder is EISDIR.
     pub allow_directory: bool,
+    /// How the lock is kept.
+    pub protocol: ProtocolOptions,
 }
 
 /// A path, and the hold that was acquired by it, if any.
@@ -27,7 +30,7 @@ pub struct Handle {
     /// The absolute path of the lock file.
     pub path: PathBuf,
     pub(crate) options: HandleOptions,
-    /// Equal for equal paths, and seldom for others.
+    /// Equal for handles that name the same lock in the same way, and seldom for others.
     pub(crate) order_key: u64,
     /// A lock was requested by this handle, whether it was granted or not.
     has_requested: AtomicBool,
@@ -44,13 +47,32 @@ impl fmt::Debug for Handle {
 impl Handle {
     /// Returns a handle that holds nothing.
     pub fn new(path: PathBuf, options: HandleOptions) -> Self {
-        let order_key = BuildHasherDefault::<DefaultHasher>::default().hash_one(&path);
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let order_key = match options.protocol.protocol {
+            Protocol::Flock => hasher.hash_one(&path),
+            _ => hasher.hash_one((&path, &options.protocol)),
+        };
         Self { path, options, order_key, has_requested: AtomicBool::new(false), hold: Mutex::new(None) }
     }
 
-    /// Returns true if this handle holds the lock, and its client has received the hold.
+    /// Returns how its lock file is opened, and created if it is missing.
+    pub(crate) fn open_how(&self) -> OpenHow {
+        let HandleOptions { file_mode, allow_directory, protocol, .. } = self.options;
+        OpenHow { create: Some(file_mode), allow_directory, protocol }
+    }
+
+    /// Returns true if `other` names the same lock by the same path.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self.order_key == other.order_key
+            && self.path == other.path
+            && self.options.protocol == other.options.protocol
+    }
+
+    /// Returns true if this handle holds the lock, its client has received the hold, and it is not known to be lost.
     pub fn is_held(&self) -> bool {
-        self.hold.lock().as_ref().is_some_and(|hold| hold.is_received())
+        let hold = self.hold.lock();
+        let hold = hold.as_ref().filter(|hold| hold.is_received());
+        hold.is_some_and(|hold| hold.entry().is_none_or(|entry| !entry.is_lost()))
     }
 
     /// Marks the hold that was requested with `token` as received: from now on the client can release it. Returns the

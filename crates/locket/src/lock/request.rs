@@ -40,6 +40,12 @@ pub enum Outcome {
     Failed(SystemError),
     /// A panic in this library, which is a defect. Its message has gone to stderr.
     Panicked,
+    /// A lock that was granted before is gone, although it was not released. Goes to the client ([`Client::with_losses`]).
+    Lost,
+    /// Answers [`Engine::break_lock`]: whether there was a lock entry, which has been removed.
+    ///
+    /// [`Engine::break_lock`]: crate::Engine::break_lock
+    Broken(bool),
     /// Answers [`Engine::find_locked`]: whether any process holds the lock.
     ///
     /// [`Engine::find_locked`]: crate::Engine::find_locked
@@ -226,7 +232,7 @@ impl Request {
 
     /// Returns true if its path is that of `other`.
     pub(crate) fn is_by_path_of(&self, other: &Handle) -> bool {
-        self.handle.order_key == other.order_key && self.handle.path == other.path
+        self.handle.is_alike(other)
     }
 
     /// Notes that the calling thread begins to resolve it.

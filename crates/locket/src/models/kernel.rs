@@ -11,7 +11,7 @@ use loom::thread::{self, ThreadId};
 
 use crate::exec::{Interrupts, WaitingThread};
 use crate::sync::modelled::{notify_watcher, wait_until};
-use crate::sys::{FileId, LockFile, LockMode, OpenHow, System};
+use crate::sys::{FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System};
 
 /// The path of the lock file, where a model does not name another one.
 pub(super) const PATH: &str = "/model";
@@ -291,7 +291,7 @@ impl System for ModelSystem {
         }))
     }
 
-    fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>> {
+    fn lock_id_at(&self, path: &Path, _: &ProtocolOptions) -> io::Result<Option<FileId>> {
         Ok(self.kernel.state().paths.get(path).map(|&file| FileId::new(1, file)))
     }
 

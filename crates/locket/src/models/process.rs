@@ -14,7 +14,7 @@ use crate::exec::Limits;
 use crate::lock::{CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Request, RequestOptions};
 use crate::sync::modelled::{join_threads, notify_watcher, pass_to_next, sleeps, wait_until};
 use crate::sync::now;
-use crate::sys::LockMode;
+use crate::sys::{LockMode, ProtocolOptions};
 
 /// Longer than any wait for the timer thread in a model, and shorter than a worker stays without a job.
 const SOON: Duration = Duration::from_secs(1);
@@ -179,7 +179,12 @@ impl Process {
     }
 
     fn user_with(&self, path: &str, remove_on_release: bool) -> User {
-        let options = HandleOptions { file_mode: 0o666, remove_on_release, allow_directory: false };
+        let options = HandleOptions {
+            file_mode: 0o666,
+            remove_on_release,
+            allow_directory: false,
+            protocol: ProtocolOptions::FLOCK,
+        };
         User {
             process: self.clone(),
             handle: Arc::new(Handle::new(PathBuf::from(path), options)),

@@ -31,6 +31,11 @@ impl SystemError {
         Self { errno: platform::EAGAIN, syscall: platform::THREAD_CALL, unsupported: false }
     }
 
+    /// Returns the error that refuses to break a lock of the kernel.
+    pub(crate) fn unbreakable() -> Self {
+        Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true }
+    }
+
     /// Returns the error that refuses to remove a lock file on release, since others might not see that it is gone. Its
     /// call, `unlink`, tells it from other errors.
     pub(crate) fn incoherent() -> Self {

@@ -8,6 +8,9 @@
 //! | [`FileId`] | identifies a file, however its path is spelled |
 //! | [`SystemError`], [`is_stale`], [`is_busy`], [`is_out_of_descriptors`] | errors, with the numbers and names that Node has for them |
 
+mod protocol;
+pub use protocol::{Protocol, ProtocolOptions};
+
 mod system;
 pub use system::LockMode;
 pub(crate) use system::{LockFile, OpenHow, System};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::FileId;
+use super::{FileId, ProtocolOptions, SystemError};
 use crate::exec::{Interrupts, WaitingThread};
 
 /// The mode of a lock. The words are those of the Web Locks API.
@@ -23,6 +23,8 @@ pub(crate) struct OpenHow {
     /// Opens a folder, too (on Unix). Otherwise a folder is EISDIR.
     #[cfg_attr(windows, expect(dead_code, reason = "a folder cannot be locked"))]
     pub allow_directory: bool,
+    /// How the lock is kept.
+    pub protocol: ProtocolOptions,
 }
 
 /// The operating system, as far as the engine needs it.
@@ -30,8 +32,8 @@ pub(crate) trait System: Send + Sync {
     /// Opens the lock file at `path`.
     fn open(&self, path: &Path, how: &OpenHow) -> io::Result<Box<dyn LockFile>>;
 
-    /// Returns the id of the file that `path` names now, or `None` if there is no file.
-    fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>>;
+    /// Returns the id of the lock that `path` names now, or `None` if there is none.
+    fn lock_id_at(&self, path: &Path, protocol: &ProtocolOptions) -> io::Result<Option<FileId>>;
 
     /// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if
     /// there is no way to the folder: then opening a file in it says why.
@@ -109,6 +111,12 @@ pub(crate) trait LockFile: Send + Sync {
     /// Deletes the directory entry `path`, if it is a name of this very file: neither another file nor a symbolic link,
     /// which would leave its target behind as another lock.
     fn unlink(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes the lock entry, whoever holds the lock. Returns true if there was one. The locks of the kernel cannot be
+    /// broken.
+    fn break_entry(&self) -> Result<bool, SystemError> {
+        Err(SystemError::unbreakable())
+    }
 
     /// Returns the number of its descriptor, if a child can inherit the lock by it.
     fn descriptor(&self) -> Option<i32> {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::quirks::Platform;
-use super::{FileId, LockFile, LockMode, OpenHow, System, platform};
+use super::{FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System, platform};
 use crate::exec::Interrupts;
 
 /// The operating system itself.
@@ -30,7 +30,8 @@ impl System for ThisSystem {
         Ok(Box::new(platform::open(path, how)?))
     }
 
-    fn file_id_at(&self, path: &Path) -> io::Result<Option<FileId>> {
+    fn lock_id_at(&self, path: &Path, protocol: &ProtocolOptions) -> io::Result<Option<FileId>> {
+        let _ = protocol;
         platform::file_id_at(path)
     }
 

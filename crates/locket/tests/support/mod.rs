@@ -8,15 +8,19 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use locket::{
-    Client, CompletionSink, Engine, Handle, HandleOptions, Holder, LockMode, Outcome, Party, Request,
-    RequestOptions,
+    Client, CompletionSink, Engine, Handle, HandleOptions, Holder, LockMode, Outcome, Party, ProtocolOptions,
+    Request, RequestOptions,
 };
 
 /// Longer than anything here takes: it only limits how long a failure takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-const OPTIONS: HandleOptions =
-    HandleOptions { file_mode: 0o666, remove_on_release: false, allow_directory: false };
+const OPTIONS: HandleOptions = HandleOptions {
+    file_mode: 0o666,
+    remove_on_release: false,
+    allow_directory: false,
+    protocol: ProtocolOptions::FLOCK,
+};
 
 /// Waits until `happened` returns true.
 #[track_caller]

@@ -15,7 +15,7 @@ fn mount_and_inode(path: &Path) -> (u64, u64) {
 }
 
 fn holder(pid: u32, mode: LockMode, command: &str) -> Holder {
-    Holder { pid, mode, command: Some(command.into()) }
+    Holder { pid, mode, command: Some(command.into()), host: None }
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_process_that_was_given_the_number_of_a_taker_that_has_ended_is_not_blamed()
 fn a_process_into_which_one_may_not_look_is_named_without_its_command() {
     let mut world = World::new();
     world.add_to_table(format!("1: FLOCK  ADVISORY  WRITE 1 {} 0 EOF", world.file()));
-    assert_eq!(world.holders(), [Holder { pid: 1, mode: Exclusive, command: None }]);
+    assert_eq!(world.holders(), [Holder { pid: 1, mode: Exclusive, command: None, host: None }]);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn who_waits_is_named_in_the_order_of_the_table_and_who_holds_the_lock_is_not() 
         world.add_to_table(line);
     }
     assert_eq!(world.waiters(), [(SOMEBODY, Exclusive), (NOBODY, Shared)]);
-    assert_eq!(world.holders(), [Holder { pid: 1, mode: Exclusive, command: None }]);
+    assert_eq!(world.holders(), [Holder { pid: 1, mode: Exclusive, command: None, host: None }]);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn of_many_locks_that_were_left_to_another_process_the_holder_is_found_by_one_lo
     let opened = opened.end();
 
     for answer in answers {
-        assert_eq!(answer, [Holder { pid: SOMEBODY, mode: Exclusive, command: None }]);
+        assert_eq!(answer, [Holder { pid: SOMEBODY, mode: Exclusive, command: None, host: None }]);
     }
     assert_eq!(opened.times("locks"), 1);
     // First for itself, then for what others may have left to it.
@@ -326,6 +326,9 @@ fn a_descriptor_tells_which_file_it_is_as_its_path_does() {
     let file = File::open(world.path()).unwrap();
     let proc = world.proc();
     let file = proc.file_of_descriptor(file.as_raw_fd()).unwrap();
-    assert_eq!(proc.holders(&[file]).unwrap(), [[Holder { pid: 1, mode: Exclusive, command: None }]]);
+    assert_eq!(
+        proc.holders(&[file]).unwrap(),
+        [[Holder { pid: 1, mode: Exclusive, command: None, host: None }]]
+    );
     assert!(proc.file_of_descriptor(-1).is_none());
 }

@@ -268,8 +268,10 @@ mod tests {
 
     use super::super::open::open;
     use super::*;
+    use crate::sys::ProtocolOptions;
 
-    const READ: OpenHow = OpenHow { create: Some(0o666), allow_directory: false };
+    const READ: OpenHow =
+        OpenHow { create: Some(0o666), allow_directory: false, protocol: ProtocolOptions::FLOCK };
 
     /// Returns a lock file that existed and has been opened.
     fn opened(folder: &Path) -> OpenFile {
