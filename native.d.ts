@@ -29,6 +29,8 @@ export interface LockHolder {
   mode: 'exclusive' | 'shared'
   /** Its command line. */
   command?: string
+  /** Its host, if that is another one. */
+  host?: string
 }
 
 /** A lock that this process holds or waits for. The public `LockInfo`. */
@@ -50,10 +52,10 @@ export interface LockInfo {
  */
 export interface NativeApi {
   /**
-   * `(path, fileMode, removeOnRelease, allowDirectory)`: creates a handle for an absolute path, which is a string, or bytes
-   * that are not UTF-8.
+   * `(path, fileMode, removeOnRelease, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path,
+   * which is a string, or bytes that are not UTF-8. The times are in ms.
    */
-  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: boolean, arg3: boolean) => number
+  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: boolean, arg3: boolean, arg4?: string | undefined | null, arg5?: number | undefined | null, arg6?: number | undefined | null) => number
   /** `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released. */
   forgetHandle: (arg0: number) => void
   /** `(handle)`: returns true if this handle holds the lock. */
@@ -84,6 +86,10 @@ export interface NativeApi {
   waiters: (arg0: number, arg1: number) => Promise<Array<LockHolder> | Failure | undefined>
   /** Returns what this process holds and waits for, over all its threads, in the order of arrival. */
   query: () => Snapshot
+  /** `(handle, id)`: removes the lock entry, whoever holds the lock. Resolves to true if there was one. */
+  breakLock: (arg0: number, arg1: number) => Promise<boolean | Failure>
+  /** Resolves to the handles whose holds have been lost since the last call. The promise does not keep the process alive. */
+  nextLosses: () => Promise<Array<number>>
   /** `(handle)`: returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it. */
   descriptor: (arg0: number) => number | undefined
   /** `(handle, id)`: cancels the wait with this id, if it is pending. */
