@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Drive(Arc<LockEntry>, Option<LockMode>),
     /// Drive a lock whose driver was suspended until now, and take up the next one.
     DriveTakenUp(Arc<LockEntry>),
+    /// Renew a lock that is held.
+    Renew(Arc<LockEntry>),
     /// Answer queries for holders.
     AnswerQueries,
     /// Answer whether a lock is held.
@@ -38,6 +40,7 @@ impl exec::Job for Job {
             Task::Resolve(arriving, route) => engine.resolve_in_order(arriving, route),
             Task::Drive(entry, kernel_mode) => engine.drive(&entry, kernel_mode, Permit::Block),
             Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
+            Task::Renew(entry) => engine.renew(&entry),
             Task::AnswerQueries => engine.answer_queries(),
             Task::Probe(query) => engine.probe(&query),
         }
@@ -53,6 +56,8 @@ impl exec::Job for Job {
                 engine.end_chain(true);
                 engine.abort(&entry, error);
             }
+            // The lock is held all the same, and renewed with the next release or never.
+            Task::Renew(entry) => drop(entry.end_renewal()),
             Task::AnswerQueries => engine.fail_queries(error),
             Task::Probe(query) => query.fail(error),
         }
@@ -62,7 +67,11 @@ impl exec::Job for Job {
     fn order_key(&self) -> Option<u64> {
         match &self.task {
             Task::Resolve(arriving, _) => Some(arriving.request().handle.order_key),
-            Task::Drive(..) | Task::DriveTakenUp(_) | Task::AnswerQueries | Task::Probe(_) => None,
+            Task::Drive(..)
+            | Task::DriveTakenUp(_)
+            | Task::Renew(_)
+            | Task::AnswerQueries
+            | Task::Probe(_) => None,
         }
     }
 
@@ -70,7 +79,11 @@ impl exec::Job for Job {
     fn is_wanted(&self) -> bool {
         match &self.task {
             Task::Resolve(arriving, _) => !arriving.request().is_completed(),
-            Task::Drive(..) | Task::DriveTakenUp(_) | Task::AnswerQueries | Task::Probe(_) => true,
+            Task::Drive(..)
+            | Task::DriveTakenUp(_)
+            | Task::Renew(_)
+            | Task::AnswerQueries
+            | Task::Probe(_) => true,
         }
     }
 }
@@ -103,6 +116,8 @@ pub(crate) enum Timer {
     QueryTooLate(Weak<Query>),
     /// Probe again: a driver was about to find out.
     ProbeAgain(Arc<Query>),
+    /// Renew this lock, if it is held.
+    Renew(Weak<LockEntry>),
     /// Close the warm files that were not used for a while.
     SweepWarmFiles,
 }
@@ -129,6 +144,9 @@ impl Due for TimedTask {
                 query.upgrade().into_iter().for_each(|query| engine.give_up(&query));
             }
             Timer::ProbeAgain(query) => engine.submit(Task::Probe(query)),
+            Timer::Renew(entry) => {
+                entry.upgrade().into_iter().for_each(|entry| engine.submit(Task::Renew(entry)));
+            }
             Timer::SweepWarmFiles => engine.sweep_warm_files(),
         }
     }

@@ -12,7 +12,7 @@ use crate::lock::{Action, Completions, DriveResult, LockEntry, Outcome, Permit, 
 use crate::pause::Reason;
 use crate::resolve::{Arriving, Route};
 use crate::sync::now;
-use crate::sys::{LockMode, SystemError, is_stale};
+use crate::sys::{Changes, LockMode, SystemError, is_stale};
 use crate::trace;
 
 #[cfg(all(test, not(loom)))]
@@ -80,7 +80,10 @@ impl Engine {
             self.complete_all(entry, completions);
             self.resolve_again(replaced);
             match result {
-                DriveResult::Held => break,
+                DriveResult::Held => {
+                    self.begin_renewal(entry);
+                    break;
+                }
                 DriveResult::Idle => {
                     self.retire(entry);
                     break;
@@ -101,11 +104,21 @@ impl Engine {
                 DriveResult::Wait(mode, ticket) => {
                     was_paused = false;
                     let returned = self.pool.returned();
-                    let waited = self.system.interrupts(mode).and_then(|interrupts| {
-                        self.pool.blocking(|| {
-                            kernel_mode = self.wait_in_kernel(entry, mode, ticket, interrupts);
-                        })
-                    });
+                    let waited = match entry.file().await_change(&|| self.waker(entry)) {
+                        Changes::LookNow => continue,
+                        Changes::Within(limit) => {
+                            if self.pause(entry, mode, Reason::Watched(limit)) {
+                                break;
+                            }
+                            continue;
+                        }
+                        Changes::Untold => None,
+                        Changes::InKernel => self.system.interrupts(mode).and_then(|interrupts| {
+                            self.pool.blocking(|| {
+                                kernel_mode = self.wait_in_kernel(entry, mode, ticket, interrupts);
+                            })
+                        }),
+                    };
                     if waited.is_some() {
                         self.take_up_next(is_chained.take());
                     } else if self.pause(entry, mode, Reason::Refused) {
@@ -182,7 +195,7 @@ impl Engine {
                                 return DriveResult::Wait(mode, ticket);
                             }
                         }
-                        Err(error) => state.on_error(ticket, SystemError::locking(&error), completions),
+                        Err(error) => state.on_error(ticket, entry.file().describe(&error), completions),
                     }
                 }
                 Action::CheckPath(request) => {
@@ -253,6 +266,24 @@ impl Engine {
         drop(state);
         self.complete_all(entry, completions);
         kernel_mode
+    }
+
+    /// Has a worker renew the lock of `entry`, which is held, after a while, if it needs that.
+    fn begin_renewal(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+        let Some(delay) = entry.file().renewal() else { return };
+        let key = self.timer_key(delay);
+        if entry.begin_renewal(key) {
+            self.add_timer(key, Timer::Renew(Arc::downgrade(entry)));
+        }
+    }
+
+    /// Renews the lock of `entry`, if it is still held.
+    pub(crate) fn renew(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+        entry.end_renewal();
+        let is_held = entry.state().is_held();
+        if is_held && (entry.file().renew() || self.check_hold(entry)) {
+            self.begin_renewal(entry);
+        }
     }
 
     /// Has workers resolve these requests again, before all other jobs.

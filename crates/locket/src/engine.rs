@@ -20,7 +20,8 @@ use crate::pause::Paused;
 use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
-use crate::sys::{FileId, System, ThisSystem};
+use crate::sys::{FileId, System};
+use crate::this_system::ThisSystem;
 use crate::warm_files::WarmFiles;
 use crate::watchdog::LastCheck;
 
@@ -249,6 +250,7 @@ impl Engine {
         {
             current.remove();
             drop(table);
+            entry.end_renewal().into_iter().for_each(|timer| self.remove_timer(timer));
             if !is_lost {
                 self.keep_warm(entry);
             }

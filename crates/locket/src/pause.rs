@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::exec::TimerKey;
 use crate::lock::{Completions, LockEntry, LockState, PAUSE_DOUBLINGS};
 use crate::sync::{Mutex, MutexGuard, now};
-use crate::sys::LockMode;
+use crate::sys::{LockMode, Waker};
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -43,6 +43,8 @@ pub(crate) enum Reason {
     Refused,
     /// The lock is left to other processes for a moment.
     GivesWay,
+    /// Another process holds the lock. The driver is told of changes, and tries again after this time at the latest.
+    Watched(Duration),
 }
 
 impl Paused {
@@ -97,8 +99,14 @@ impl Engine {
         // In the list before another thread can resume it.
         let mut paused = self.paused.lock();
         let pause = state.pause(mode, first_pause(paused.entries.len()), completions)?;
-        let jitter = u32::try_from(self.jitter.hash_one(now()) % 512).expect("below 512");
-        let key = self.timer_key(pause * (768 + jitter) / 1024);
+        let pause = match reason {
+            Reason::Watched(limit) => limit,
+            Reason::Refused | Reason::GivesWay => {
+                let jitter = u32::try_from(self.jitter.hash_one(now()) % 512).expect("below 512");
+                pause * (768 + jitter) / 1024
+            }
+        };
+        let key = self.timer_key(pause);
         state.set_retry(key);
         if reason == Reason::Refused {
             paused.entries.insert(key.1, Arc::downgrade(entry));
@@ -112,6 +120,18 @@ impl Engine {
         self.paused.lock().entries.remove(&key.1);
         self.remove_timer(key);
         true
+    }
+
+    /// Returns what resumes the driver of `entry` when its lock may be free.
+    pub(crate) fn waker(self: &Arc<Self>, entry: &Arc<LockEntry>) -> Waker {
+        let (engine, entry) = (Arc::downgrade(self), Arc::downgrade(entry));
+        Arc::new(move || {
+            if let (Some(engine), Some(entry)) = (engine.upgrade(), entry.upgrade())
+                && entry.state().wake()
+            {
+                engine.submit(Task::Drive(entry, None));
+            }
+        })
     }
 
     /// Resumes the driver whose pause is over, unless it has ended before.

@@ -179,11 +179,23 @@ impl Engine {
             let Some((subject, group)) = self.queries.lock().asked.pop() else { break };
             match subject {
                 Subject::Entry(entry) => {
+                    if let Some(holders) = entry.file().holders() {
+                        tell_as_the_file_does(proc, &group, holders);
+                        continue;
+                    }
                     // Other code may have closed the descriptor: its number may be another file's by now.
                     let descriptor = entry.descriptor().filter(|_| entry.file().is_intact());
                     match descriptor.and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
                         Some(file) => self.queries.lock().found.push((group, file)),
                         None => tell(&group, None),
+                    }
+                }
+                Subject::Path(handle, party) if !handle.options.protocol.protocol.is_kept_by_kernel() => {
+                    let holders = self.holders_by_file(&handle);
+                    match (holders, party) {
+                        (Ok(holders), Party::Holders) => tell_as_the_file_does(proc, &group, holders),
+                        (Ok(_), Party::Waiters) => tell(&group, None),
+                        (Err(error), _) => group.iter().for_each(|query| query.fail(error)),
                     }
                 }
                 Subject::Path(handle, party) => match (proc.file_at(&handle.path), party) {
@@ -206,6 +218,15 @@ impl Engine {
             }
         }
         self.read_tables(proc);
+    }
+
+    /// Returns the processes that hold the lock, as its entry tells.
+    fn holders_by_file(&self, handle: &Handle) -> Result<Option<Vec<Holder>>, SystemError> {
+        match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
+            Ok(file) => Ok(file.holders().flatten()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(Vec::new())),
+            Err(error) => Err(SystemError::new(&error, "open")),
+        }
     }
 
     /// Reads the tables for all files that were found, unless another worker does.
@@ -309,10 +330,24 @@ impl Engine {
             Some(Knowledge::Undecided) => return Ok(None),
             Some(Knowledge::Unknown) | None => {}
         }
+        if !handle.options.protocol.protocol.is_kept_by_kernel() {
+            return self.ask_file(handle).map(Some);
+        }
         match Proc::of_the_system().is_locked(&handle.path) {
             Some(locked) => Ok(Some(locked)),
             None => self.probe_file(handle),
         }
+    }
+
+    /// Returns true if anybody holds the lock, as its entry tells.
+    fn ask_file(&self, handle: &Handle) -> Result<bool, SystemError> {
+        let file = match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(SystemError::new(&error, "open")),
+        };
+        let held = file.is_held().unwrap_or(Ok(false));
+        held.map_err(|error| file.describe(&error))
     }
 
     /// Removes the lock entry of `handle`. Returns true if there was one.
@@ -373,6 +408,15 @@ impl Engine {
             Err(error) => Err(SystemError::locking(&error)),
         }
     }
+}
+
+/// Answers the queries of `group` with the holders that a lock entry names, and the commands of those that are on this host.
+fn tell_as_the_file_does(proc: &Proc, group: &Group, holders: Option<Vec<Holder>>) {
+    let mut holders = holders.map(|holders| vec![holders]);
+    if let Some(holders) = &mut holders {
+        proc.add_commands(holders);
+    }
+    tell(group, holders.as_deref().and_then(|holders| holders.first()).map(|holders| &**holders));
 }
 
 /// Answers the queries of `group`, which all ask for these holders.

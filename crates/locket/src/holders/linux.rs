@@ -234,7 +234,8 @@ impl Proc {
     pub(crate) fn add_commands(&self, answers: &mut [Vec<Holder>]) {
         // Mostly one process holds many files.
         let mut last = None;
-        for Holder { pid, command, .. } in answers.iter_mut().flatten() {
+        let of_this_host = |holder: &&mut Holder| holder.host.is_none();
+        for Holder { pid, command, .. } in answers.iter_mut().flatten().filter(of_this_host) {
             if last.as_ref().is_none_or(|(last, _)| last != pid) {
                 last = Some((*pid, self.command(*pid)));
             }

@@ -18,20 +18,7 @@ mod unknown;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use unknown::{LockedFile, Proc};
 
-use crate::sys::LockMode;
-
-/// A process that holds a lock, or waits for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its number in the pid namespace of this process.
-    pub pid: u32,
-    /// The mode in which it holds the lock or requests it.
-    pub mode: LockMode,
-    /// Its command line, words joined by spaces. `None`: this process may not see it.
-    pub command: Option<String>,
-    /// The name of its host, if that is not this one or not known to be this one.
-    pub host: Option<String>,
-}
+pub use crate::sys::Holder;
 
 /// The processes that a query is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,8 +9,8 @@ use super::handle::Handle;
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, millis};
 use super::state::{Knowledge, LockState, Replaced};
 use crate::client::Client;
-use crate::exec::Interrupts;
 use crate::exec::thread::{self, ThreadNumber};
+use crate::exec::{Interrupts, TimerKey};
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::sys::{FileId, LockFile, LockMode, SystemError};
 
@@ -30,6 +30,8 @@ pub(crate) struct LockEntry {
     checked: AtomicU64,
     /// The key of the path for which the file may stay open when the lock is idle. 0: it is closed.
     warm_key: AtomicU64,
+    /// The timer that renews the lock.
+    renewal: Mutex<Option<TimerKey>>,
     state: Mutex<LockState>,
 }
 
@@ -44,6 +46,7 @@ impl LockEntry {
             lost: AtomicBool::new(false),
             checked: AtomicU64::new(0),
             warm_key: AtomicU64::new(0),
+            renewal: Mutex::new(None),
             state: Mutex::new(LockState::new()),
         })
     }
@@ -107,6 +110,19 @@ impl LockEntry {
     /// the file.
     pub(crate) fn may_be_closed(&self) -> bool {
         !self.check_descriptor() || !self.file.may_have_fcntl_locks()
+    }
+
+    /// Notes that this timer renews the lock. Returns false if another one does.
+    pub(crate) fn begin_renewal(&self, timer: TimerKey) -> bool {
+        let mut renewal = self.renewal.lock();
+        let begins = renewal.is_none();
+        renewal.get_or_insert(timer);
+        begins
+    }
+
+    /// Returns the timer that was to renew the lock.
+    pub(crate) fn end_renewal(&self) -> Option<TimerKey> {
+        self.renewal.lock().take()
     }
 
     /// Returns the key of the path for which the file may stay open now that the lock is idle. It is told once.

@@ -9,6 +9,7 @@
 //! with [`Action::Hold`] or [`Action::Idle`], or is suspended to be resumed later ([`LockState::pause`]).
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub(crate) struct LockState {
     pauses: u32,
     /// The timer that resumes the suspended driver, until a thread drives again.
     retry: Option<TimerKey>,
+    /// The driver has been told, since its last try, that the lock may be free.
+    woken: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,7 @@ impl LockState {
             fairness: Fairness::new(),
             pauses: 0,
             retry: None,
+            woken: false,
         }
     }
 
@@ -243,6 +247,7 @@ impl LockState {
     /// Notes that the driver tries the lock now, on behalf of the first waiter.
     pub(crate) fn on_try(&mut self) {
         self.queue.set_front_attempted(true);
+        self.woken = false;
     }
 
     /// Notes that the kernel granted the lock.
@@ -353,7 +358,7 @@ impl LockState {
         first: Duration,
         completions: &mut Completions,
     ) -> Option<Duration> {
-        if !self.wants(mode) {
+        if !self.wants(mode) || mem::take(&mut self.woken) {
             return None;
         }
         self.queue.refuse_nonblocking(completions);
@@ -385,6 +390,12 @@ impl LockState {
             self.phase = Phase::Driven;
         }
         paused
+    }
+
+    /// Notes that the lock may be free. Returns true if the driver was suspended: then the caller makes another one.
+    pub(crate) fn wake(&mut self) -> bool {
+        self.woken = matches!(self.phase, Phase::Driven);
+        self.resume()
     }
 
     /// Returns true if the driver was suspended since the lock was last acquired.

@@ -113,7 +113,7 @@ mod made_up_proc {
 
     use super::*;
     use crate::holders::world::{Opened, SOMEBODY, World};
-    use crate::sys::ThisSystem;
+    use crate::this_system::ThisSystem;
 
     #[test]
     fn the_holders_of_many_locks_are_named_after_one_reading_of_the_table() {

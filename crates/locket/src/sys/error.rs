@@ -15,6 +15,38 @@ pub struct SystemError {
     pub unsupported: bool,
 }
 
+/// A system call that failed, and the name that Node has for it.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    pub error: io::Error,
+    pub syscall: &'static str,
+    /// The file system has no such call.
+    pub unsupported: bool,
+}
+
+impl CallError {
+    /// Returns the error with which `syscall` failed.
+    pub(crate) fn new(error: io::Error, syscall: &'static str) -> Self {
+        Self { error, syscall, unsupported: false }
+    }
+
+    /// Returns true if this process may not do that.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.error.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    /// Returns the error of a call that the file system does not have.
+    pub(crate) fn unsupported(error: io::Error, syscall: &'static str) -> Self {
+        Self { error, syscall, unsupported: true }
+    }
+}
+
+impl From<&CallError> for SystemError {
+    fn from(CallError { error, syscall, unsupported }: &CallError) -> Self {
+        Self { unsupported: *unsupported, ..Self::new(error, syscall) }
+    }
+}
+
 impl SystemError {
     /// Returns the error with which `syscall` failed.
     pub(crate) fn new(error: &io::Error, syscall: &'static str) -> Self {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`System`] | the operating system, as far as the engine needs it; models and tests have their own |
 //! | [`LockFile`] | an open lock file |
-//! | [`ThisSystem`] | the system that this library is built for |
+//! | [`Folder`], [`Entry`], [`Private`] | lock entries: what is in a folder, open, or not known to others yet |
+//! | [`Watcher`], [`Watch`] | tell of changes |
 //! | [`FileId`] | identifies a file, however its path is spelled |
 //! | [`SystemError`], [`is_stale`], [`is_busy`], [`is_out_of_descriptors`] | errors, with the numbers and names that Node has for them |
 
@@ -12,15 +13,19 @@ mod protocol;
 pub use protocol::{Protocol, ProtocolOptions};
 
 mod system;
-pub use system::LockMode;
-pub(crate) use system::{LockFile, OpenHow, System};
+pub(crate) use system::{Changes, LockFile, OpenHow, System, Waker};
+pub use system::{Holder, LockMode};
 
 mod error;
+pub(crate) use error::CallError;
 pub use error::SystemError;
 
-mod quirks;
-mod this_system;
-pub(crate) use this_system::ThisSystem;
+pub(crate) mod lock_entry;
+
+mod process;
+pub(crate) use process::{Process, ProcessWatch, Start};
+
+pub(crate) mod quirks;
 
 #[cfg(unix)]
 mod unix;
@@ -32,4 +37,8 @@ mod windows;
 #[cfg(windows)]
 use windows as platform;
 
-pub(crate) use platform::{FileId, is_busy, is_out_of_descriptors, is_stale};
+pub(crate) use platform::{
+    Entry, FileId, Folder, Private, Watch, Watcher, file_id_at, host_name, is_busy, is_coherent_at,
+    is_on_local_mount, is_out_of_descriptors, is_stale, open, own_start, pid_namespace, process,
+    runs_elsewhere, spare_descriptors,
+};

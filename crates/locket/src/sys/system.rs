@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{FileId, ProtocolOptions, SystemError};
 use crate::exec::{Interrupts, WaitingThread};
@@ -13,6 +15,19 @@ pub enum LockMode {
     Exclusive,
     /// Others may hold the lock in this mode, too.
     Shared,
+}
+
+/// A process that holds a lock, or waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number in the pid namespace of this process.
+    pub pid: u32,
+    /// The mode in which it holds the lock or requests it.
+    pub mode: LockMode,
+    /// Its command line, words joined by spaces. `None`: this process may not see it.
+    pub command: Option<String>,
+    /// The name of its host, if that is not this one or not known to be this one.
+    pub host: Option<String>,
 }
 
 /// How a lock file is opened.
@@ -49,6 +64,22 @@ pub(crate) trait System: Send + Sync {
     /// Returns the means to interrupt a thread that waits in the kernel for a lock in this mode. `None`: no thread may
     /// wait there, and waits are paced.
     fn interrupts(&self, mode: LockMode) -> Option<Interrupts>;
+}
+
+/// Called when something about a lock file has changed, on any thread.
+pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// How a driver learns that a lock which it was refused may be free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// It waits in the kernel's queue.
+    InKernel,
+    /// It tries again and again: nobody tells.
+    Untold,
+    /// It is told from now on, and has to try once more: something may have changed just before.
+    LookNow,
+    /// It is told, and tries again after this time at the latest.
+    Within(Duration),
 }
 
 /// An open lock file: what the kernel locks.
@@ -91,6 +122,38 @@ pub(crate) trait LockFile: Send + Sync {
     /// Waits for the lock in the kernel's queue. Fails with [`io::ErrorKind::Interrupted`] when the thread is interrupted. Called only
     /// where [`System::interrupts`] are available.
     fn lock(&self, mode: LockMode) -> io::Result<()>;
+
+    /// Returns how the driver learns that the lock, which it has just been refused, may be free. `waker` is called then.
+    fn await_change(&self, waker: &dyn Fn() -> Waker) -> Changes {
+        let _ = waker;
+        Changes::InKernel
+    }
+
+    /// Returns the time after which the lock, if it is held, has to be renewed. `None`: never.
+    fn renewal(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Renews the lock, so that others do not take it for abandoned. Returns false if it is lost.
+    fn renew(&self) -> bool {
+        true
+    }
+
+    /// Returns the processes that hold the lock, as the file itself tells, or `None` if the kernel has to be asked. `Some(None)`:
+    /// they are unknown.
+    fn holders(&self) -> Option<Option<Vec<Holder>>> {
+        None
+    }
+
+    /// Returns whether anybody holds the lock, as the file itself tells, or `None` if the kernel has to be asked.
+    fn is_held(&self) -> Option<io::Result<bool>> {
+        None
+    }
+
+    /// Describes the error with which trying the lock, or [`LockFile::is_held`], has just failed.
+    fn describe(&self, error: &io::Error) -> SystemError {
+        SystemError::locking(error)
+    }
 
     /// Makes [`LockFile::lock`] fail on `thread`, which is in it or about to call it. An interrupt that comes too early is
     /// lost, so it has to be repeated until the thread is known to be out.

@@ -15,7 +15,7 @@ pub(crate) struct FileId {
     // The inode first: it differs where the device mostly does not.
     inode: u64,
     device: u64,
-    /// A hash of the file's final path, where several files may have this inode; otherwise 0.
+    /// A hash of the file's final path, where several files may have this inode, or of a name in this folder; otherwise 0.
     name: u64,
 }
 
@@ -23,6 +23,12 @@ impl FileId {
     /// Returns the id of this inode on this device.
     pub(crate) const fn new(device: u64, inode: u64) -> Self {
         Self { inode, device, name: 0 }
+    }
+
+    /// Returns the id of a lock that is kept by an entry in this folder. `key` tells it from the others there.
+    pub(super) const fn of_entry(device: u64, folder: u64, key: u64) -> Self {
+        // No file has a name of 0.
+        Self { inode: folder, device, name: key | 1 }
     }
 
     /// Returns the number of the device.

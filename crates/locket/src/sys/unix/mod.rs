@@ -1,10 +1,17 @@
-//! Unix: flock(2).
+//! Unix: flock(2), and directory entries.
 
 mod error;
 mod file_id;
 mod file_system;
+mod lock_entry;
 mod lock_file;
 mod open;
+mod processes;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod watch;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "no_watch.rs"]
+mod watch;
 
 pub(crate) use error::{
     EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
@@ -12,4 +19,7 @@ pub(crate) use error::{
 };
 pub(crate) use file_id::{FileId, file_id_at};
 pub(crate) use file_system::{is_coherent_at, is_on_local_mount};
+pub(crate) use lock_entry::{Entry, Folder, Private};
 pub(crate) use open::{open, spare_descriptors};
+pub(crate) use processes::{host_name, own_start, pid_namespace, process, runs_elsewhere};
+pub(crate) use watch::{Watch, Watcher};

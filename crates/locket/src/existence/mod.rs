@@ -1,0 +1,522 @@
+//! Locks by existence: who has created the directory entry holds the lock. So they exclude programs that lock in the same way,
+//! and work on file systems without locks of the kernel.
+//!
+//! An entry of ours bears a mark that names its process, and that process holds flock(2) on it. So it is known at once when a
+//! process of ours has died. What others have left behind is judged by the rules of their protocol, and taken over by exchanging it
+//! with an entry of ours: the name is never free meanwhile, and what comes out must be what was judged.
+
+mod record;
+mod rules;
+mod verdict;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::holders::Holder;
+use crate::sync::{Mutex, MutexGuard, now};
+use crate::sys::lock_entry::{EntryId, Kind, NewEntry, Seen};
+use crate::sys::{
+    self, CallError, Changes, Entry, FileId, Folder, LockFile, LockMode, OpenHow, Private, ProcessWatch,
+    ProtocolOptions, SystemError, Waker, Watch, Watcher,
+};
+use record::Record;
+use rules::{Abandoned, Place, Rules};
+use verdict::{Facts, POLL, Verdict, judge};
+
+
+/// How often an entry may come and go while this process looks, before a try ends.
+const ROUNDS: u32 = 64;
+/// How often it is checked whether the lock is still ours.
+const CHECK: Duration = Duration::from_secs(1);
+/// The pause before an entry that is not ours is looked at again: another process may be putting ours back.
+const SECOND_LOOK: Duration = Duration::from_millis(2);
+/// How long a waiter waits for one that is taking the entry over.
+const MOMENT: Duration = Duration::from_millis(1);
+/// The file that keeps a folder, which was taken over, from being removed by a program that judged its predecessor.
+const GUARD: &str = ".locket-guard";
+
+/// A lock that is kept by the existence of a directory entry.
+pub(crate) struct ExistenceLock {
+    id: FileId,
+    rules: Rules,
+    folder: Folder,
+    place: Place,
+    mode: u32,
+    /// Tells of changes, where the system does. Started when it is first needed.
+    watcher: Arc<OnceLock<Option<Watcher>>>,
+    state: Mutex<State>,
+    /// The call that failed last.
+    failure: Mutex<Option<SystemError>>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// What was last seen in the way, and since when it has been so.
+    observed: Option<(Seen, Instant)>,
+    /// The process that was in the way of the last try, if it can be watched, and how long that may be waited for.
+    awaited: (Option<u32>, Duration),
+    watch: Option<Watch>,
+}
+
+/// An entry of ours.
+struct Held {
+    entry: Entry,
+    id: EntryId,
+    /// When it was last renewed.
+    renewed: Instant,
+    /// Until when the guard stays in the folder.
+    guarded: Option<Instant>,
+}
+
+/// What became of taking an entry over.
+enum TakeOver {
+    /// It is ours.
+    Done(Held),
+    /// Something has changed: it has to be judged again.
+    Changed,
+    /// It cannot be taken over now.
+    Refused(Duration),
+}
+
+impl ExistenceLock {
+    /// Opens the lock of `path`.
+    pub(crate) fn open(
+        path: &Path,
+        how: &OpenHow,
+        watcher: Arc<OnceLock<Option<Watcher>>>,
+    ) -> io::Result<Self> {
+        let rules = Rules::of(&how.protocol);
+        let place = rules.place(path)?;
+        let folder = Folder::open(&place.folder)?;
+        Ok(Self {
+            id: folder.lock_id(rules.key(&place.name)),
+            mode: rules.mode(how.create.unwrap_or_default()),
+            rules,
+            folder,
+            place,
+            watcher,
+            state: Mutex::new(State::default()),
+            failure: Mutex::new(None),
+        })
+    }
+
+    /// Returns the id of the lock that `path` names now, or `None` if there is none.
+    pub(crate) fn id_at(path: &Path, options: &ProtocolOptions) -> io::Result<Option<FileId>> {
+        let rules = Rules::of(options);
+        match rules.place(path) {
+            Ok(Place { folder, name }) => Folder::lock_id_at(&folder, rules.key(&name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn name(&self) -> &OsStr {
+        &self.place.name
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Tries to create the entry, or to take it over.
+    fn try_take(&self, state: &mut State) -> Result<bool, CallError> {
+        for _ in 0..ROUNDS {
+            let Some(seen) = self.folder.look(self.name())? else {
+                match self.create()? {
+                    Some(held) => return Ok(state.hold(held)),
+                    None => continue,
+                }
+            };
+            let Some((verdict, entry)) = self.judge(&seen, state.watched(&seen))? else { continue };
+            let taken = match verdict {
+                Verdict::Abandoned => self.take_over(&entry, &seen)?,
+                Verdict::Held { process, again } => {
+                    state.awaited = (process, again);
+                    return Ok(false);
+                }
+            };
+            match taken {
+                TakeOver::Done(held) => return Ok(state.hold(held)),
+                TakeOver::Changed => {}
+                TakeOver::Refused(again) => {
+                    state.awaited = (None, again);
+                    return Ok(false);
+                }
+            }
+        }
+        state.awaited = (None, MOMENT);
+        Ok(false)
+    }
+
+    /// Creates the entry. Returns `None` if there is one by now.
+    fn create(&self) -> Result<Option<Held>, CallError> {
+        let record = Record::own();
+        let (content, mark) = (self.rules.content(&record), record.to_bytes());
+        let new = self.new_entry(&content, &mark);
+        let published = self.folder.create(&new, false)?.publish(&new, self.name())?;
+        Ok(published.map(|(entry, id)| Held { entry, id, renewed: now(), guarded: None }))
+    }
+
+    fn new_entry<'a>(&self, content: &'a [u8], mark: &'a [u8]) -> NewEntry<'a> {
+        NewEntry { kind: self.rules.kind, mode: self.mode, content, mark }
+    }
+
+    /// Judges the entry that has been `seen`, and nothing of which has changed for as long as this process has `watched` it.
+    /// Returns the open entry, too, or `None` if there is another one by now.
+    fn judge(&self, seen: &Seen, watched: Duration) -> Result<Option<(Verdict, Entry)>, CallError> {
+        let Some(entry) = self.folder.pin(self.name(), seen)? else { return Ok(None) };
+        let (mark, content) = self.read(&entry, seen.kind);
+        let facts = Facts {
+            kind: seen.kind,
+            content: content.as_deref(),
+            flock: if mark.is_some() { entry.flock() } else { sys::lock_entry::Flock::Unknown },
+            mark: mark.as_deref(),
+            modified: age(seen.modified),
+            changed: age(seen.changed),
+            watched,
+            is_being_taken_over: self.is_being_taken_over()?,
+            is_local: self.folder.is_local(),
+        };
+        Ok(Some((judge(&self.rules, &facts, sys::process), entry)))
+    }
+
+    /// Returns the mark and the content of an entry.
+    fn read(&self, entry: &Entry, kind: Kind) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        match kind {
+            Kind::File => (entry.mark(), entry.read()),
+            Kind::Folder => (entry.mark(), None),
+            Kind::Symlink => (None, self.folder.target(self.name())),
+            Kind::Other => (None, None),
+        }
+    }
+
+    /// Returns true if another program takes the entry over, by the protocol of npm's lockfile.
+    fn is_being_taken_over(&self) -> Result<bool, CallError> {
+        let Abandoned::Unchanged(limit) = self.rules.abandoned else { return Ok(false) };
+        let mut name = self.name().to_owned();
+        name.push(".STALE");
+        let seen = self.folder.look(&name)?;
+        Ok(seen.is_some_and(|seen| age(seen.changed).is_none_or(|age| age <= limit)))
+    }
+
+    /// Takes over an entry that has been judged as abandoned.
+    fn take_over(&self, entry: &Entry, judged: &Seen) -> Result<TakeOver, CallError> {
+        // Those of ours that have judged it, too, stand back. They see then that it is another one.
+        if entry.take_flock() == sys::lock_entry::Flock::Taken {
+            return Ok(TakeOver::Refused(MOMENT));
+        }
+        let is_judged = |seen: &Seen| seen.id == judged.id && seen.modified == judged.modified;
+        if !self.folder.look(self.name())?.as_ref().is_some_and(is_judged) {
+            return Ok(TakeOver::Changed);
+        }
+        let inside =
+            if judged.kind == Kind::Folder { self.folder.names_in(self.name())? } else { Vec::new() };
+        if inside.iter().any(|name| name != GUARD) {
+            // Things that nobody knows: it could not be removed.
+            return Ok(TakeOver::Refused(CHECK));
+        }
+        let record = Record::own();
+        let (content, mark) = (self.rules.content(&record), record.to_bytes());
+        let new = self.new_entry(&content, &mark);
+        let private = self.folder.create(&new, true)?;
+        // A program that has judged the same entry may be about to remove what it takes for it.
+        let guarded = match self.rules.abandoned {
+            Abandoned::Unmodified(limit) if entry.mark().is_none() => {
+                private.add_file(GUARD)?;
+                Some(now() + limit)
+            }
+            _ => None,
+        };
+        let exchanged = self.folder.exchange(private.name(), self.name());
+        match exchanged {
+            Ok(true) => {}
+            Ok(false) => return self.refuse_take_over(private, guarded, CHECK),
+            Err(failed) if failed.is_refusal() => return self.refuse_take_over(private, guarded, CHECK),
+            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => {
+                self.refuse_take_over(private, guarded, MOMENT)?;
+                return Ok(TakeOver::Changed);
+            }
+            Err(failed) => {
+                self.refuse_take_over(private, guarded, MOMENT)?;
+                return Err(failed);
+            }
+        }
+        if self.folder.look(private.name())?.as_ref().is_some_and(is_judged) {
+            if !inside.is_empty() {
+                let _ = self.folder.remove_in(private.name(), GUARD);
+            }
+            if self.folder.remove(private.name(), judged.kind).is_ok() {
+                let (entry, id) = private.take();
+                return Ok(TakeOver::Done(Held { entry, id, renewed: now(), guarded }));
+            }
+        }
+        // Another one has come out, or something has been put into it: back with it.
+        self.put_back(private, guarded)
+    }
+
+    /// Undoes an exchange, by which something else came out than what was judged.
+    fn put_back(&self, private: Private<'_>, guarded: Option<Instant>) -> Result<TakeOver, CallError> {
+        let is_ours = |seen: &Seen| seen.id == private.id();
+        let is_there = self.folder.look(self.name())?.as_ref().is_some_and(is_ours);
+        if is_there && self.folder.exchange(private.name(), self.name())? {
+            let is_back = self.folder.look(private.name())?.as_ref().is_some_and(is_ours);
+            if is_back {
+                return self.refuse_take_over(private, guarded, MOMENT);
+            }
+        }
+        // What has our private name now belongs to others.
+        private.take();
+        Ok(TakeOver::Refused(MOMENT))
+    }
+
+    /// Removes what was to be exchanged.
+    fn refuse_take_over(
+        &self,
+        private: Private<'_>,
+        guarded: Option<Instant>,
+        again: Duration,
+    ) -> Result<TakeOver, CallError> {
+        if guarded.is_some() {
+            self.folder.remove_in(private.name(), GUARD)?;
+        }
+        Ok(TakeOver::Refused(again))
+    }
+
+    /// Returns true if the entry is ours. Should another one be there, that is looked at again: a process that has taken ours for
+    /// another one, and exchanged it, puts it back at once.
+    fn is_ours(&self, held: &Held) -> bool {
+        for _ in 0..3 {
+            match self.folder.look(self.name()) {
+                Ok(Some(seen)) if seen.id == held.id => return true,
+                Ok(Some(_)) => thread::sleep(SECOND_LOOK),
+                Ok(None) => return false,
+                // The system does not tell.
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// Removes the entry, if it is ours.
+    fn remove(&self, held: &Held) {
+        if self.is_ours(held) {
+            if held.guarded.is_some() {
+                let _ = self.folder.remove_in(self.name(), GUARD);
+            }
+            // In a folder that cannot be written any more it stays. Ours see that nobody holds it.
+            let _ = self.folder.remove(self.name(), self.rules.kind);
+        }
+    }
+
+    /// Returns who holds the lock: nobody, somebody unknown (`None`), or a process.
+    fn find_holder(&self) -> Result<Option<Vec<Holder>>, CallError> {
+        let Some(seen) = self.folder.look(self.name())? else { return Ok(Some(Vec::new())) };
+        let Some((verdict, entry)) = self.judge(&seen, Duration::ZERO)? else { return Ok(Some(Vec::new())) };
+        if verdict == Verdict::Abandoned {
+            return Ok(Some(Vec::new()));
+        }
+        let (mark, content) = self.read(&entry, seen.kind);
+        let record = mark.and_then(|mark| Record::parse(&mark)).or_else(|| {
+            let content = content.as_deref()?;
+            Record::parse(content).or_else(|| Record::parse_target(content))
+        });
+        let holder = |pid, host| Holder { pid, mode: LockMode::Exclusive, command: None, host };
+        Ok(match (record, content.as_deref().and_then(verdict::pid_in)) {
+            (Some(record), _) => Some(vec![holder(record.pid, record.other_host())]),
+            (None, Some(pid)) => Some(vec![holder(pid, None)]),
+            (None, None) => None,
+        })
+    }
+
+    /// Returns the verdict on the entry, or `None` if there is none.
+    fn find_verdict(&self) -> Result<Option<Verdict>, CallError> {
+        let Some(seen) = self.folder.look(self.name())? else { return Ok(None) };
+        Ok(self.judge(&seen, Duration::ZERO)?.map(|(verdict, _)| verdict))
+    }
+
+    /// Removes whatever is there. Returns true if there was something.
+    fn break_by_name(&self) -> Result<bool, CallError> {
+        let Some(seen) = self.folder.look(self.name())? else { return Ok(false) };
+        if seen.kind == Kind::Folder {
+            for name in self.folder.names_in(self.name())? {
+                self.folder.remove_in(self.name(), &name)?;
+            }
+        }
+        match self.folder.remove(self.name(), seen.kind) {
+            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
+        }
+    }
+
+    /// Returns the error as the engine passes it on, and notes which call it was.
+    fn note(&self, failed: CallError) -> io::Error {
+        *self.failure.lock() = Some(SystemError::from(&failed));
+        failed.error
+    }
+}
+
+impl State {
+    /// Notes that the entry is ours. Returns true.
+    fn hold(&mut self, held: Held) -> bool {
+        *self = Self { held: Some(held), ..Self::default() };
+        true
+    }
+
+    /// Returns for how long nothing about what has been `seen` has changed.
+    fn watched(&mut self, seen: &Seen) -> Duration {
+        let now = now();
+        match self.observed {
+            Some((last, since)) if last == *seen => now.saturating_duration_since(since),
+            _ => {
+                self.observed = Some((*seen, now));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+impl LockFile for ExistenceLock {
+    fn id(&self) -> FileId {
+        self.id
+    }
+
+    fn is_local(&self) -> bool {
+        self.folder.is_local()
+    }
+
+    fn try_lock(&self, _: LockMode) -> io::Result<bool> {
+        self.try_take(&mut self.state()).map_err(|failed| self.note(failed))
+    }
+
+    /// Fails: the kernel has no queue for such a lock.
+    fn lock(&self, _: LockMode) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn await_change(&self, waker: &dyn Fn() -> Waker) -> Changes {
+        let Some(watcher) = self.watcher.get_or_init(Watcher::start) else { return Changes::Untold };
+        let mut state = self.state();
+        let (process, again) = state.awaited;
+        let Some(watch) = &state.watch else {
+            return match watcher.watch(&self.folder, self.name(), waker()) {
+                Some(watch) => {
+                    state.watch = Some(watch);
+                    Changes::LookNow
+                }
+                None => Changes::Untold,
+            };
+        };
+        Changes::Within(match process.map(|pid| watch.set_process(pid)) {
+            None | Some(ProcessWatch::Begun) => again,
+            Some(ProcessWatch::Gone) => MOMENT,
+            Some(ProcessWatch::Unknown) => again.min(POLL),
+        })
+    }
+
+    fn unlock(&self) {
+        let held = self.state().held.take();
+        if let Some(held) = held {
+            self.remove(&held);
+            // Explicitly: a child that is being started may have a copy of the descriptor.
+            held.entry.unlock();
+        }
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let place = match self.rules.place(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            place => place?,
+        };
+        let id = Folder::lock_id_at(&place.folder, self.rules.key(&place.name))?;
+        let state = self.state();
+        Ok(id == Some(self.id) && state.held.as_ref().is_some_and(|held| self.is_ours(held)))
+    }
+
+    fn unlink(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_intact(&self) -> bool {
+        let state = self.state();
+        state.held.as_ref().is_none_or(|held| held.is_open() && self.is_ours(held))
+    }
+
+    fn disown(&self) {
+        let held = self.state().held.take();
+        if let Some(held) = held {
+            if held.is_open() {
+                self.remove(&held);
+            } else {
+                held.entry.disown();
+            }
+        }
+    }
+
+    fn renewal(&self) -> Option<Duration> {
+        Some(self.rules.update.map_or(CHECK, |update| update.min(CHECK)))
+    }
+
+    fn renew(&self) -> bool {
+        let mut state = self.state();
+        let Some(held) = &mut state.held else { return true };
+        if !held.is_open() || !self.is_ours(held) {
+            return false;
+        }
+        let now = now();
+        let unguards = held.guarded.is_some_and(|until| until <= now);
+        if unguards {
+            held.guarded = None;
+            let _ = self.folder.remove_in(self.name(), GUARD);
+        }
+        // A renewal is at most half a check early. The folder was modified if a guard was removed.
+        let is_due =
+            |update: Duration| now.saturating_duration_since(held.renewed) + update.min(CHECK) / 2 >= update;
+        if unguards || self.rules.update.is_some_and(is_due) {
+            held.renewed = now;
+            // If it fails, others may take the lock over, which is noticed then.
+            let _ = held.entry.touch(wall_clock());
+        }
+        true
+    }
+
+    fn holders(&self) -> Option<Option<Vec<Holder>>> {
+        Some(self.find_holder().unwrap_or(None))
+    }
+
+    fn is_held(&self) -> Option<io::Result<bool>> {
+        let held =
+            self.find_verdict().map(|verdict| verdict.is_some_and(|verdict| verdict != Verdict::Abandoned));
+        Some(held.map_err(|failed| self.note(failed)))
+    }
+
+    fn break_entry(&self) -> Result<bool, SystemError> {
+        self.break_by_name().map_err(|failed| SystemError::from(&failed))
+    }
+
+    fn describe(&self, error: &io::Error) -> SystemError {
+        self.failure.lock().unwrap_or_else(|| SystemError::new(error, "open"))
+    }
+}
+
+impl Held {
+    /// Returns false if other code of this process has closed the descriptor.
+    fn is_open(&self) -> bool {
+        self.entry.seen().is_none_or(|seen| seen.id == self.id)
+    }
+}
+
+/// Returns the time by the wall clock, in nanoseconds since 1970.
+fn wall_clock() -> i128 {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)
+}
+
+/// Returns how long ago `time` was, by the wall clock, or `None` if it is in the future.
+fn age(time: i128) -> Option<Duration> {
+    u64::try_from(wall_clock() - time).ok().map(Duration::from_nanos)
+}

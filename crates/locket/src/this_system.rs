@@ -1,0 +1,64 @@
+//! The system that this library is built for.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::exec::Interrupts;
+use crate::existence::ExistenceLock;
+use crate::sys::quirks::Platform;
+use crate::sys::{self, FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System, Watcher};
+
+/// The operating system itself, and the locks that are kept on it.
+pub(crate) struct ThisSystem {
+    /// `None`: no thread waits in the kernel.
+    interrupts: Option<Interrupts>,
+    /// Tells waits for locks by existence of changes. Started when it is first needed; `None` where there is none.
+    watcher: Arc<OnceLock<Option<Watcher>>>,
+}
+
+impl ThisSystem {
+    /// Returns the system, with waits in the kernel where it has them.
+    pub(crate) fn new() -> Self {
+        Self { interrupts: Interrupts::claim(), watcher: Arc::default() }
+    }
+
+    /// Returns the system with paced waits alone, as where no thread can wait in the kernel.
+    pub(crate) fn paced() -> Self {
+        Self { interrupts: None, watcher: Arc::new(OnceLock::from(None)) }
+    }
+}
+
+impl System for ThisSystem {
+    fn open(&self, path: &Path, how: &OpenHow) -> io::Result<Box<dyn LockFile>> {
+        Ok(if how.protocol.protocol.is_kept_by_kernel() {
+            Box::new(sys::open(path, how)?)
+        } else {
+            Box::new(ExistenceLock::open(path, how, self.watcher.clone())?)
+        })
+    }
+
+    fn lock_id_at(&self, path: &Path, protocol: &ProtocolOptions) -> io::Result<Option<FileId>> {
+        if protocol.protocol.is_kept_by_kernel() {
+            sys::file_id_at(path)
+        } else {
+            ExistenceLock::id_at(path, protocol)
+        }
+    }
+
+    fn is_coherent_at(&self, folder: &Path) -> bool {
+        sys::is_coherent_at(folder)
+    }
+
+    fn is_on_local_mount(&self, path: &Path) -> bool {
+        sys::is_on_local_mount(path)
+    }
+
+    fn spare_descriptors(&self) -> usize {
+        sys::spare_descriptors()
+    }
+
+    fn interrupts(&self, mode: LockMode) -> Option<Interrupts> {
+        self.interrupts.filter(|_| Platform::THIS.blocks_in_kernel(mode))
+    }
+}
