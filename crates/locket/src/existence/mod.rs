@@ -27,7 +27,6 @@ use record::Record;
 use rules::{Abandoned, Place, Rules};
 use verdict::{Facts, POLL, Verdict, judge};
 
-
 /// How often an entry may come and go while this process looks, before a try ends.
 const ROUNDS: u32 = 64;
 /// How often it is checked whether the lock is still ours.

@@ -5,13 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use loom::thread::{self, ThreadId};
 
 use crate::exec::{Interrupts, WaitingThread};
 use crate::sync::modelled::{notify_watcher, wait_until};
-use crate::sys::{FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System};
+use crate::sys::{Changes, FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System, Waker};
+
+/// Longer than any model passes.
+const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// The path of the lock file, where a model does not name another one.
 pub(super) const PATH: &str = "/model";
@@ -52,6 +56,8 @@ struct State {
     slow: bool,
     /// Signals do not end a wait, as on a network mount that is dead.
     deaf: bool,
+    /// Who is told when the lock of a file may be free, by their descriptors.
+    wakers: BTreeMap<usize, Waker>,
     /// What has happened that must not.
     faults: Vec<String>,
 }
@@ -151,6 +157,13 @@ impl Kernel {
     /// Another process unlocks the file that it has locked.
     pub(super) fn unlock_by_others(&self, number: usize) {
         self.change(|state| state.open.remove(&number));
+        self.tell();
+    }
+
+    /// Tells those that are told when the lock of a file may be free. Another thread than theirs does it.
+    pub(super) fn tell(&self) {
+        let wakers: Vec<_> = self.state().wakers.values().cloned().collect();
+        wakers.iter().for_each(|waker| waker());
     }
 
     /// Another process makes [`PATH`] name a new file.
@@ -256,6 +269,8 @@ pub(super) enum Waits {
     Blocked,
     /// The driver is suspended, and the timer thread resumes it.
     Paced,
+    /// The driver is suspended, and who unlocks the file resumes it.
+    Watched,
 }
 
 /// What a process has of the kernel.
@@ -287,6 +302,7 @@ impl System for ModelSystem {
             number,
             file,
             remote: self.remote,
+            is_watched: self.waits == Waits::Watched,
             client: self.client,
         }))
     }
@@ -318,6 +334,7 @@ struct ModelFile {
     number: usize,
     file: u64,
     remote: bool,
+    is_watched: bool,
     client: ThreadId,
 }
 
@@ -400,6 +417,18 @@ impl LockFile for ModelFile {
         result
     }
 
+    fn await_change(&self, waker: &dyn Fn() -> Waker) -> Changes {
+        if !self.is_watched {
+            return Changes::InKernel;
+        }
+        if self.kernel.state().wakers.contains_key(&self.number) {
+            return Changes::Within(FOR_EVER);
+        }
+        let waker = waker();
+        self.kernel.state().wakers.insert(self.number, waker);
+        Changes::LookNow
+    }
+
     unsafe fn interrupt(&self, _: WaitingThread) {
         self.kernel.change(|state| {
             if let Some(open) = state.open.get_mut(&self.number) {
@@ -411,6 +440,7 @@ impl LockFile for ModelFile {
     fn unlock(&self) {
         self.ask_server();
         self.drop_lock();
+        self.kernel.tell();
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
@@ -441,6 +471,7 @@ impl LockFile for ModelFile {
 impl Drop for ModelFile {
     fn drop(&mut self) {
         self.kernel.change(|state| {
+            state.wakers.remove(&self.number);
             let closed = state.open.remove(&self.number);
             if closed.is_some_and(|open| open.locked.is_some()) {
                 state.faults.push("a file was closed while it was locked".into());

@@ -16,6 +16,7 @@ mod probes;
 mod queue;
 mod waiting;
 mod warm;
+mod watching;
 
 use kernel::Waits;
 use process::Process;

@@ -98,6 +98,8 @@ impl CompletionSink for Note {
             Outcome::Locked(true) => "locked",
             Outcome::Locked(false) => "free",
             Outcome::Holders(_) => "holders",
+            Outcome::Broken(_) => "broken",
+            Outcome::Lost => "lost",
         };
         let books = self.books.upgrade().expect("the books are closed at the end");
         if let Some(hold) = self.hold.iter().find(|hold| outcome == "granted" && !hold.client.has_ended()) {
