@@ -30,6 +30,15 @@ impl Failure {
         Self { reason, errno: None, syscall: None, holders: None }
     }
 
+    /// Returns the failure of a system call.
+    pub(crate) fn system(SystemError { errno, syscall, unsupported }: SystemError) -> Self {
+        Self {
+            errno: Some(errno),
+            syscall: Some(syscall),
+            ..Self::new(if unsupported { "unsupported" } else { "system" })
+        }
+    }
+
     /// Returns the failure of an outcome, `None` if it is a success.
     pub(crate) fn of(outcome: Outcome) -> Option<Self> {
         match outcome {
@@ -42,11 +51,7 @@ impl Failure {
             Outcome::Aborted => Some(Self::new("aborted")),
             Outcome::Deadlock => Some(Self::new("deadlock")),
             Outcome::Panicked => Some(Self::new("panicked")),
-            Outcome::Failed(SystemError { errno, syscall, unsupported }) => Some(Self {
-                errno: Some(errno),
-                syscall: Some(syscall),
-                ..Self::new(if unsupported { "unsupported" } else { "system" })
-            }),
+            Outcome::Failed(error) => Some(Self::system(error)),
         }
     }
 }
@@ -110,6 +115,7 @@ pub(crate) fn to_ended(released: Option<Released>) -> Either3<f64, Failure, ()> 
     match released {
         Some(Released::Ended(ticket)) => Either3::A(to_number(ticket)),
         Some(Released::Lost) => Either3::B(Failure::new("lost")),
+        Some(Released::Left(_, error)) => Either3::B(Failure::system(error)),
         None => Either3::C(()),
     }
 }

@@ -20,7 +20,7 @@ use crate::pause::Paused;
 use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
-use crate::sys::{FileId, System};
+use crate::sys::{FileId, System, SystemError};
 use crate::this_system::ThisSystem;
 use crate::warm_files::WarmFiles;
 use crate::watchdog::LastCheck;
@@ -53,8 +53,11 @@ pub struct Engine {
 pub enum Released {
     /// The hold of the request with this ticket.
     Ended(Ticket),
-    /// A hold that had been lost before: other code has closed the descriptor by which the file was locked.
+    /// A hold that had been lost before: other code has closed the descriptor by which the file was locked, or the lock entry is
+    /// not ours any more.
     Lost,
+    /// The hold of the request with this ticket. Its lock entry could not be removed.
+    Left(Ticket, SystemError),
 }
 
 /// What the clients of an engine hold and wait for, in the order of arrival.
@@ -213,7 +216,9 @@ impl Engine {
             let mut completions = Completions::new();
             let effect = entry.end(client, &mut completions);
             self.complete_all(&entry, completions);
-            self.apply(&entry, effect, Permit::Unlock);
+            // The process may be about to end, and would leave a lock entry behind, also where a server has to remove it.
+            let permit = if entry.file().is_entry() { Permit::TryLock } else { Permit::Unlock };
+            self.apply(&entry, effect, permit);
         }
     }
 
@@ -417,7 +422,11 @@ impl Engine {
             self.retire(&entry);
         }
         self.apply(&entry, effect, Permit::CheckPath);
-        Some(if was_lost { Released::Lost } else { Released::Ended(hold.ticket) })
+        Some(match entry.file().take_release_error() {
+            _ if was_lost => Released::Lost,
+            Some(error) => Released::Left(hold.ticket, error),
+            None => Released::Ended(hold.ticket),
+        })
     }
 
     /// Returns the exclusive hold of this process on the file of `handle`.

@@ -15,7 +15,7 @@ use crate::exec::{Guard, TimerKey};
 use crate::holders::{Holder, LockedFile, Party, Proc};
 use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Request};
 use crate::sync::{Mutex, MutexGuard, now};
-use crate::sys::{LockMode, OpenHow, SystemError, is_busy};
+use crate::sys::{FoundHolders, LockMode, OpenHow, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
 
 #[cfg(all(test, not(loom)))]
@@ -179,8 +179,9 @@ impl Engine {
             let Some((subject, group)) = self.queries.lock().asked.pop() else { break };
             match subject {
                 Subject::Entry(entry) => {
-                    if let Some(holders) = entry.file().holders() {
-                        tell_as_the_file_does(proc, &group, holders);
+                    let found = entry.file().holders();
+                    if found != FoundHolders::InTable {
+                        tell_found(proc, &group, found);
                         continue;
                     }
                     // Other code may have closed the descriptor: its number may be another file's by now.
@@ -191,9 +192,9 @@ impl Engine {
                     }
                 }
                 Subject::Path(handle, party) if !handle.options.protocol.protocol.is_kept_by_kernel() => {
-                    let holders = self.holders_by_file(&handle);
-                    match (holders, party) {
-                        (Ok(holders), Party::Holders) => tell_as_the_file_does(proc, &group, holders),
+                    let found = self.find_holders_by_file(&handle);
+                    match (found, party) {
+                        (Ok(found), Party::Holders) => tell_found(proc, &group, found),
                         (Ok(_), Party::Waiters) => tell(&group, None),
                         (Err(error), _) => group.iter().for_each(|query| query.fail(error)),
                     }
@@ -221,10 +222,10 @@ impl Engine {
     }
 
     /// Returns the processes that hold the lock, as its entry tells.
-    fn holders_by_file(&self, handle: &Handle) -> Result<Option<Vec<Holder>>, SystemError> {
+    fn find_holders_by_file(&self, handle: &Handle) -> Result<FoundHolders, SystemError> {
         match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
-            Ok(file) => Ok(file.holders().flatten()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(Vec::new())),
+            Ok(file) => Ok(file.holders()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FoundHolders::Known(Vec::new())),
             Err(error) => Err(SystemError::new(&error, "open")),
         }
     }
@@ -410,13 +411,11 @@ impl Engine {
     }
 }
 
-/// Answers the queries of `group` with the holders that a lock entry names, and the commands of those that are on this host.
-fn tell_as_the_file_does(proc: &Proc, group: &Group, holders: Option<Vec<Holder>>) {
-    let mut holders = holders.map(|holders| vec![holders]);
-    if let Some(holders) = &mut holders {
-        proc.add_commands(holders);
-    }
-    tell(group, holders.as_deref().and_then(|holders| holders.first()).map(|holders| &**holders));
+/// Answers the queries of `group` with the holders that a lock file tells of, and the commands of those that are on this host.
+fn tell_found(proc: &Proc, group: &Group, found: FoundHolders) {
+    let FoundHolders::Known(mut holders) = found else { return tell(group, None) };
+    proc.add_commands(slice::from_mut(&mut holders));
+    tell(group, Some(&holders));
 }
 
 /// Answers the queries of `group`, which all ask for these holders.

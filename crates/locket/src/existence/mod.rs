@@ -5,24 +5,27 @@
 //! process of ours has died. What others have left behind is judged by the rules of their protocol, and taken over by exchanging it
 //! with an entry of ours: the name is never free meanwhile, and what comes out must be what was judged.
 
+mod clock;
 mod record;
 mod rules;
 mod verdict;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::holders::Holder;
 use crate::sync::{Mutex, MutexGuard, now};
-use crate::sys::lock_entry::{EntryId, Kind, NewEntry, Seen};
+use crate::sys::lock_entry::{EntryId, Flock, Kind, NewEntry, Seen};
 use crate::sys::{
-    self, CallError, Changes, Entry, FileId, Folder, LockFile, LockMode, OpenHow, Private, ProcessWatch,
-    ProtocolOptions, SystemError, Waker, Watch, Watcher,
+    self, CallError, Changes, Entry, FileId, Folder, FoundHolders, LockFile, LockMode, OpenHow, Private,
+    Process, ProcessWatch, ProtocolOptions, SystemError, Waker, Watch, Watcher,
 };
+use clock::{age, since_jump, wall_clock};
 use record::Record;
 use rules::{Abandoned, Place, Rules};
 use verdict::{Facts, POLL, Verdict, judge};
@@ -52,6 +55,9 @@ pub(crate) struct ExistenceLock {
     failure: Mutex<Option<SystemError>>,
 }
 
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod tests;
+
 #[derive(Default)]
 struct State {
     held: Option<Held>,
@@ -60,6 +66,10 @@ struct State {
     /// The process that was in the way of the last try, if it can be watched, and how long that may be waited for.
     awaited: (Option<u32>, Duration),
     watch: Option<Watch>,
+    /// Since the last try, the process that is in the way has been found dead by the watch, though it was judged to be alive.
+    was_gone: bool,
+    /// Why the entry could not be removed by the last release.
+    release_error: Option<SystemError>,
 }
 
 /// An entry of ours.
@@ -89,6 +99,8 @@ impl ExistenceLock {
         how: &OpenHow,
         watcher: Arc<OnceLock<Option<Watcher>>>,
     ) -> io::Result<Self> {
+        // From now on it is noticed.
+        since_jump();
         let rules = Rules::of(&how.protocol);
         let place = rules.place(path)?;
         let folder = Folder::open(&place.folder)?;
@@ -162,7 +174,7 @@ impl ExistenceLock {
     }
 
     fn new_entry<'a>(&self, content: &'a [u8], mark: &'a [u8]) -> NewEntry<'a> {
-        NewEntry { kind: self.rules.kind, mode: self.mode, content, mark }
+        NewEntry { kind: self.rules.kind, mode: self.mode, content, mark, host: record::host_key() }
     }
 
     /// Judges the entry that has been `seen`, and nothing of which has changed for as long as this process has `watched` it.
@@ -173,11 +185,12 @@ impl ExistenceLock {
         let facts = Facts {
             kind: seen.kind,
             content: content.as_deref(),
-            flock: if mark.is_some() { entry.flock() } else { sys::lock_entry::Flock::Unknown },
+            flock: if mark.is_some() { entry.flock() } else { Flock::Unknown },
             mark: mark.as_deref(),
             modified: age(seen.modified),
             changed: age(seen.changed),
             watched,
+            since_jump: since_jump(),
             is_being_taken_over: self.is_being_taken_over()?,
             is_local: self.folder.is_local(),
         };
@@ -206,50 +219,52 @@ impl ExistenceLock {
     /// Takes over an entry that has been judged as abandoned.
     fn take_over(&self, entry: &Entry, judged: &Seen) -> Result<TakeOver, CallError> {
         // Those of ours that have judged it, too, stand back. They see then that it is another one.
-        if entry.take_flock() == sys::lock_entry::Flock::Taken {
+        if entry.take_flock() == Flock::Taken {
+            return Ok(TakeOver::Refused(MOMENT));
+        }
+        // A symbolic link cannot be locked.
+        let alone = if judged.kind == Kind::Symlink { self.folder.begin_take_over() } else { None };
+        if judged.kind == Kind::Symlink && alone.is_none() {
             return Ok(TakeOver::Refused(MOMENT));
         }
         let is_judged = |seen: &Seen| seen.id == judged.id && seen.modified == judged.modified;
         if !self.folder.look(self.name())?.as_ref().is_some_and(is_judged) {
             return Ok(TakeOver::Changed);
         }
-        let inside =
-            if judged.kind == Kind::Folder { self.folder.names_in(self.name())? } else { Vec::new() };
+        let inside = if judged.kind == Kind::Folder { names_in(entry)? } else { Vec::new() };
         if inside.iter().any(|name| name != GUARD) {
             // Things that nobody knows: it could not be removed.
             return Ok(TakeOver::Refused(CHECK));
         }
         let record = Record::own();
         let (content, mark) = (self.rules.content(&record), record.to_bytes());
-        let new = self.new_entry(&content, &mark);
-        let private = self.folder.create(&new, true)?;
-        // A program that has judged the same entry may be about to remove what it takes for it.
-        let guarded = match self.rules.abandoned {
-            Abandoned::Unmodified(limit) if entry.mark().is_none() => {
-                private.add_file(GUARD)?;
-                Some(now() + limit)
-            }
-            _ => None,
+        let private = self.folder.create(&self.new_entry(&content, &mark), true)?;
+        let guarded = self.rules.guard_time(age(judged.modified));
+        if guarded.is_some() {
+            // A program that has judged the same entry may be about to remove what it takes for it.
+            private.entry().add_file(GUARD)?;
+        }
+        let refused = match self.folder.exchange(private.name(), self.name()) {
+            Ok(true) => None,
+            Ok(false) => Some(Ok(TakeOver::Refused(CHECK))),
+            // In a folder where everybody may remove only what is theirs.
+            Err(failed) if failed.is_refusal() => Some(Ok(TakeOver::Refused(CHECK))),
+            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => Some(Ok(TakeOver::Changed)),
+            Err(failed) => Some(Err(failed)),
         };
-        let exchanged = self.folder.exchange(private.name(), self.name());
-        match exchanged {
-            Ok(true) => {}
-            Ok(false) => return self.refuse_take_over(private, guarded, CHECK),
-            Err(failed) if failed.is_refusal() => return self.refuse_take_over(private, guarded, CHECK),
-            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => {
-                self.refuse_take_over(private, guarded, MOMENT)?;
-                return Ok(TakeOver::Changed);
-            }
-            Err(failed) => {
-                self.refuse_take_over(private, guarded, MOMENT)?;
-                return Err(failed);
-            }
+        if let Some(refused) = refused {
+            remove_guard(private.entry(), guarded);
+            return refused;
         }
         if self.folder.look(private.name())?.as_ref().is_some_and(is_judged) {
             if !inside.is_empty() {
-                let _ = self.folder.remove_in(private.name(), GUARD);
+                let _ = entry.remove_file(GUARD);
             }
             if self.folder.remove(private.name(), judged.kind).is_ok() {
+                if entry.mark().is_some() {
+                    self.folder.sweep(record::host_key(), |pid| sys::process(pid) == Process::Dead);
+                }
+                let guarded = guarded.map(|time| now() + time);
                 let (entry, id) = private.take();
                 return Ok(TakeOver::Done(Held { entry, id, renewed: now(), guarded }));
             }
@@ -259,65 +274,57 @@ impl ExistenceLock {
     }
 
     /// Undoes an exchange, by which something else came out than what was judged.
-    fn put_back(&self, private: Private<'_>, guarded: Option<Instant>) -> Result<TakeOver, CallError> {
-        let is_ours = |seen: &Seen| seen.id == private.id();
-        let is_there = self.folder.look(self.name())?.as_ref().is_some_and(is_ours);
-        if is_there && self.folder.exchange(private.name(), self.name())? {
-            let is_back = self.folder.look(private.name())?.as_ref().is_some_and(is_ours);
-            if is_back {
-                return self.refuse_take_over(private, guarded, MOMENT);
-            }
+    fn put_back(&self, private: Private<'_>, guarded: Option<Duration>) -> Result<TakeOver, CallError> {
+        let ours = private.id();
+        let is_ours_at = |name| Ok(self.folder.look(name)?.is_some_and(|seen| seen.id == ours));
+        let is_back = is_ours_at(self.name())?
+            && self.folder.exchange(private.name(), self.name())?
+            && is_ours_at(private.name())?;
+        if is_back {
+            remove_guard(private.entry(), guarded);
+            return Ok(TakeOver::Refused(MOMENT));
         }
         // What has our private name now belongs to others.
         private.take();
         Ok(TakeOver::Refused(MOMENT))
     }
 
-    /// Removes what was to be exchanged.
-    fn refuse_take_over(
-        &self,
-        private: Private<'_>,
-        guarded: Option<Instant>,
-        again: Duration,
-    ) -> Result<TakeOver, CallError> {
-        if guarded.is_some() {
-            self.folder.remove_in(private.name(), GUARD)?;
-        }
-        Ok(TakeOver::Refused(again))
-    }
-
-    /// Returns true if the entry is ours. Should another one be there, that is looked at again: a process that has taken ours for
+    /// Returns whether the entry is ours. Should another one be there, that is looked at again: a process that has taken ours for
     /// another one, and exchanged it, puts it back at once.
-    fn is_ours(&self, held: &Held) -> bool {
+    fn find_ours(&self, held: &Held) -> Result<bool, CallError> {
         for _ in 0..3 {
-            match self.folder.look(self.name()) {
-                Ok(Some(seen)) if seen.id == held.id => return true,
-                Ok(Some(_)) => thread::sleep(SECOND_LOOK),
-                Ok(None) => return false,
-                // The system does not tell.
-                Err(_) => return true,
+            match self.folder.look(self.name())? {
+                Some(seen) if seen.id == held.id => return Ok(true),
+                Some(_) => thread::sleep(SECOND_LOOK),
+                None => return Ok(false),
             }
         }
-        false
+        Ok(false)
     }
 
-    /// Removes the entry, if it is ours.
-    fn remove(&self, held: &Held) {
-        if self.is_ours(held) {
-            if held.guarded.is_some() {
-                let _ = self.folder.remove_in(self.name(), GUARD);
-            }
-            // In a folder that cannot be written any more it stays. Ours see that nobody holds it.
-            let _ = self.folder.remove(self.name(), self.rules.kind);
+    /// Returns false if the entry is known not to be ours.
+    fn is_ours(&self, held: &Held) -> bool {
+        self.find_ours(held).unwrap_or(true)
+    }
+
+    /// Removes the entry, if it is known to be ours.
+    fn remove(&self, held: &Held) -> Result<(), CallError> {
+        if !self.find_ours(held)? {
+            return Ok(());
         }
+        if held.guarded.is_some() {
+            let _ = held.entry.remove_file(GUARD);
+        }
+        self.folder.remove(self.name(), self.rules.kind)
     }
 
-    /// Returns who holds the lock: nobody, somebody unknown (`None`), or a process.
-    fn find_holder(&self) -> Result<Option<Vec<Holder>>, CallError> {
-        let Some(seen) = self.folder.look(self.name())? else { return Ok(Some(Vec::new())) };
-        let Some((verdict, entry)) = self.judge(&seen, Duration::ZERO)? else { return Ok(Some(Vec::new())) };
+    /// Returns who holds the lock.
+    fn find_holder(&self) -> Result<FoundHolders, CallError> {
+        let nobody = || Ok(FoundHolders::Known(Vec::new()));
+        let Some(seen) = self.folder.look(self.name())? else { return nobody() };
+        let Some((verdict, entry)) = self.judge(&seen, Duration::ZERO)? else { return nobody() };
         if verdict == Verdict::Abandoned {
-            return Ok(Some(Vec::new()));
+            return nobody();
         }
         let (mark, content) = self.read(&entry, seen.kind);
         let record = mark.and_then(|mark| Record::parse(&mark)).or_else(|| {
@@ -326,9 +333,9 @@ impl ExistenceLock {
         });
         let holder = |pid, host| Holder { pid, mode: LockMode::Exclusive, command: None, host };
         Ok(match (record, content.as_deref().and_then(verdict::pid_in)) {
-            (Some(record), _) => Some(vec![holder(record.pid, record.other_host())]),
-            (None, Some(pid)) => Some(vec![holder(pid, None)]),
-            (None, None) => None,
+            (Some(record), _) => FoundHolders::Known(vec![holder(record.pid, record.other_host())]),
+            (None, Some(pid)) => FoundHolders::Known(vec![holder(pid, None)]),
+            (None, None) => FoundHolders::Unknown,
         })
     }
 
@@ -342,8 +349,9 @@ impl ExistenceLock {
     fn break_by_name(&self) -> Result<bool, CallError> {
         let Some(seen) = self.folder.look(self.name())? else { return Ok(false) };
         if seen.kind == Kind::Folder {
-            for name in self.folder.names_in(self.name())? {
-                self.folder.remove_in(self.name(), &name)?;
+            let Some(folder) = self.folder.pin(self.name(), &seen)? else { return Ok(false) };
+            for name in folder.names()? {
+                folder.remove_file(name)?;
             }
         }
         match self.folder.remove(self.name(), seen.kind) {
@@ -410,17 +418,21 @@ impl LockFile for ExistenceLock {
                 None => Changes::Untold,
             };
         };
-        Changes::Within(match process.map(|pid| watch.set_process(pid)) {
+        let told = process.map(|pid| watch.set_process(pid));
+        let was_gone = mem::replace(&mut state.was_gone, told == Some(ProcessWatch::Gone));
+        Changes::Within(match told {
             None | Some(ProcessWatch::Begun) => again,
-            Some(ProcessWatch::Gone) => MOMENT,
-            Some(ProcessWatch::Unknown) => again.min(POLL),
+            // It has just ended.
+            Some(ProcessWatch::Gone) if !was_gone => MOMENT,
+            Some(ProcessWatch::Gone | ProcessWatch::Unknown) => again.min(POLL),
         })
     }
 
     fn unlock(&self) {
-        let held = self.state().held.take();
-        if let Some(held) = held {
-            self.remove(&held);
+        let mut state = self.state();
+        if let Some(held) = state.held.take() {
+            let removed = self.remove(&held);
+            state.release_error = removed.err().map(|failed| SystemError::from(&failed));
             // Explicitly: a child that is being started may have a copy of the descriptor.
             held.entry.unlock();
         }
@@ -449,11 +461,20 @@ impl LockFile for ExistenceLock {
         let held = self.state().held.take();
         if let Some(held) = held {
             if held.is_open() {
-                self.remove(&held);
+                // What cannot be removed is nobody's: ours see that.
+                let _ = self.remove(&held);
             } else {
                 held.entry.disown();
             }
         }
+    }
+
+    fn is_entry(&self) -> bool {
+        true
+    }
+
+    fn take_release_error(&self) -> Option<SystemError> {
+        self.state().release_error.take()
     }
 
     fn renewal(&self) -> Option<Duration> {
@@ -470,7 +491,7 @@ impl LockFile for ExistenceLock {
         let unguards = held.guarded.is_some_and(|until| until <= now);
         if unguards {
             held.guarded = None;
-            let _ = self.folder.remove_in(self.name(), GUARD);
+            let _ = held.entry.remove_file(GUARD);
         }
         // A renewal is at most half a check early. The folder was modified if a guard was removed.
         let is_due =
@@ -483,8 +504,8 @@ impl LockFile for ExistenceLock {
         true
     }
 
-    fn holders(&self) -> Option<Option<Vec<Holder>>> {
-        Some(self.find_holder().unwrap_or(None))
+    fn holders(&self) -> FoundHolders {
+        self.find_holder().unwrap_or(FoundHolders::Unknown)
     }
 
     fn is_held(&self) -> Option<io::Result<bool>> {
@@ -509,13 +530,17 @@ impl Held {
     }
 }
 
-/// Returns the time by the wall clock, in nanoseconds since 1970.
-fn wall_clock() -> i128 {
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)
+/// Returns the names of what is in the folder, as far as this process may know: removing the folder fails if there is more.
+fn names_in(folder: &Entry) -> Result<Vec<OsString>, CallError> {
+    match folder.names() {
+        Err(failed) if failed.is_refusal() => Ok(Vec::new()),
+        names => names,
+    }
 }
 
-/// Returns how long ago `time` was, by the wall clock, or `None` if it is in the future.
-fn age(time: i128) -> Option<Duration> {
-    u64::try_from(wall_clock() - time).ok().map(Duration::from_nanos)
+/// Removes the guard from the folder of ours, if it has one.
+fn remove_guard(folder: &Entry, guarded: Option<Duration>) {
+    if guarded.is_some() {
+        let _ = folder.remove_file(GUARD);
+    }
 }

@@ -2,6 +2,7 @@
 //! pid, host and start token, each on a line of its own. Others judge by it whether the holder is alive, so it has to be exact.
 
 use std::fmt::Write;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::LazyLock;
 
 use crate::sys::{self, Process, Start};
@@ -33,6 +34,11 @@ pub(crate) enum Fate {
 
 /// The name of this host, in the form of the record.
 static HOST: LazyLock<String> = LazyLock::new(|| encode_host(&sys::host_name(), sys::pid_namespace()));
+
+/// Returns a number that tells this host and pid namespace from others.
+pub(crate) fn host_key() -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(&*HOST)
+}
 
 impl Record {
     /// Returns the record of this process.
@@ -139,6 +145,7 @@ fn encode_host(name: &[u8], pid_namespace: Option<u64>) -> String {
 }
 
 /// Returns the start token: a decimal number of up to 192 bits, the boot above the time after it.
+#[expect(clippy::cast_possible_truncation, reason = "words of 64 bits")]
 fn token(start: Start) -> String {
     // Digits of nine decimal places, the lowest first.
     const BASE: u128 = 1_000_000_000;
@@ -161,6 +168,7 @@ fn token(start: Start) -> String {
 }
 
 /// Returns what a start token says, or `None` if it is none, or longer than any.
+#[expect(clippy::cast_possible_truncation, reason = "words of 64 bits")]
 fn parse_token(text: &str) -> Option<Start> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

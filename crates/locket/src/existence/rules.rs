@@ -17,9 +17,9 @@ const PROPER_STALE: (Duration, Duration) = (Duration::from_secs(2), Duration::fr
 /// The shortest time after which proper-lockfile renews a lock.
 const PROPER_UPDATE: Duration = Duration::from_secs(1);
 /// The time after which dotlockfile takes a lock for abandoned that names no process.
-const DOTLOCK_STALE: Duration = Duration::from_mins(5);
+const DOTLOCK_STALE: Duration = Duration::from_secs(5 * 60);
 /// The time after which dotlockfile's manual has a lock renewed.
-const DOTLOCK_UPDATE: Duration = Duration::from_mins(1);
+const DOTLOCK_UPDATE: Duration = Duration::from_secs(60);
 /// The time after which filelock takes a file for abandoned that holds no record.
 const MALFORMED_STALE: Duration = Duration::from_secs(2);
 
@@ -152,6 +152,15 @@ impl Rules {
             protocol => protocol,
         };
         hasher.hash_one((name, protocol, self.abandoned, self.update))
+    }
+
+    /// Returns for how long a folder that takes the place of one, last modified so long ago, needs a guard: others may have judged
+    /// that one, too, by a limit of their own, and be about to remove it.
+    pub(crate) fn guard_time(&self, age: Option<Duration>) -> Option<Duration> {
+        match self.abandoned {
+            Abandoned::Unmodified(limit) if age.is_none_or(|age| age >= PROPER_STALE.0) => Some(limit),
+            _ => None,
+        }
     }
 
     /// Returns the content of a lock entry of ours.

@@ -32,6 +32,8 @@ pub(crate) struct Facts<'a> {
     pub changed: Option<Duration>,
     /// For how long this process has seen nothing of it change.
     pub watched: Duration,
+    /// How long ago it was noticed that the wall clock had jumped forward.
+    pub since_jump: Option<Duration>,
     /// Somebody is taking it over, by the protocol of npm's lockfile.
     pub is_being_taken_over: bool,
     /// It is on a file system of this machine.
@@ -66,10 +68,16 @@ impl Verdict {
     fn by_age(age: Option<Duration>, limit: Duration, facts: &Facts<'_>) -> Self {
         match age {
             Some(age) if age > limit => Self::Abandoned,
-            Some(age) => Self::Held { process: None, again: again(facts).min(limit - age) },
+            Some(age) => Self::Held { process: None, again: again(facts).min(limit.saturating_sub(age)) },
             None => Self::held(facts),
         }
     }
+}
+
+/// Returns the time for which a holder can have failed to renew its lock: since a jump of the wall clock that is less than an
+/// `age` which that clock tells.
+fn unrenewed(age: Option<Duration>, facts: &Facts<'_>) -> Option<Duration> {
+    age.map(|age| facts.since_jump.map_or(age, |since| age.min(since)))
 }
 
 fn again(facts: &Facts<'_>) -> Duration {
@@ -89,9 +97,9 @@ pub(crate) fn judge(rules: &Rules, facts: &Facts<'_>, process: impl Fn(u32) -> P
     }
     match rules.abandoned {
         Abandoned::Never => Verdict::held(facts),
-        Abandoned::Unmodified(limit) => Verdict::by_age(facts.modified, limit, facts),
+        Abandoned::Unmodified(limit) => Verdict::by_age(unrenewed(facts.modified, facts), limit, facts),
         Abandoned::Unchanged(_) if facts.is_being_taken_over => Verdict::Held { process: None, again: POLL },
-        Abandoned::Unchanged(limit) => Verdict::by_age(facts.changed, limit, facts),
+        Abandoned::Unchanged(limit) => Verdict::by_age(unrenewed(facts.changed, facts), limit, facts),
         Abandoned::Malformed(limit) => match facts.content {
             None | Some([]) => Verdict::held(facts),
             Some(content) if content == STRICT || content.starts_with(NEWER) => Verdict::held(facts),

@@ -37,6 +37,8 @@ pub(crate) struct NewEntry<'a> {
     pub mode: u32,
     /// The content of a file, or the target of a symbolic link.
     pub content: &'a [u8],
+    /// A hash of the name of this host and pid namespace.
+    pub host: u64,
     /// What our mark on the entry says, where the file system has room for one.
     pub mark: &'a [u8],
 }

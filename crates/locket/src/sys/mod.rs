@@ -13,7 +13,7 @@ mod protocol;
 pub use protocol::{Protocol, ProtocolOptions};
 
 mod system;
-pub(crate) use system::{Changes, LockFile, OpenHow, System, Waker};
+pub(crate) use system::{Changes, FoundHolders, LockFile, OpenHow, System, Waker};
 pub use system::{Holder, LockMode};
 
 mod error;

@@ -82,6 +82,17 @@ pub(crate) enum Changes {
     Within(Duration),
 }
 
+/// What a lock file tells of the processes that hold its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FoundHolders {
+    /// Nothing: the kernel's table of locks has to be read.
+    InTable,
+    /// There is one, which is unknown.
+    Unknown,
+    /// These.
+    Known(Vec<Holder>),
+}
+
 /// An open lock file: what the kernel locks.
 pub(crate) trait LockFile: Send + Sync {
     /// Returns the id of the file.
@@ -129,6 +140,16 @@ pub(crate) trait LockFile: Send + Sync {
         Changes::InKernel
     }
 
+    /// Takes the error with which the last unlocking has failed, if it has left something behind.
+    fn take_release_error(&self) -> Option<SystemError> {
+        None
+    }
+
+    /// Returns true if the lock is kept by the existence of a directory entry: it outlives the process, unless it is unlocked.
+    fn is_entry(&self) -> bool {
+        false
+    }
+
     /// Returns the time after which the lock, if it is held, has to be renewed. `None`: never.
     fn renewal(&self) -> Option<Duration> {
         None
@@ -139,10 +160,9 @@ pub(crate) trait LockFile: Send + Sync {
         true
     }
 
-    /// Returns the processes that hold the lock, as the file itself tells, or `None` if the kernel has to be asked. `Some(None)`:
-    /// they are unknown.
-    fn holders(&self) -> Option<Option<Vec<Holder>>> {
-        None
+    /// Returns the processes that hold the lock, as the file itself tells.
+    fn holders(&self) -> FoundHolders {
+        FoundHolders::InTable
     }
 
     /// Returns whether anybody holds the lock, as the file itself tells, or `None` if the kernel has to be asked.

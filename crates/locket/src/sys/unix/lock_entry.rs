@@ -35,6 +35,9 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// How a symbolic link is opened.
+const SYMLINK: OFlags = FOLDER.difference(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
+
 /// A folder that lock entries are in.
 pub(crate) struct Folder {
     fd: OwnedFd,
@@ -94,17 +97,20 @@ impl Folder {
     /// Opens the entry that has been `seen`, so that its number is not used again. Returns `None` if it is gone, or another
     /// one by now.
     pub(crate) fn pin(&self, name: &OsStr, seen: &Seen) -> Result<Option<Entry>, CallError> {
-        // Anything else is not opened: a device could do something then.
+        // Nothing else is opened: a device could do something then.
         let flags = match seen.kind {
             Kind::File => OFlags::RDONLY | OPEN_FLAGS | OFlags::NOFOLLOW,
             Kind::Folder => OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            Kind::Symlink | Kind::Other => return Ok(Some(Entry(None))),
+            Kind::Symlink => SYMLINK,
+            Kind::Other => return Ok(Some(Entry(None))),
         };
         match retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty())) {
             Ok(fd) => {
                 let now = rustix::fs::fstat(&fd).map_err(|error| CallError::new(error.into(), "fstat"))?;
                 Ok((EntryId::of(&now) == seen.id).then_some(Entry(Some(fd))))
             }
+            // Where no symbolic link can be opened, its number may be used again.
+            Err(Errno::LOOP) if seen.kind == Kind::Symlink => Ok(Some(Entry(None))),
             Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => Ok(None),
             // Its contents are nobody's business: then it is judged by what lstat says.
             Err(Errno::ACCESS | Errno::PERM) => Ok(Some(Entry(None))),
@@ -114,7 +120,7 @@ impl Folder {
 
     /// Returns the target of a symbolic link.
     pub(crate) fn target(&self, name: &OsStr) -> Option<Vec<u8>> {
-        rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok().map(|target| target.into_bytes())
+        rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok().map(std::ffi::CString::into_bytes)
     }
 
     /// Creates an entry that has no name yet, or one that nobody knows if it `is_named`.
@@ -129,15 +135,14 @@ impl Folder {
     fn create_file(&self, new: &NewEntry<'_>, is_named: bool) -> Result<Private<'_>, CallError> {
         #[allow(clippy::cast_possible_truncation, reason = "16 bits on macOS, of which 12 are used")]
         let mode = Mode::from_raw_mode(new.mode as RawMode);
-        let (fd, private) = match self.open_unnamed(mode, is_named) {
-            Some(fd) => (fd, None),
-            None => {
-                let private = private_name();
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, &*private, flags, mode))
-                    .map_err(|error| CallError::new(error.into(), "open"))?;
-                (fd, Some(private))
-            }
+        let (fd, private) = if let Some(fd) = self.open_unnamed(mode, is_named) {
+            (fd, None)
+        } else {
+            let private = private_name(new.host);
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, &*private, flags, mode))
+                .map_err(|error| CallError::new(error.into(), "open"))?;
+            (fd, Some(private))
         };
         let mut created =
             Private { folder: self, kind: Kind::File, id: self.id, name: private, entry: Entry(Some(fd)) };
@@ -166,7 +171,7 @@ impl Folder {
     }
 
     fn create_folder(&self, new: &NewEntry<'_>) -> Result<Private<'_>, CallError> {
-        let private = private_name();
+        let private = private_name(new.host);
         rustix::fs::mkdirat(&self.fd, &*private, Mode::RWXU | Mode::RWXG | Mode::RWXO)
             .map_err(|error| CallError::new(error.into(), "mkdir"))?;
         let mut created = Private {
@@ -184,12 +189,14 @@ impl Folder {
         let mut created =
             Private { folder: self, kind: Kind::Symlink, id: self.id, name: None, entry: Entry(None) };
         if is_named {
-            let private = private_name();
+            let private = private_name(new.host);
             rustix::fs::symlinkat(OsStr::from_bytes(new.content), &self.fd, &*private)
                 .map_err(|error| CallError::new(error.into(), "symlink"))?;
-            let seen = self.look(&private)?;
+            if let Some(seen) = self.look(&private)? {
+                created.id = seen.id;
+                created.entry = self.pin(&private, &seen)?.unwrap_or(Entry(None));
+            }
             created.name = Some(private);
-            created.id = seen.map_or(self.id, |seen| seen.id);
         }
         Ok(created)
     }
@@ -201,12 +208,6 @@ impl Folder {
             Kind::File | Kind::Symlink | Kind::Other => (AtFlags::empty(), "unlink"),
         };
         rustix::fs::unlinkat(&self.fd, name, flags).map_err(|error| CallError::new(error.into(), call))
-    }
-
-    /// Removes a file that is in a folder which is an entry here.
-    pub(crate) fn remove_in(&self, folder: &OsStr, name: impl AsRef<OsStr>) -> Result<(), CallError> {
-        let path = Path::new(folder).join(name.as_ref());
-        self.remove(path.as_os_str(), Kind::File)
     }
 
     /// Exchanges two entries. Returns false if that is not possible here.
@@ -244,20 +245,29 @@ impl Folder {
         None
     }
 
-    /// Returns the names of what is in a folder that is an entry here.
-    pub(crate) fn names_in(&self, name: &OsStr) -> Result<Vec<OsString>, CallError> {
-        let failed = |error: Errno| CallError::new(error.into(), "scandir");
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).map_err(failed)?;
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::new(fd).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
+    /// Removes the entries that processes of this host have left behind which died before they gave them their names.
+    /// `is_dead` tells whether a process has died.
+    pub(crate) fn sweep(&self, host: u64, is_dead: impl Fn(u32) -> bool) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(fd) = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()) else { return };
+        let Ok(entries) = rustix::fs::Dir::new(fd) else { return };
+        for entry in entries.flatten() {
             let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(OsStr::from_bytes(name).to_owned());
+            if pid_in_private_name(name, host).is_some_and(&is_dead) {
+                let name = OsStr::from_bytes(name);
+                // What has something in it stays.
+                let _ = self.remove(name, Kind::Folder).or_else(|_| self.remove(name, Kind::File));
             }
         }
-        Ok(names)
+    }
+
+    /// Keeps others of ours from taking something over in this folder, for as long as the result lives. Returns `None` if one of
+    /// them does that now.
+    pub(crate) fn begin_take_over(&self) -> Option<Entry> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // What this process may not read it cannot lock.
+        let entry = Entry(rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).ok());
+        (entry.take_flock() != Flock::Taken).then_some(entry)
     }
 
     /// Returns the descriptor, to watch the folder.
@@ -272,12 +282,22 @@ fn is_unknown(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].contains(&error)
 }
 
-/// Returns a name that no other entry has.
-fn private_name() -> OsString {
+/// The beginning of the names of entries that nobody else knows. `HOST`: a hash of the name of the host and pid namespace.
+const PRIVATE: &str = ".locket-";
+
+/// Returns a name that no other entry has: `.locket-HOST-PID-NUMBER`.
+fn private_name(host: u64) -> OsString {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!(".locket-{}-{number:x}-{:x}", std::process::id(), time.as_nanos()).into()
+    format!("{PRIVATE}{host:x}-{}-{:x}{number:x}", std::process::id(), time.as_nanos()).into()
+}
+
+/// Returns the pid in a name that [`private_name`] has given on this host.
+fn pid_in_private_name(name: &[u8], host: u64) -> Option<u32> {
+    let (of, rest) = std::str::from_utf8(name).ok()?.strip_prefix(PRIVATE)?.split_once('-')?;
+    let (pid, _) = rest.split_once('-')?;
+    if u64::from_str_radix(of, 16) == Ok(host) { pid.parse().ok() } else { None }
 }
 
 /// An open entry. `None`: this system cannot open it, or this process may not.
@@ -301,10 +321,42 @@ impl Entry {
         Some(buffer)
     }
 
+    /// Returns the names of what is in the folder.
+    pub(crate) fn names(&self) -> Result<Vec<OsString>, CallError> {
+        let failed = |error: Errno| CallError::new(error.into(), "scandir");
+        let fd = self.0.as_ref().ok_or(Errno::ACCESS).map_err(failed)?;
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Adds a file to the folder.
+    pub(crate) fn add_file(&self, name: &str) -> Result<(), CallError> {
+        let Some(fd) = &self.0 else { return Ok(()) };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(fd, name, flags, Mode::RUSR | Mode::WUSR)
+            .map(drop)
+            .map_err(|error| CallError::new(error.into(), "open"))
+    }
+
+    /// Removes a file from the folder, whatever its path names by now.
+    pub(crate) fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<(), CallError> {
+        let Some(fd) = &self.0 else { return Ok(()) };
+        rustix::fs::unlinkat(fd, name.as_ref(), AtFlags::empty())
+            .map_err(|error| CallError::new(error.into(), "unlink"))
+    }
+
     /// Sets the time at which it was last modified, in nanoseconds since 1970.
     pub(crate) fn touch(&self, time: i128) -> Result<(), CallError> {
         let time = Timespec {
             tv_sec: i64::try_from(time.div_euclid(NANOS)).unwrap_or(0),
+            #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
             tv_nsec: time.rem_euclid(NANOS) as _,
         };
         let times = Timestamps { last_access: time, last_modification: time };
@@ -345,9 +397,19 @@ impl Entry {
         }
     }
 
+    /// Makes the descriptor that of another file, as when other code has closed it and opened that file.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn replace_by(&self, other: &std::fs::File) {
+        let number = self.0.as_ref().unwrap().as_raw_fd();
+        // SAFETY: both are open, and nothing else uses the number that is replaced.
+        assert_ne!(unsafe { libc::dup2(other.as_raw_fd(), number) }, -1);
+    }
+
     /// Gives up the descriptor, which is not the entry's any more: it is neither used nor closed from now on.
     pub(crate) fn disown(self) {
-        self.0.into_iter().for_each(|fd| std::mem::forget(fd));
+        if let Some(fd) = self.0 {
+            std::mem::forget(fd);
+        }
     }
 }
 
@@ -371,8 +433,7 @@ impl Private<'_> {
         self.fill(new)
     }
 
-    /// Writes the content, marks the entry as ours and locks it. Where there is no room for a mark, or no such lock, the
-    /// entry has none.
+    /// Writes the content, locks the entry and marks it as ours. Where there is no such lock, or no room for a mark, it has none.
     fn fill(&mut self, new: &NewEntry<'_>) -> Result<(), CallError> {
         let Some(fd) = &self.entry.0 else { return Ok(()) };
         if self.kind == Kind::File && !new.content.is_empty() {
@@ -380,8 +441,10 @@ impl Private<'_> {
                 .and_then(|length| if length == new.content.len() { Ok(()) } else { Err(Errno::NOSPC) });
             written.map_err(|error| CallError::new(error.into(), "write"))?;
         }
-        let _ = rustix::fs::fsetxattr(fd, MARK, new.mark, XattrFlags::empty());
-        self.entry.take_flock();
+        // The mark says that a process which lives holds the lock.
+        if self.entry.take_flock() == Flock::Free {
+            let _ = rustix::fs::fsetxattr(fd, MARK, new.mark, XattrFlags::empty());
+        }
         let stat = rustix::fs::fstat(fd).map_err(|error| CallError::new(error.into(), "fstat"))?;
         self.id = EntryId::of(&stat);
         Ok(())
@@ -400,13 +463,9 @@ impl Private<'_> {
         self.id
     }
 
-    /// Adds a file to the folder.
-    pub(crate) fn add_file(&self, name: &str) -> Result<(), CallError> {
-        let Some(fd) = &self.entry.0 else { return Ok(()) };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(fd, name, flags, Mode::RUSR | Mode::WUSR)
-            .map(drop)
-            .map_err(|error| CallError::new(error.into(), "open"))
+    /// Returns the open entry.
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
     }
 
     /// Gives the entry its name, unless there is one of that name. Returns the open entry and its id if it got the name.
@@ -488,19 +547,28 @@ impl Private<'_> {
     }
 
     fn publish_symlink(&mut self, new: &NewEntry<'_>, name: &OsStr) -> Result<bool, CallError> {
-        match rustix::fs::symlinkat(OsStr::from_bytes(new.content), &self.folder.fd, name) {
+        let folder = self.folder;
+        match rustix::fs::symlinkat(OsStr::from_bytes(new.content), &folder.fd, name) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(false),
             Err(error) => return Err(CallError::new(error.into(), "symlink")),
         }
         // Another one could have replaced it by now.
-        let seen = self.folder.look(name)?;
-        match seen {
-            Some(seen) if self.folder.target(name).as_deref() == Some(new.content) => {
+        let is_ours = || folder.target(name).as_deref() == Some(new.content);
+        match folder.look(name) {
+            Ok(Some(seen)) => {
+                let Some(entry) = folder.pin(name, &seen)? else { return Ok(false) };
                 self.id = seen.id;
-                Ok(true)
+                self.entry = entry;
+                Ok(is_ours())
             }
-            _ => Ok(false),
+            Ok(None) => Ok(false),
+            Err(failed) => {
+                if is_ours() {
+                    let _ = folder.remove(name, Kind::Symlink);
+                }
+                Err(failed)
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Tells of changes: one thread that is told by inotify(7) of names that go from folders, and by pidfd_open(2) of processes that
 //! end. It sleeps otherwise.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -40,34 +39,37 @@ struct Shared {
     lists: Mutex<Lists>,
 }
 
+/// Lists, which are short: a process waits for few locks of other programs at a time.
 #[derive(Default)]
 struct Lists {
-    /// By the numbers that inotify gives to folders: the names that are watched there.
-    folders: BTreeMap<i32, Vec<Name>>,
-    /// By their pids.
-    processes: BTreeMap<u32, Watched>,
+    names: Vec<Listener>,
+    processes: Vec<Process>,
     /// The number of the next watch.
     next: u64,
 }
 
-struct Name {
+/// Who is told of a name.
+struct Listener {
     watch: u64,
+    /// The number that inotify has given to the folder.
+    folder: i32,
     name: OsString,
     waker: Waker,
 }
 
 /// A process that is watched.
-struct Watched {
+struct Process {
+    pid: u32,
     #[expect(dead_code, reason = "as long as it is open, epoll tells of it")]
     pidfd: OwnedFd,
-    wakers: BTreeMap<u64, Waker>,
+    /// Who is told of its end, by the numbers of their watches.
+    wakers: Vec<(u64, Waker)>,
 }
 
 /// A watch on a name, and on a process. Ends when it is dropped.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
     number: u64,
-    folder: i32,
     waker: Waker,
     process: Mutex<Option<u32>>,
 }
@@ -105,10 +107,10 @@ impl Watcher {
         let folder = inotify::add_watch(&shared.inotify, path, flags).ok()?;
         let number = lists.next;
         lists.next += 1;
-        let named = Name { watch: number, name: name.to_owned(), waker: waker.clone() };
-        lists.folders.entry(folder).or_default().push(named);
+        let listener = Listener { watch: number, folder, name: name.to_owned(), waker: waker.clone() };
+        lists.names.push(listener);
         drop(lists);
-        Some(Watch { shared, number, folder, waker, process: Mutex::new(None) })
+        Some(Watch { shared, number, waker, process: Mutex::new(None) })
     }
 }
 
@@ -144,40 +146,48 @@ impl Shared {
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = events.next() {
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            let wakers: Vec<_> = {
-                let lists = self.lists();
-                // An event without a name is one of the folder itself. If some got lost (IN_Q_OVERFLOW), all look.
-                let is_lost = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
-                let folders = lists.folders.iter().filter(|(folder, _)| is_lost || **folder == event.wd());
-                let names = folders.flat_map(|(_, names)| names);
-                let is_meant = |named: &&Name| name.is_none_or(|name| named.name == name);
-                names.filter(is_meant).map(|named| named.waker.clone()).collect()
+            // If some got lost, all look. An event without a name is one of the folder itself.
+            let is_lost = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            let is_meant = |listener: &&Listener| {
+                is_lost || listener.folder == event.wd() && name.is_none_or(|name| listener.name == name)
             };
             // With nothing locked: a waker may be the last that keeps a watch alive.
-            wakers.iter().for_each(|waker| waker());
+            let wakers = self.lists().wakers(is_meant);
+            for waker in wakers {
+                waker();
+            }
         }
     }
 
     /// Passes on that a process has ended.
     fn on_end(&self, pid: u32) {
-        let ended = self.lists().processes.remove(&pid);
+        let ended = self.lists().take_process(pid);
         // Closing the descriptor takes it out of epoll.
-        for waker in ended.into_iter().flat_map(|watched| watched.wakers.into_values()) {
+        for (_, waker) in ended.into_iter().flat_map(|process| process.wakers) {
             waker();
         }
     }
 
     fn forget_process(&self, watch: u64, pid: u32) {
         let mut lists = self.lists();
-        let mut forgotten = None;
-        if let Some(watched) = lists.processes.get_mut(&pid) {
-            forgotten = watched.wakers.remove(&watch);
-            if watched.wakers.is_empty() {
-                lists.processes.remove(&pid);
-            }
-        }
+        let Some(process) = lists.processes.iter_mut().find(|process| process.pid == pid) else { return };
+        let index = process.wakers.iter().position(|(number, _)| *number == watch);
+        let forgotten = index.map(|index| process.wakers.swap_remove(index));
+        let unused = if process.wakers.is_empty() { lists.take_process(pid) } else { None };
         drop(lists);
-        drop(forgotten);
+        drop((forgotten, unused));
+    }
+}
+
+impl Lists {
+    /// Returns the wakers of those listeners for which `is_meant` returns true.
+    fn wakers(&self, is_meant: impl FnMut(&&Listener) -> bool) -> Vec<Waker> {
+        self.names.iter().filter(is_meant).map(|listener| listener.waker.clone()).collect()
+    }
+
+    fn take_process(&mut self, pid: u32) -> Option<Process> {
+        let index = self.processes.iter().position(|process| process.pid == pid)?;
+        Some(self.processes.swap_remove(index))
     }
 }
 
@@ -189,7 +199,10 @@ impl Watch {
             self.shared.forget_process(self.number, before);
         }
         let mut lists = self.shared.lists();
-        if !lists.processes.contains_key(&pid) {
+        let waker = (self.number, self.waker.clone());
+        if let Some(known) = lists.processes.iter_mut().find(|process| process.pid == pid) {
+            known.wakers.push(waker);
+        } else {
             let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
                 return ProcessWatch::Gone;
             };
@@ -202,10 +215,7 @@ impl Watch {
             if epoll::add(&self.shared.epoll, &pidfd, data, epoll::EventFlags::IN).is_err() {
                 return ProcessWatch::Unknown;
             }
-            lists.processes.insert(pid, Watched { pidfd, wakers: BTreeMap::new() });
-        }
-        if let Some(watched) = lists.processes.get_mut(&pid) {
-            watched.wakers.insert(self.number, self.waker.clone());
+            lists.processes.push(Process { pid, pidfd, wakers: vec![waker] });
         }
         *process = Some(pid);
         ProcessWatch::Begun
@@ -218,19 +228,15 @@ impl Drop for Watch {
             self.shared.forget_process(self.number, pid);
         }
         let mut lists = self.shared.lists();
-        let mut forgotten = None;
-        if let Some(names) = lists.folders.get_mut(&self.folder) {
-            if let Some(index) = names.iter().position(|name| name.watch == self.number) {
-                forgotten = Some(names.swap_remove(index));
-            }
-            if names.is_empty() {
-                lists.folders.remove(&self.folder);
-                // While the list is locked: another watch would get the same number.
-                let _ = inotify::remove_watch(&self.shared.inotify, self.folder);
-            }
+        let index = lists.names.iter().position(|listener| listener.watch == self.number);
+        let forgotten = index.map(|index| lists.names.swap_remove(index));
+        if let Some(Listener { folder, .. }) = forgotten
+            && lists.names.iter().all(|listener| listener.folder != folder)
+        {
+            // While the list is locked: another watch would get the same number.
+            let _ = inotify::remove_watch(&self.shared.inotify, folder);
         }
         drop(lists);
-        drop(forgotten);
     }
 }
 
@@ -306,6 +312,6 @@ mod tests {
         told.recv_timeout(PATIENCE).unwrap();
         assert!(told_first.try_recv().is_err());
         drop(second);
-        assert!(watcher.0.0.lists().folders.is_empty());
+        assert!(watcher.0.0.lists().names.is_empty());
     }
 }

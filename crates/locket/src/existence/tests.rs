@@ -1,0 +1,338 @@
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::sys::Protocol;
+
+/// All protocols that keep a lock by existence.
+const PROTOCOLS: [Protocol; 9] = [
+    Protocol::ProperLockfile,
+    Protocol::ProperLockfileAt,
+    Protocol::Lockfile,
+    Protocol::SoftFile,
+    Protocol::Link,
+    Protocol::Mkdir,
+    Protocol::Symlink,
+    Protocol::PidFile,
+    Protocol::Dotlock,
+];
+
+/// A folder with a file that is locked.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        File::create(folder.path().join("data")).unwrap();
+        Self { folder }
+    }
+
+    /// Returns a lock of the file.
+    fn lock(&self, protocol: Protocol) -> ExistenceLock {
+        let protocol = ProtocolOptions { protocol, stale: None, update: None };
+        let how = OpenHow { create: Some(0o666), allow_directory: false, protocol };
+        ExistenceLock::open(&self.path(), &how, Arc::default()).unwrap()
+    }
+
+    /// The path that is locked. Protocols that put the entry there find nothing.
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Removes the file, where the entry itself has its path.
+    fn make_room(&self, lock: &ExistenceLock) {
+        if lock.name() == "data" {
+            let _ = fs::remove_file(self.path());
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn entry(&self, lock: &ExistenceLock) -> PathBuf {
+        self.folder.path().join(lock.name())
+    }
+}
+
+fn try_lock(lock: &ExistenceLock) -> bool {
+    lock.try_lock(LockMode::Exclusive).unwrap()
+}
+
+/// Leaves the entry behind, as a process does that is killed.
+fn die(lock: &ExistenceLock) {
+    drop(lock.state().held.take());
+}
+
+fn see(lock: &ExistenceLock) -> Seen {
+    lock.folder.look(lock.name()).unwrap().unwrap()
+}
+
+/// Makes an entry look as if it had not been modified for a minute.
+fn age_by_a_minute(path: &Path) {
+    let file = File::open(path).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn one_holds_the_lock_at_a_time_and_nothing_is_left_of_it() {
+    for protocol in PROTOCOLS {
+        let place = Place::new();
+        let [one, other] = [(); 2].map(|()| place.lock(protocol));
+        place.make_room(&one);
+        let before = place.names();
+        assert!(try_lock(&one), "{protocol:?}");
+        assert!(!try_lock(&other), "{protocol:?}");
+        assert!(one.is_intact() && one.is_at(&place.path()).unwrap());
+        assert!(other.is_held().unwrap().unwrap());
+        let FoundHolders::Known(holders) = other.holders() else { panic!("{protocol:?}: unknown") };
+        assert_eq!(holders.iter().map(|holder| holder.pid).collect::<Vec<_>>(), [std::process::id()]);
+        one.unlock();
+        assert_eq!(place.names(), before, "{protocol:?}");
+        assert!(!other.is_held().unwrap().unwrap());
+        assert!(try_lock(&other), "{protocol:?}");
+        other.unlock();
+    }
+}
+
+#[test]
+fn the_entry_is_of_the_kind_and_has_the_content_that_others_expect() {
+    let pid = std::process::id();
+    for (protocol, name, content) in [
+        (Protocol::Lockfile, "data", String::from_utf8(Record::own().to_bytes()).unwrap()),
+        (Protocol::SoftFile, "data", String::from_utf8(Record::own().to_bytes()).unwrap()),
+        (Protocol::PidFile, "data", format!("{pid}\n")),
+        (Protocol::Dotlock, "data", format!("{pid}\n")),
+        (Protocol::Link, "data.lock", String::from_utf8(Record::own().to_bytes()).unwrap()),
+    ] {
+        let place = Place::new();
+        let lock = place.lock(protocol);
+        place.make_room(&lock);
+        assert!(try_lock(&lock));
+        let path = place.folder.path().join(name);
+        assert_eq!(fs::read_to_string(&path).unwrap(), content, "{protocol:?}");
+        assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
+        lock.unlock();
+    }
+    for protocol in [Protocol::ProperLockfile, Protocol::Mkdir] {
+        let place = Place::new();
+        let lock = place.lock(protocol);
+        assert!(try_lock(&lock));
+        assert!(fs::read_dir(place.folder.path().join("data.lock")).unwrap().next().is_none());
+        lock.unlock();
+    }
+}
+
+#[test]
+fn the_entry_of_a_process_of_ours_that_is_dead_is_taken_over_at_once() {
+    for protocol in PROTOCOLS.into_iter().filter(|protocol| *protocol != Protocol::Symlink) {
+        let place = Place::new();
+        let [dead, next, last] = [(); 3].map(|()| place.lock(protocol));
+        place.make_room(&dead);
+        assert!(try_lock(&dead));
+        let before = place.names();
+        die(&dead);
+        assert!(!next.is_held().unwrap().unwrap());
+        assert!(try_lock(&next), "{protocol:?}");
+        assert!(!try_lock(&last), "{protocol:?}");
+        assert_eq!(place.names(), before, "{protocol:?}");
+        next.unlock();
+        assert!(try_lock(&last));
+        last.unlock();
+    }
+}
+
+#[test]
+fn an_entry_that_has_been_replaced_is_not_removed_and_the_lock_is_lost() {
+    for protocol in PROTOCOLS {
+        let place = Place::new();
+        let lock = place.lock(protocol);
+        place.make_room(&lock);
+        assert!(try_lock(&lock));
+        let (entry, aside) = (place.entry(&lock), place.folder.path().join("aside"));
+        fs::rename(&entry, &aside).unwrap();
+        File::create(&entry).unwrap();
+        assert!(!lock.is_intact() && !lock.renew() && !lock.is_at(&place.path()).unwrap(), "{protocol:?}");
+        lock.unlock();
+        assert!(entry.exists() && aside.symlink_metadata().is_ok(), "{protocol:?}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_put_back_at_once_is_not_lost() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::Link);
+    assert!(try_lock(&lock));
+    let (entry, aside) = (place.entry(&lock), place.folder.path().join("aside"));
+    fs::rename(&entry, &aside).unwrap();
+    File::create(&entry).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| fs::rename(&aside, &entry).unwrap());
+        // It is looked at three times, some milliseconds apart.
+        let state = lock.state();
+        let held = state.held.as_ref().unwrap();
+        while !lock.is_ours(held) {}
+    });
+    lock.unlock();
+    assert!(!entry.exists());
+}
+
+#[test]
+fn what_has_changed_since_it_was_judged_is_not_taken_over() {
+    let place = Place::new();
+    let [dead, next, live] = [(); 3].map(|()| place.lock(Protocol::Mkdir));
+    assert!(try_lock(&dead));
+    die(&dead);
+    let judged = see(&next);
+    let (verdict, entry) = next.judge(&judged, Duration::ZERO).unwrap().unwrap();
+    assert_eq!(verdict, Verdict::Abandoned);
+    // Another one was faster.
+    assert!(try_lock(&live));
+    assert!(matches!(next.take_over(&entry, &judged).unwrap(), TakeOver::Changed));
+    assert!(live.is_intact());
+    live.unlock();
+    assert_eq!(place.names(), ["data"]);
+}
+
+#[test]
+fn what_comes_out_of_an_exchange_by_mistake_is_put_back() {
+    for (protocol, kind) in [(Protocol::ProperLockfile, Kind::Folder), (Protocol::Link, Kind::File)] {
+        let place = Place::new();
+        let [live, late] = [(); 2].map(|()| place.lock(protocol));
+        assert!(try_lock(&live));
+        let new = NewEntry { kind, mode: 0o666, content: b"", mark: b"", host: 0 };
+        let private = late.folder.create(&new, true).unwrap();
+        assert!(late.folder.exchange(private.name(), late.name()).unwrap());
+        assert!(matches!(late.put_back(private, None).unwrap(), TakeOver::Refused(_)));
+        assert!(live.is_intact(), "{protocol:?}");
+        live.unlock();
+        assert_eq!(place.names(), ["data"]);
+    }
+}
+
+#[test]
+fn a_folder_that_others_have_left_is_taken_over_when_it_is_old_and_guarded_for_a_while() {
+    let place = Place::new();
+    let [lock, other] = [(); 2].map(|()| place.lock(Protocol::ProperLockfile));
+    let entry = place.entry(&lock);
+    fs::create_dir(&entry).unwrap();
+    assert!(!try_lock(&lock), "it is young");
+    age_by_a_minute(&entry);
+    assert!(try_lock(&lock));
+    // A program that has judged the old one cannot remove this one.
+    assert!(fs::remove_dir(&entry).is_err());
+    assert!(!try_lock(&other));
+    lock.state().held.as_mut().unwrap().guarded = Some(now());
+    assert!(lock.renew());
+    assert!(fs::read_dir(&entry).unwrap().next().is_none());
+    assert!(fs::metadata(&entry).unwrap().modified().unwrap().elapsed().unwrap() < Duration::from_secs(30));
+    lock.unlock();
+    assert_eq!(place.names(), ["data"]);
+}
+
+#[test]
+fn a_lock_that_is_guarded_is_released_and_taken_over_with_its_guard() {
+    let place = Place::new();
+    let [lock, other] = [(); 2].map(|()| place.lock(Protocol::ProperLockfile));
+    let entry = place.entry(&lock);
+    fs::create_dir(&entry).unwrap();
+    age_by_a_minute(&entry);
+    assert!(try_lock(&lock));
+    die(&lock);
+    assert!(try_lock(&other));
+    other.unlock();
+    assert_eq!(place.names(), ["data"]);
+}
+
+#[test]
+fn an_old_folder_with_things_in_it_is_left_alone() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::ProperLockfile);
+    let entry = place.entry(&lock);
+    fs::create_dir(&entry).unwrap();
+    File::create(entry.join("precious")).unwrap();
+    age_by_a_minute(&entry);
+    assert!(!try_lock(&lock));
+    assert!(entry.join("precious").exists());
+    assert_eq!(place.names(), ["data", "data.lock"]);
+}
+
+#[test]
+fn breaking_removes_whatever_is_there_and_says_whether_there_was_something() {
+    for protocol in PROTOCOLS {
+        let place = Place::new();
+        let lock = place.lock(protocol);
+        place.make_room(&lock);
+        let entry = place.entry(&lock);
+        let makers: [fn(&Path); 4] = [
+            |entry| drop(File::create(entry).unwrap()),
+            |entry| fs::create_dir(entry).unwrap(),
+            |entry| {
+                fs::create_dir(entry).unwrap();
+                File::create(entry.join("host.-7b-1234")).unwrap();
+            },
+            |entry| symlink("nowhere", entry).unwrap(),
+        ];
+        for make in makers {
+            make(&entry);
+            assert!(lock.break_entry().unwrap(), "{protocol:?}");
+            assert!(entry.symlink_metadata().is_err());
+        }
+        assert!(!lock.break_entry().unwrap());
+    }
+}
+
+#[test]
+fn a_holder_whose_lock_was_broken_sees_that_and_removes_nothing() {
+    let place = Place::new();
+    let [robbed, thief] = [(); 2].map(|()| place.lock(Protocol::SoftFile));
+    place.make_room(&robbed);
+    assert!(try_lock(&robbed));
+    assert!(thief.break_entry().unwrap());
+    assert!(!robbed.is_intact());
+    assert!(try_lock(&thief));
+    robbed.unlock();
+    assert!(thief.is_intact());
+    thief.unlock();
+}
+
+#[test]
+fn a_lock_is_renewed_before_others_take_it_for_abandoned() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    let entry = place.entry(&lock);
+    age_by_a_minute(&entry);
+    assert!(lock.renew(), "not due yet");
+    assert!(fs::metadata(&entry).unwrap().modified().unwrap().elapsed().unwrap() > Duration::from_secs(30));
+    lock.state().held.as_mut().unwrap().renewed = now().checked_sub(Duration::from_secs(5)).unwrap();
+    assert!(lock.renew());
+    assert!(fs::metadata(&entry).unwrap().modified().unwrap().elapsed().unwrap() < Duration::from_secs(30));
+    lock.unlock();
+}
+
+#[test]
+fn a_descriptor_that_other_code_has_closed_loses_the_lock_and_is_not_closed_again() {
+    let place = Place::new();
+    let [lock, other] = [(); 2].map(|()| place.lock(Protocol::Mkdir));
+    assert!(try_lock(&lock));
+    let theirs = File::open(place.path()).unwrap();
+    lock.state().held.as_ref().unwrap().entry.replace_by(&theirs);
+    assert!(!lock.is_intact());
+    lock.disown();
+    lock.unlock();
+    // What has the number now is still open.
+    assert!(theirs.metadata().is_ok());
+    assert!(try_lock(&other), "nobody holds it");
+    other.unlock();
+}
