@@ -93,24 +93,54 @@ unsafe extern "C" fn call<S: Instance, A: Arguments, R: ToNapiValue, F: Body<S, 
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
+    // SAFETY: Node calls us with these.
+    unsafe { serve_call::<S>(env, info, answer::<S, A, R, F>) }
+}
+
+/// Answers one call: what differs between the functions.
+///
+/// # Safety
+/// The environment is calling, and the values are of this call.
+unsafe fn answer<S, A: Arguments, R: ToNapiValue, F: Body<S, A, R>>(
+    instance: &S,
+    env: Env<'_>,
+    values: &[sys::napi_value; MAX_ARGUMENTS],
+) -> Result<sys::napi_value> {
+    // SAFETY: a value without a size, of which `Live::function` was given one that can be copied.
+    let body = unsafe { *NonNull::<F>::dangling().as_ref() };
+    // SAFETY: as the caller says.
+    let arguments = unsafe { A::of(env.raw, values) }?;
+    let result = body(instance, env, arguments)?;
+    // SAFETY: as the caller says.
+    unsafe { R::to_napi_value(env.raw, result) }
+}
+
+/// Same as [`answer`], as a pointer.
+type Answer<S> =
+    for<'call> unsafe fn(&S, Env<'call>, &[sys::napi_value; MAX_ARGUMENTS]) -> Result<sys::napi_value>;
+
+/// Serves one call: what is the same for all functions, and so is there only once.
+///
+/// # Safety
+/// Node calls, with these.
+unsafe fn serve_call<S: Instance>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    answer: Answer<S>,
+) -> sys::napi_value {
     let mut values = [ptr::null_mut(); MAX_ARGUMENTS];
     let mut count = MAX_ARGUMENTS;
     let mut data = ptr::null_mut();
-    // SAFETY: Node calls us with these. It sets all values: those that are not given are `undefined`.
+    // SAFETY: as the caller says. Node sets all values: those that are not given are `undefined`.
     unsafe {
         sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data);
     }
     // SAFETY: the data is the instance, which outlives all JavaScript of its environment.
     let instance = unsafe { &*data.cast::<S>() };
-    // SAFETY: a value without a size, of which `Live::function` was given one that can be copied.
-    let body = unsafe { *NonNull::<F>::dangling().as_ref() };
     let result = shielded(|| {
-        // SAFETY: the values are of this call.
-        let arguments = unsafe { A::of(env, &values) }?;
         let scope = Env { raw: env, call: PhantomData };
-        let result = instance.serve(scope, || body(instance, scope, arguments))?;
-        // SAFETY: the environment is calling us.
-        unsafe { R::to_napi_value(env, result) }
+        // SAFETY: the values are of this call.
+        instance.serve(scope, || unsafe { answer(instance, scope, &values) })
     });
     match result {
         Some(Ok(value)) => value,

@@ -2,8 +2,8 @@
 //!
 //! A worker finds the file of a request and queues the request at its lock. From there the driver of that lock serves it.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -232,11 +232,11 @@ impl Engine {
         for entry in self.table().values() {
             entry.list(&mut held, &mut pending);
         }
-        let known: HashSet<_> = held.iter().chain(&pending).map(|request| request.ticket).collect();
-        own.retain(|request| !known.contains(&request.ticket));
-        pending.append(&mut own);
         held.sort_by_key(|request| request.ticket);
+        own.retain(|request| held.binary_search_by_key(&request.ticket, |hold| hold.ticket).is_err());
+        pending.append(&mut own);
         pending.sort_by_key(|request| request.ticket);
+        pending.dedup_by_key(|request| request.ticket);
         Snapshot { held, pending }
     }
 

@@ -5,7 +5,6 @@
 //! while. A request that finds its file open follows the last release so soon that another process, which that release
 //! wakes, would always come too late.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::mem;
@@ -36,7 +35,7 @@ const UNUSED: u32 = 2;
 pub(crate) struct WarmFiles(Mutex<Paths>);
 
 struct Paths {
-    by_key: BTreeMap<u64, WarmPath>,
+    list: Vec<WarmPath>,
     limit: usize,
     /// A sweep is due.
     has_timer: bool,
@@ -44,6 +43,7 @@ struct Paths {
 
 #[derive(Default)]
 struct WarmPath {
+    key: u64,
     /// How often the lock was released since the kernel last refused it.
     releases: u32,
     /// The idle lock whose file is open.
@@ -55,7 +55,7 @@ struct WarmPath {
 impl WarmFiles {
     /// Returns one that keeps at most so many files open, and at most [`PATHS`].
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Mutex::new(Paths { by_key: BTreeMap::new(), limit: limit.min(PATHS), has_timer: false }))
+        Self(Mutex::new(Paths { list: Vec::new(), limit: limit.min(PATHS), has_timer: false }))
     }
 
     fn paths(&self) -> MutexGuard<'_, Paths> {
@@ -64,25 +64,25 @@ impl WarmFiles {
 
     /// Notes that the kernel has refused the lock of this path: other processes want it, too.
     pub(crate) fn on_refused(&self, key: u64) {
-        if let Some(path) = self.paths().by_key.get_mut(&key) {
+        if let Some(path) = self.paths().get(key) {
             path.releases = 0;
         }
     }
 
     /// Takes the lock of this path, if its file is open.
     fn take(&self, key: u64) -> Option<Arc<LockEntry>> {
-        self.paths().by_key.get_mut(&key)?.entry.take()
+        self.paths().get(key)?.entry.take()
     }
 
     /// Closes the files that are unused for a while. Returns true if another sweep is needed.
     pub(crate) fn sweep(&self) -> bool {
         let mut paths = self.paths();
-        for path in paths.by_key.values_mut() {
+        for path in &mut paths.list {
             path.unused += 1;
         }
         let closed = paths.take_closable(|path| path.unused >= UNUSED);
         // What is still open after its last sweep cannot be closed.
-        let has_more = paths.by_key.values().any(|path| path.entry.is_some() && path.unused < UNUSED);
+        let has_more = paths.list.iter().any(|path| path.entry.is_some() && path.unused < UNUSED);
         paths.has_timer = has_more;
         drop(paths);
         drop(closed);
@@ -97,22 +97,31 @@ impl WarmFiles {
 }
 
 impl Paths {
+    /// Returns the path with this key.
+    fn get(&mut self, key: u64) -> Option<&mut WarmPath> {
+        self.list.iter_mut().find(|path| path.key == key)
+    }
+
     /// Returns the path with this key, unless the files of too many others are open.
     fn add(&mut self, key: u64) -> Option<&mut WarmPath> {
-        if self.by_key.len() >= self.limit && !self.by_key.contains_key(&key) {
-            self.by_key.retain(|_, path| path.entry.is_some());
-            if self.by_key.len() >= self.limit {
+        if let Some(index) = self.list.iter().position(|path| path.key == key) {
+            return Some(&mut self.list[index]);
+        }
+        if self.list.len() >= self.limit {
+            self.list.retain(|path| path.entry.is_some());
+            if self.list.len() >= self.limit {
                 return None;
             }
         }
-        Some(self.by_key.entry(key).or_default())
+        self.list.push(WarmPath { key, ..WarmPath::default() });
+        self.list.last_mut()
     }
 
     /// Takes the locks of the paths for which `is_meant` returns true, so that their files are closed. A file on which there
     /// are fcntl(2) locks stays open until its lock is requested again, or another sweep finds it without: closing it would
     /// drop those of this process, at a time that nobody expects.
     fn take_closable(&mut self, is_meant: impl Fn(&WarmPath) -> bool) -> Vec<Arc<LockEntry>> {
-        let meant = self.by_key.values_mut().filter(|path| is_meant(path));
+        let meant = self.list.iter_mut().filter(|path| is_meant(path));
         meant.filter_map(|path| path.entry.take_if(|entry| entry.may_be_closed())).collect()
     }
 }

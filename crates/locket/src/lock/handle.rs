@@ -110,6 +110,11 @@ impl Handle {
         self.hold.lock().as_ref().and_then(|hold| hold.entry())
     }
 
+    /// Returns the ticket of the request that holds a lock by this handle.
+    pub(super) fn hold_ticket(&self) -> Option<Ticket> {
+        self.hold.lock().as_ref().map(|hold| hold.ticket)
+    }
+
     /// Returns true if this handle holds no lock: it holds one at a time.
     pub(crate) fn is_free(&self) -> bool {
         self.hold.lock().is_none()

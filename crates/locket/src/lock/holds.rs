@@ -39,6 +39,11 @@ impl Holds {
         self.threads.iter().any(|&(other, _)| other == thread)
     }
 
+    /// Returns true if the request with this ticket holds the lock.
+    pub(super) fn contains(&self, ticket: Ticket) -> bool {
+        self.requests.get(ticket).is_some()
+    }
+
     /// Adds a hold.
     pub(super) fn insert(&mut self, hold: Arc<Request>) {
         let thread = hold.client.thread;

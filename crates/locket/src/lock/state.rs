@@ -8,7 +8,6 @@
 //! [`LockState::end`] make a thread the driver. It goes from [`Action`] to action by [`LockState::next_action`], and stops
 //! with [`Action::Hold`] or [`Action::Idle`], or is suspended to be resumed later ([`LockState::pause`]).
 
-use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -313,8 +312,9 @@ impl LockState {
         replaced: &mut Replaced,
     ) {
         // A handle that still holds the lock that is gone waits for its own release.
-        let holding: HashSet<_> = self.holds().map(|hold| Arc::as_ptr(&hold.handle)).collect();
-        let gone = self.queue.extract(|waiter| !holding.contains(&Arc::as_ptr(&waiter.request.handle)));
+        let holds = &self.holds;
+        let is_held_by = |handle: &Handle| handle.hold_ticket().is_some_and(|ticket| holds.contains(ticket));
+        let gone = self.queue.extract(|waiter| !is_held_by(&waiter.request.handle));
         for waiter in gone {
             Self::resolve_again(waiter, error, completions, replaced);
         }

@@ -90,16 +90,12 @@ impl Stage {
     /// Returns true if no thread uses the files that stay open any more.
     fn is_unused(&self) -> bool {
         let paths = self.engine.warm_files.paths();
-        paths
-            .by_key
-            .values()
-            .filter_map(|path| path.entry.as_ref())
-            .all(|entry| Arc::strong_count(entry) == 1)
+        paths.list.iter().filter_map(|path| path.entry.as_ref()).all(|entry| Arc::strong_count(entry) == 1)
     }
 
     /// Returns how many files are open while no lock is used.
     fn open_files(&self) -> usize {
-        self.engine.warm_files.paths().by_key.values().filter(|path| path.entry.is_some()).count()
+        self.engine.warm_files.paths().list.iter().filter(|path| path.entry.is_some()).count()
     }
 
     /// Sweeps as often as it takes to close a file that is not used. Returns true if another sweep would follow.
@@ -185,7 +181,7 @@ fn a_path_that_names_another_file_does_not_wait_for_the_lock_of_the_old_one() {
 #[test]
 fn a_descriptor_that_was_closed_meanwhile_is_not_used_any_more() {
     let stage = Stage::warm();
-    let entry = stage.engine.warm_files.paths().by_key.values().find_map(|path| path.entry.clone()).unwrap();
+    let entry = stage.engine.warm_files.paths().list.iter().find_map(|path| path.entry.clone()).unwrap();
     until_next_millisecond();
     stage.system.is_closed.store(true, Ordering::SeqCst);
     let wait = stage.user.start(Exclusive, |_| {});
