@@ -183,7 +183,8 @@ impl Engine {
                     match tried {
                         _ if is_lost => {}
                         Err(error) if is_stale(&error) => {
-                            state.on_lost(Some(SystemError::locking(&error)), completions, replaced);
+                            let error = entry.file().describe(&error);
+                            state.on_lost(Some(error), completions, replaced);
                         }
                         Ok(true) => {
                             *kernel_mode = Some(mode);
@@ -259,7 +260,7 @@ impl Engine {
             }
             Err(error) if is_interrupted || is_stale(&error) => None,
             Err(error) => {
-                state.on_error(ticket, SystemError::locking(&error), &mut completions);
+                state.on_error(ticket, entry.file().describe(&error), &mut completions);
                 None
             }
         };

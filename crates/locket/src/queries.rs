@@ -15,7 +15,7 @@ use crate::exec::{Guard, TimerKey};
 use crate::holders::{Holder, LockedFile, Party, Proc};
 use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Request};
 use crate::sync::{Mutex, MutexGuard, now};
-use crate::sys::{FoundHolders, LockMode, OpenHow, SystemError, is_busy};
+use crate::sys::{FoundHolders, KernelLock, LockMode, OpenHow, Protocol, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
 
 #[cfg(all(test, not(loom)))]
@@ -53,15 +53,15 @@ enum Question {
 /// The subject of queries for holders.
 enum Subject {
     Path(Arc<Handle>, Party),
-    /// A lock that this process uses.
-    Entry(Arc<LockEntry>),
+    /// A lock that this process uses, and which one of its file it is.
+    Entry(Arc<LockEntry>, KernelLock),
 }
 
 impl Subject {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Path(handle, party), Self::Path(other, of)) => party == of && handle.path == other.path,
-            (Self::Entry(entry), Self::Entry(other)) => Arc::ptr_eq(entry, other),
+            (Self::Path(handle, party), Self::Path(other, of)) => party == of && handle.is_alike(other),
+            (Self::Entry(entry, _), Self::Entry(other, _)) => Arc::ptr_eq(entry, other),
             _ => false,
         }
     }
@@ -130,7 +130,7 @@ impl Engine {
     pub(crate) fn find_holders_for(self: &Arc<Self>, entry: &Arc<LockEntry>, request: &Request) {
         let (sink, token) = (request.sink.clone(), request.token);
         let query = self.query(Question::HoldersAtRefusal, CANCEL_GRACE, sink, token);
-        self.ask(Subject::Entry(entry.clone()), query);
+        self.ask(Subject::Entry(entry.clone(), request.handle.kernel_lock()), query);
     }
 
     /// Returns a query that is given up after `limit`.
@@ -178,7 +178,7 @@ impl Engine {
         loop {
             let Some((subject, group)) = self.queries.lock().asked.pop() else { break };
             match subject {
-                Subject::Entry(entry) => {
+                Subject::Entry(entry, lock) => {
                     let found = entry.file().holders();
                     if found != FoundHolders::InTable {
                         tell_found(proc, &group, found);
@@ -187,7 +187,7 @@ impl Engine {
                     // Other code may have closed the descriptor: its number may be another file's by now.
                     let descriptor = entry.descriptor().filter(|_| entry.file().is_intact());
                     match descriptor.and_then(|descriptor| proc.file_of_descriptor(descriptor)) {
-                        Some(file) => self.queries.lock().found.push((group, file)),
+                        Some(file) => self.queries.lock().found.push((group, file.of_lock(lock))),
                         None => tell(&group, None),
                     }
                 }
@@ -200,9 +200,11 @@ impl Engine {
                     }
                 }
                 Subject::Path(handle, party) => match (proc.file_at(&handle.path), party) {
-                    (Ok(Some(file)), Party::Holders) => self.queries.lock().found.push((group, file)),
+                    (Ok(Some(file)), Party::Holders) => {
+                        self.queries.lock().found.push((group, file.of_lock(handle.kernel_lock())));
+                    }
                     (Ok(Some(file)), Party::Waiters) => {
-                        let mut waiters = proc.waiters(&file);
+                        let mut waiters = proc.waiters(&file.of_lock(handle.kernel_lock()));
                         if let Some(waiters) = &mut waiters {
                             proc.add_commands(slice::from_mut(waiters));
                         }
@@ -331,21 +333,24 @@ impl Engine {
             Some(Knowledge::Undecided) => return Ok(None),
             Some(Knowledge::Unknown) | None => {}
         }
-        if !handle.options.protocol.protocol.is_kept_by_kernel() {
-            return self.ask_file(handle).map(Some);
+        let protocol = handle.options.protocol.protocol;
+        if protocol.is_kept_by_kernel()
+            && let Some(locked) = Proc::of_the_system().is_locked(&handle.path, handle.kernel_lock())
+        {
+            return Ok(Some(locked));
         }
-        match Proc::of_the_system().is_locked(&handle.path) {
-            Some(locked) => Ok(Some(locked)),
-            None => self.probe_file(handle),
+        match protocol {
+            Protocol::Flock => self.probe_file(handle),
+            _ => self.ask_file(handle).map(Some),
         }
     }
 
-    /// Returns true if anybody holds the lock, as its entry tells.
+    /// Returns true if anybody holds the lock, as its file tells.
     fn ask_file(&self, handle: &Handle) -> Result<bool, SystemError> {
         let file = match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(SystemError::new(&error, "open")),
+            Err(error) => return Err(SystemError::opening(&error)),
         };
         let held = file.is_held().unwrap_or(Ok(false));
         held.map_err(|error| file.describe(&error))
@@ -406,7 +411,7 @@ impl Engine {
         self.hand_over(&entry, None);
         match tried {
             Ok(free) => Ok(Some(!free)),
-            Err(error) => Err(SystemError::locking(&error)),
+            Err(error) => Err(entry.file().describe(&error)),
         }
     }
 }

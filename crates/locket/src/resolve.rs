@@ -179,7 +179,11 @@ impl Engine {
         let removes = handle.options.remove_on_release;
         let creates =
             !removes || handle.path.parent().is_none_or(|folder| self.system.is_coherent_at(folder));
-        let how = OpenHow { create: creates.then_some(handle.options.file_mode), ..handle.open_how() };
+        let how = OpenHow {
+            create: creates.then_some(handle.options.file_mode),
+            for_writing: handle.kernel_lock().needs_writing(request.mode),
+            ..handle.open_how()
+        };
         match self.open(&handle.path, &how) {
             Ok(file) if removes && !file.is_coherent() => {
                 Err(Some(Outcome::Failed(SystemError::incoherent())))
@@ -191,7 +195,7 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::NotFound && !creates => {
                 Err(Some(Outcome::Failed(SystemError::incoherent())))
             }
-            Err(error) => Err(Some(Outcome::Failed(SystemError::new(&error, "open")))),
+            Err(error) => Err(Some(Outcome::Failed(SystemError::opening(&error)))),
         }
     }
 

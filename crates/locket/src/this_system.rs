@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use crate::exec::Interrupts;
 use crate::existence::ExistenceLock;
 use crate::sys::quirks::Platform;
-use crate::sys::{self, FileId, LockFile, LockMode, OpenHow, ProtocolOptions, System, Watcher};
+use crate::sys::{
+    self, FileId, KernelLock, LockFile, LockMode, OpenHow, Protocol, ProtocolOptions, System, Watcher,
+};
 
 /// The operating system itself, and the locks that are kept on it.
 pub(crate) struct ThisSystem {
@@ -32,6 +34,7 @@ impl ThisSystem {
 impl System for ThisSystem {
     fn open(&self, path: &Path, how: &OpenHow) -> io::Result<Box<dyn LockFile>> {
         Ok(if how.protocol.protocol.is_kept_by_kernel() {
+            available(how.protocol.protocol)?;
             Box::new(sys::open(path, how)?)
         } else {
             Box::new(ExistenceLock::open(path, how, self.watcher.clone())?)
@@ -40,7 +43,7 @@ impl System for ThisSystem {
 
     fn lock_id_at(&self, path: &Path, protocol: &ProtocolOptions) -> io::Result<Option<FileId>> {
         if protocol.protocol.is_kept_by_kernel() {
-            sys::file_id_at(path)
+            sys::lock_id_at(path, available(protocol.protocol)?)
         } else {
             ExistenceLock::id_at(path, protocol)
         }
@@ -61,4 +64,10 @@ impl System for ThisSystem {
     fn interrupts(&self, mode: LockMode) -> Option<Interrupts> {
         self.interrupts.filter(|_| Platform::THIS.blocks_in_kernel(mode))
     }
+}
+
+/// Returns the kernel's lock that keeps a lock of this protocol. Fails if this system does not have it.
+fn available(protocol: Protocol) -> io::Result<KernelLock> {
+    let lock = KernelLock::of(protocol);
+    if lock.is_available() { Ok(lock) } else { Err(io::ErrorKind::Unsupported.into()) }
 }

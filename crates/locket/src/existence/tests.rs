@@ -35,7 +35,7 @@ impl Place {
     /// Returns a lock of the file.
     fn lock(&self, protocol: Protocol) -> ExistenceLock {
         let protocol = ProtocolOptions { protocol, stale: None, update: None };
-        let how = OpenHow { create: Some(0o666), allow_directory: false, protocol };
+        let how = OpenHow { create: Some(0o666), allow_directory: false, for_writing: false, protocol };
         ExistenceLock::open(&self.path(), &how, Arc::default()).unwrap()
     }
 

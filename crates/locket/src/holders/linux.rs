@@ -19,7 +19,7 @@ use super::descriptors;
 use super::lock_table::{
     Device, Entry, TableId, device_of_mount, entries, field_of_descriptor, locks_of_descriptor, waits,
 };
-use crate::sys::LockMode;
+use crate::sys::{KernelLock, LockMode};
 
 #[cfg(all(test, not(loom)))]
 mod any_proc;
@@ -43,9 +43,16 @@ pub(crate) struct LockedFile {
     stat: TableId,
     /// The name that the table may have instead: by the device of the mount. On btrfs and some overlays stat(2) has another one.
     mounted: Option<TableId>,
+    /// Which of its locks the query is about.
+    lock: KernelLock,
 }
 
 impl LockedFile {
+    /// Returns the same file, for a query about this lock of it.
+    pub(crate) fn of_lock(self, lock: KernelLock) -> Self {
+        Self { lock, ..self }
+    }
+
     /// Returns true if it is the file at `path`. The table cannot always tell: on btrfs the files of two subvolumes may look
     /// alike there.
     fn is_at(&self, path: &Path) -> bool {
@@ -74,7 +81,7 @@ type Numbered = Vec<(Entry, usize)>;
 
 /// Returns what stands for the locks of a file where they are sorted by file.
 fn any_lock_of(file: TableId) -> Entry {
-    Entry { pid: 0, file, mode: LockMode::Exclusive }
+    Entry { pid: 0, file, lock: KernelLock::Flock, mode: LockMode::Exclusive }
 }
 
 /// A lock of the table on one of the files of the queries.
@@ -137,8 +144,11 @@ impl Proc {
         let stat = statx(CWD, path, AtFlags::STATX_DONT_SYNC, wanted).ok()?;
         let is_whole = stat.stx_mask & wanted.bits() == wanted.bits();
         let device = (stat.stx_dev_major, stat.stx_dev_minor);
-        (is_whole && self.device_of(stat.stx_mnt_id)? == device)
-            .then_some(LockedFile { stat: TableId { device, inode: stat.stx_ino }, mounted: None })
+        (is_whole && self.device_of(stat.stx_mnt_id)? == device).then_some(LockedFile {
+            stat: TableId { device, inode: stat.stx_ino },
+            mounted: None,
+            lock: KernelLock::Flock,
+        })
     }
 
     /// Returns the file of a descriptor of this process, without looking up its path or asking a server.
@@ -162,15 +172,15 @@ impl Proc {
         let device = field_of_descriptor(info, "mnt_id").and_then(|mount| self.device_of(mount));
         let inode = field_of_descriptor(info, "ino");
         let mounted = device.zip(inode).map(|(device, inode)| TableId { device, inode });
-        LockedFile { stat, mounted }
+        LockedFile { stat, mounted, lock: KernelLock::Flock }
     }
 
-    /// Returns true if any process holds the lock of the regular file at `path`. Returns `None` where the table may not have
+    /// Returns true if any process holds this lock of the regular file at `path`. Returns `None` where the table may not have
     /// every lock: it hides those of processes that this pid namespace does not see, and of other machines.
-    pub(crate) fn is_locked(&self, path: &Path) -> Option<bool> {
+    pub(crate) fn is_locked(&self, path: &Path, lock: KernelLock) -> Option<bool> {
         let link = fs::read_link(self.root.join("self/ns/pid")).ok()?;
         let is_complete = link == Path::new(INITIAL_PID_NAMESPACE) && has_plain_locks(path);
-        let file = self.plain_file_at(path).filter(|_| is_complete)?;
+        let file = self.plain_file_at(path).filter(|_| is_complete)?.of_lock(lock);
         let table = self.table()?;
         let is_locked = Self::locks_of(&file, &table).next().is_some();
         (is_locked || table.in_one_piece).then_some(is_locked)
@@ -212,16 +222,18 @@ impl Proc {
         Some(answers)
     }
 
-    /// Returns the processes that wait for the lock of `file` in the kernel, in the same way, but in the table's order.
+    /// Returns the processes that wait for the lock of `file` in the kernel, in the same way, but in the table's order. Who
+    /// waits for a record lock by an open file description is left out: nothing tells of it.
     pub(crate) fn waiters(&self, file: &LockedFile) -> Option<Vec<Holder>> {
         let waits = self.table()?.waited_for;
-        let waits_for = |id| waits.iter().filter(move |wait| wait.file == id);
+        let waits_for =
+            |id| waits.iter().filter(move |wait| wait.file == id && wait.lock == file.lock && wait.pid > 0);
         let id = match waits_for(file.stat).next() {
             Some(_) => Some(file.stat),
             None => file.mounted,
         };
         let mut waiters: Vec<Holder> = Vec::new();
-        for &Entry { pid, mode, file: id } in id.into_iter().flat_map(waits_for) {
+        for &Entry { pid, mode, file: id, .. } in id.into_iter().flat_map(waits_for) {
             let is_known = waiters.iter().any(|waiter| (waiter.pid, waiter.mode) == (pid, mode));
             if !is_known && self.is_open_in(pid, file, id) {
                 waiters.push(Holder { pid, mode, command: None, host: None });
@@ -268,17 +280,19 @@ impl Proc {
         Some(Table { held, held_by_file, waited_for: waits(&text).collect(), in_one_piece: pieces <= 1 })
     }
 
-    /// Returns the locks of `file` that are held.
+    /// Returns the locks of `file` that are held, as far as they are what the query is about.
     fn locks_of<'a>(file: &LockedFile, table: &'a Table) -> impl Iterator<Item = Entry> + use<'a> {
-        let of = |id| {
+        let wanted = file.lock;
+        let of = move |id| {
             let first = table.held_by_file.partition_point(|(lock, _)| lock.file < id);
-            table.held_by_file[first..].iter().take_while(move |(lock, _)| lock.file == id)
+            let locks = table.held_by_file[first..].iter().take_while(move |(lock, _)| lock.file == id);
+            locks.map(|&(_, place)| table.held[place]).filter(move |lock| lock.lock == wanted)
         };
         let id = match of(file.stat).next() {
             Some(_) => Some(file.stat),
             None => file.mounted,
         };
-        id.into_iter().flat_map(of).map(|&(_, place)| table.held[place])
+        id.into_iter().flat_map(of)
     }
 
     /// Adds the processes that hold the locks of `claims` to `answers`: for each lock the process that took it, if it has it

@@ -2,7 +2,7 @@
 //!
 //! The formats are those of proc_locks(5), proc_pid_fdinfo(5) and proc_pid_mountinfo(5).
 
-use crate::sys::LockMode;
+use crate::sys::{KernelLock, LockMode};
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -21,13 +21,16 @@ pub(crate) struct TableId {
     pub inode: u64,
 }
 
-/// A lock of flock(2) that is held or waited for.
+/// A lock that is held or waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
-    /// The process that requested it. If it is held, that process may have ended since, and left the lock to a child.
+    /// The process that requested it. If it is held, that process may have ended since, and left the lock to a child. 0: the
+    /// table does not tell, since the lock is one that belongs to an open file description.
     pub pid: u32,
     /// The file.
     pub file: TableId,
+    /// Which lock of the file.
+    pub lock: KernelLock,
     /// The mode.
     pub mode: LockMode,
 }
@@ -56,20 +59,24 @@ fn entry(line: &str) -> Option<Entry> {
 
 fn lock<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Entry> {
     let (kind, _advisory) = (words.next()?, words.next()?);
-    if kind != "FLOCK" {
-        return None;
-    }
+    let (lock, has_pid) = match kind {
+        "FLOCK" => (KernelLock::Flock, true),
+        "POSIX" => (KernelLock::Fcntl, true),
+        "OFDLCK" => (KernelLock::Fcntl, false),
+        _ => return None,
+    };
     let mode = match words.next()? {
         "WRITE" => LockMode::Exclusive,
         "READ" => LockMode::Shared,
         _ => return None,
     };
-    let pid = words.next()?.parse().ok().filter(|&pid| pid > 0)?;
+    let pid = words.next()?;
+    let pid = if has_pid { pid.parse().ok().filter(|&pid| pid > 0)? } else { 0 };
     let (device, inode) = words.next()?.rsplit_once(':')?;
     let (major, minor) = device.split_once(':')?;
     let number = |digits| u32::from_str_radix(digits, 16).ok();
     let file = TableId { device: (number(major)?, number(minor)?), inode: inode.parse().ok()? };
-    Some(Entry { pid, file, mode })
+    Some(Entry { pid, file, lock, mode })
 }
 
 /// Returns the locks that were taken by the descriptor of a text like `/proc/PID/fdinfo/FD`.

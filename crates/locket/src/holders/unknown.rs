@@ -4,9 +4,17 @@ use std::io;
 use std::path::Path;
 
 use super::Holder;
+use crate::sys::KernelLock;
 
 /// A file that a query is about.
 pub(crate) struct LockedFile(());
+
+impl LockedFile {
+    /// Returns the same file.
+    pub(crate) fn of_lock(self, _: KernelLock) -> Self {
+        self
+    }
+}
 
 /// Stands for the table, which this system does not have.
 pub(crate) struct Proc(());
@@ -29,7 +37,7 @@ impl Proc {
     }
 
     /// Returns `None`: the system does not tell whether a lock is held.
-    pub(crate) fn is_locked(&self, _: &Path) -> Option<bool> {
+    pub(crate) fn is_locked(&self, _: &Path, _: KernelLock) -> Option<bool> {
         None
     }
 

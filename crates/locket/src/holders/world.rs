@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::{Holder, LockedFile, Proc};
-use crate::sys::LockMode;
+use crate::sys::{KernelLock, LockMode};
 
 /// Above the highest number that a process can have (PID_MAX_LIMIT of 64-bit Linux is 2^22).
 pub(crate) const NOBODY: u32 = 5_000_000;
@@ -108,14 +108,22 @@ impl World {
     }
 
     pub(crate) fn holders(&self) -> Vec<Holder> {
-        let mut answers = self.proc().holders(&[self.lock_file()]).unwrap();
+        self.holders_of(KernelLock::Flock)
+    }
+
+    pub(crate) fn holders_of(&self, lock: KernelLock) -> Vec<Holder> {
+        let mut answers = self.proc().holders(&[self.lock_file().of_lock(lock)]).unwrap();
         self.proc().add_commands(&mut answers);
         assert_eq!(answers.len(), 1);
         answers.remove(0)
     }
 
     pub(crate) fn waiters(&self) -> Vec<(u32, LockMode)> {
-        let waiters = self.proc().waiters(&self.lock_file()).unwrap();
+        self.waiters_of(KernelLock::Flock)
+    }
+
+    pub(crate) fn waiters_of(&self, lock: KernelLock) -> Vec<(u32, LockMode)> {
+        let waiters = self.proc().waiters(&self.lock_file().of_lock(lock)).unwrap();
         waiters.into_iter().map(|Holder { pid, mode, .. }| (pid, mode)).collect()
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::entry::LockEntry;
 use super::request::{Request, Ticket};
 use crate::sync::Mutex;
-use crate::sys::{OpenHow, Protocol, ProtocolOptions};
+use crate::sys::{KernelLock, OpenHow, Protocol, ProtocolOptions};
 
 /// What is done with the lock file of a handle.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,12 @@ impl Handle {
     /// Returns how its lock file is opened, and created if it is missing.
     pub(crate) fn open_how(&self) -> OpenHow {
         let HandleOptions { file_mode, allow_directory, protocol, .. } = self.options;
-        OpenHow { create: Some(file_mode), allow_directory, protocol }
+        OpenHow { create: Some(file_mode), allow_directory, for_writing: false, protocol }
+    }
+
+    /// Returns the kernel's lock that keeps its lock, if that is kept by the kernel.
+    pub(crate) fn kernel_lock(&self) -> KernelLock {
+        KernelLock::of(self.options.protocol.protocol)
     }
 
     /// Returns true if `other` names the same lock by the same path.

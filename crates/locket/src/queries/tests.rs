@@ -7,6 +7,7 @@ use crate::exec::Limits;
 use crate::fake::{FakeSystem, NO_WORKERS};
 use crate::lock::Completions;
 use crate::support::{Pending, User, sink, until};
+use crate::sys::LockMode;
 
 use LockMode::Exclusive;
 

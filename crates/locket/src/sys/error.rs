@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::platform;
+use super::{KernelLock, platform};
 
 /// A system call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,21 @@ impl SystemError {
         Self { errno: platform::uv_errno(error), syscall, unsupported: false }
     }
 
-    /// Returns the error with which locking failed.
-    pub(crate) fn locking(error: &io::Error) -> Self {
-        Self { unsupported: platform::is_unsupported(error), ..Self::new(error, platform::LOCK_CALL) }
+    /// Returns the error with which opening a lock file failed.
+    pub(crate) fn opening(error: &io::Error) -> Self {
+        // One without a number is ours.
+        let unsupported = error.raw_os_error().is_none() && error.kind() == io::ErrorKind::Unsupported;
+        if unsupported { Self::unavailable() } else { Self::new(error, "open") }
+    }
+
+    /// Returns the error with which taking this lock failed.
+    pub(crate) fn locking(error: &io::Error, lock: KernelLock) -> Self {
+        Self { unsupported: platform::is_unsupported(error, lock), ..Self::new(error, lock.call()) }
+    }
+
+    /// Returns the error of a system that does not have the record lock of fcntl(2) for open files.
+    fn unavailable() -> Self {
+        Self { errno: platform::UV_ENOTSUP, syscall: KernelLock::Fcntl.call(), unsupported: true }
     }
 
     /// Returns the error of a system that has no thread left.
@@ -72,5 +84,25 @@ impl SystemError {
     /// call, `unlink`, tells it from other errors.
     pub(crate) fn incoherent() -> Self {
         Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_the_lock_is_told_from_a_file_that_cannot_be_opened() {
+        let error = SystemError::opening(&io::ErrorKind::Unsupported.into());
+        assert_eq!((error.errno, error.syscall, error.unsupported), (platform::UV_ENOTSUP, "fcntl", true));
+        let error = SystemError::opening(&io::ErrorKind::NotFound.into());
+        assert_eq!((error.syscall, error.unsupported), ("open", false));
+    }
+
+    #[test]
+    fn an_error_of_locking_names_the_call_of_the_lock() {
+        let error = |lock| SystemError::locking(&io::ErrorKind::Other.into(), lock);
+        assert_eq!(error(KernelLock::Flock).syscall, platform::LOCK_CALL);
+        assert_eq!(error(KernelLock::Fcntl).syscall, "fcntl");
     }
 }

@@ -6,8 +6,12 @@
 //! | [`LockFile`] | an open lock file |
 //! | [`Folder`], [`Entry`], [`Private`] | lock entries: what is in a folder, open, or not known to others yet |
 //! | [`Watcher`], [`Watch`] | tell of changes |
-//! | [`FileId`] | identifies a file, however its path is spelled |
+//! | [`KernelLock`] | which of the kernel's locks a file is locked by |
+//! | [`FileId`] | identifies the lock of a file, however its path is spelled |
 //! | [`SystemError`], [`is_stale`], [`is_busy`], [`is_out_of_descriptors`] | errors, with the numbers and names that Node has for them |
+
+mod kernel_lock;
+pub(crate) use kernel_lock::KernelLock;
 
 mod protocol;
 pub use protocol::{Protocol, ProtocolOptions};
@@ -38,7 +42,7 @@ mod windows;
 use windows as platform;
 
 pub(crate) use platform::{
-    Entry, FileId, Folder, Private, Watch, Watcher, file_id_at, host_name, is_busy, is_coherent_at,
-    is_on_local_mount, is_out_of_descriptors, is_stale, open, own_start, pid_namespace, process,
-    runs_elsewhere, spare_descriptors,
+    Entry, FileId, Folder, Private, Watch, Watcher, host_name, is_busy, is_coherent_at, is_on_local_mount,
+    is_out_of_descriptors, is_stale, lock_id_at, open, own_start, pid_namespace, process, runs_elsewhere,
+    spare_descriptors,
 };

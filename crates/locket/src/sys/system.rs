@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FileId, ProtocolOptions, SystemError};
+use super::{FileId, KernelLock, ProtocolOptions, SystemError};
 use crate::exec::{Interrupts, WaitingThread};
 
 /// The mode of a lock. The words are those of the Web Locks API.
@@ -38,6 +38,9 @@ pub(crate) struct OpenHow {
     /// Opens a folder, too (on Unix). Otherwise a folder is EISDIR.
     #[cfg_attr(windows, expect(dead_code, reason = "a folder cannot be locked"))]
     pub allow_directory: bool,
+    /// Opens it for writing, too, if this process may write it. Otherwise that is done only when locking needs it.
+    #[cfg_attr(windows, expect(dead_code, reason = "no lock needs it"))]
+    pub for_writing: bool,
     /// How the lock is kept.
     pub protocol: ProtocolOptions,
 }
@@ -165,14 +168,14 @@ pub(crate) trait LockFile: Send + Sync {
         FoundHolders::InTable
     }
 
-    /// Returns whether anybody holds the lock, as the file itself tells, or `None` if the kernel has to be asked.
+    /// Returns whether anybody holds the lock, as the file itself tells, or `None` if the lock has to be tried.
     fn is_held(&self) -> Option<io::Result<bool>> {
         None
     }
 
     /// Describes the error with which trying the lock, or [`LockFile::is_held`], has just failed.
     fn describe(&self, error: &io::Error) -> SystemError {
-        SystemError::locking(error)
+        SystemError::locking(error, KernelLock::Flock)
     }
 
     /// Makes [`LockFile::lock`] fail on `thread`, which is in it or about to call it. An interrupt that comes too early is

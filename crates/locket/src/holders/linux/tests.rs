@@ -58,6 +58,66 @@ fn a_process_that_was_given_the_number_of_a_taker_that_has_ended_is_not_blamed()
 }
 
 #[test]
+fn a_record_lock_is_held_by_the_process_that_took_it_or_by_those_that_have_its_descriptor() {
+    let mut world = World::new();
+    let file = world.file();
+    let [posix, ofd] = [format!("POSIX  ADVISORY  READ  {NOBODY}"), "OFDLCK ADVISORY  READ  -1".into()]
+        .map(|lock| format!("1: {lock} {file} 0 EOF"));
+    world.add_process(NOBODY, b"apt\0", &format!("lock:\t{posix}\n"));
+    // It has left its descriptor to a child.
+    for pid in [SOMEBODY, SOMEBODY + 1] {
+        world.add_process(pid, b"node\0", &format!("lock:\t{ofd}\n"));
+    }
+    // Another file, another mode, another kind of lock, and only open.
+    let lock = |kind, mode, file| format!("lock:\t1: {kind} ADVISORY  {mode} -1 {file} 0 EOF\n");
+    world.add_process(SOMEBODY + 2, b"innocent\0", &lock("OFDLCK", "READ ", "fe:00:1"));
+    world.add_process(SOMEBODY + 3, b"innocent\0", &lock("OFDLCK", "WRITE", &file));
+    world.add_process(SOMEBODY + 4, b"innocent\0", &lock("FLOCK ", "READ ", &file));
+    world.add_process(SOMEBODY + 5, b"innocent\0", "");
+    world.add_to_table(&posix);
+    world.add_to_table(&ofd);
+    world.add_to_table(format!("2: FLOCK  ADVISORY  WRITE 1 {file} 0 EOF"));
+    assert_eq!(
+        world.holders_of(KernelLock::Fcntl),
+        [
+            holder(NOBODY, Shared, "apt"),
+            holder(SOMEBODY, Shared, "node"),
+            holder(SOMEBODY + 1, Shared, "node")
+        ]
+    );
+    let by_flock = Holder { pid: 1, mode: Exclusive, command: None, host: None };
+    assert_eq!(world.holders(), [by_flock]);
+}
+
+#[test]
+fn a_record_lock_whose_descriptor_cannot_be_seen_has_no_holder_but_is_held() {
+    let mut world = plain_world();
+    let path = world.path();
+    assert_eq!(world.proc().is_locked(&path, KernelLock::Fcntl), Some(false));
+    world.add_to_table(format!("1: OFDLCK ADVISORY  WRITE -1 {} 5 9", world.file()));
+    assert_eq!(world.holders_of(KernelLock::Fcntl), []);
+    assert_eq!(world.proc().is_locked(&path, KernelLock::Fcntl), Some(true));
+    assert_eq!(world.proc().is_locked(&path, KernelLock::Flock), Some(false));
+}
+
+#[test]
+fn who_waits_for_a_record_lock_is_named_if_the_table_tells() {
+    let mut world = World::new();
+    let file = world.file();
+    for line in [
+        format!("1: OFDLCK ADVISORY  WRITE -1 {file} 0 EOF"),
+        format!("1: -> OFDLCK ADVISORY  WRITE -1 {file} 0 EOF"),
+        format!("1: -> POSIX  ADVISORY  WRITE {SOMEBODY} {file} 0 EOF"),
+        format!("2: FLOCK  ADVISORY  WRITE 1 {file} 0 EOF"),
+        format!("2: -> FLOCK  ADVISORY  READ  {NOBODY} {file} 0 EOF"),
+    ] {
+        world.add_to_table(line);
+    }
+    assert_eq!(world.waiters_of(KernelLock::Fcntl), [(SOMEBODY, Exclusive)]);
+    assert_eq!(world.waiters(), [(NOBODY, Shared)]);
+}
+
+#[test]
 fn a_process_into_which_one_may_not_look_is_named_without_its_command() {
     let mut world = World::new();
     world.add_to_table(format!("1: FLOCK  ADVISORY  WRITE 1 {} 0 EOF", world.file()));
@@ -282,17 +342,25 @@ fn plain_world() -> World {
 #[test]
 fn the_table_tells_whether_a_lock_is_held_where_it_has_every_lock() {
     let mut world = plain_world();
-    assert_eq!(world.proc().is_locked(&world.path()), Some(false));
+    assert_eq!(world.proc().is_locked(&world.path(), KernelLock::Flock), Some(false));
     world.add_to_table(format!("1: -> FLOCK  ADVISORY  WRITE {SOMEBODY} {} 0 EOF", world.file()));
-    assert_eq!(world.proc().is_locked(&world.path()), Some(false), "it is only waited for");
+    assert_eq!(
+        world.proc().is_locked(&world.path(), KernelLock::Flock),
+        Some(false),
+        "it is only waited for"
+    );
     world.add_to_table(format!("1: FLOCK  ADVISORY  READ  {NOBODY} {} 0 EOF", world.file()));
-    assert_eq!(world.proc().is_locked(&world.path()), Some(true), "by whom, does not matter");
+    assert_eq!(
+        world.proc().is_locked(&world.path(), KernelLock::Flock),
+        Some(true),
+        "by whom, does not matter"
+    );
 }
 
 #[test]
 fn the_table_tells_nothing_where_it_may_hide_a_lock() {
     let world = plain_world();
-    let is_locked = |world: &World, path: &Path| world.proc().is_locked(path);
+    let is_locked = |world: &World, path: &Path| world.proc().is_locked(path, KernelLock::Flock);
     assert_eq!(is_locked(&world, world.folder.path()), None, "a folder");
     assert_eq!(is_locked(&world, Path::new("/proc/self/status")), None, "on an unknown file system");
     assert_eq!(is_locked(&world, &world.folder.path().join("missing")), None);
@@ -314,9 +382,9 @@ fn the_table_tells_nothing_where_it_may_hide_a_lock() {
 fn a_table_that_is_read_in_pieces_tells_only_of_the_locks_that_are_in_it() {
     let mut world = plain_world();
     world.add_to_table("1: POSIX  ADVISORY  WRITE 7 fe:00:1 0 EOF\n".repeat(PIECE / 32));
-    assert_eq!(world.proc().is_locked(&world.path()), None);
+    assert_eq!(world.proc().is_locked(&world.path(), KernelLock::Flock), None);
     world.add_to_table(format!("1: FLOCK  ADVISORY  WRITE {SOMEBODY} {} 0 EOF", world.file()));
-    assert_eq!(world.proc().is_locked(&world.path()), Some(true));
+    assert_eq!(world.proc().is_locked(&world.path(), KernelLock::Flock), Some(true));
 }
 
 #[test]

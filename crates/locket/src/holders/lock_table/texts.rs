@@ -7,17 +7,17 @@ use proptest::prelude::*;
 use proptest::{collection, option, sample};
 
 use super::{Entry, TableId};
-use crate::sys::LockMode;
+use crate::sys::{KernelLock, LockMode};
 
 /// The kinds of locks that the kernel writes, as it fills them up with spaces.
 const KINDS: &[&str] = &[
     "FLOCK  ADVISORY ",
-    "FLOCK  MSNFS    ",
     "POSIX  ADVISORY ",
+    "OFDLCK ADVISORY ",
+    "FLOCK  MSNFS    ",
     "POSIX  MANDATORY",
     "POSIX  *NOINODE*",
     "ACCESS ADVISORY ",
-    "OFDLCK ADVISORY ",
     "LEASE  ACTIVE   ",
     "LEASE  BREAKING ",
     "LEASE  BREAKER  ",
@@ -40,12 +40,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Returns what has to be read from it: a lock of flock(2) that a process holds on a file, or nothing.
+    /// Returns what has to be read from it: a lock of flock(2) or fcntl(2) that is held on a file, or nothing.
     pub(crate) fn meaning(&self) -> Option<Entry> {
         self.lock().filter(|_| self.depth == 0)
     }
 
-    /// Returns what has to be read from it as a wait: a lock that a process waits for, or nothing.
+    /// Returns what has to be read from it as a wait: such a lock that is waited for, or nothing.
     pub(crate) fn meaning_as_wait(&self) -> Option<Entry> {
         self.lock().filter(|_| self.depth > 0)
     }
@@ -56,8 +56,15 @@ impl Line {
             "READ " => LockMode::Shared,
             _ => return None,
         };
-        let pid = u32::try_from(self.pid).ok().filter(|&pid| pid > 0)?;
-        self.kind.starts_with("FLOCK").then_some(Entry { pid, mode, file: self.file? })
+        let pid = u32::try_from(self.pid).ok().filter(|&pid| pid > 0);
+        let (lock, pid) = match self.kind.split(' ').next() {
+            Some("FLOCK") => (KernelLock::Flock, pid?),
+            Some("POSIX") => (KernelLock::Fcntl, pid?),
+            // Whose it is, is told by the descriptors alone.
+            Some("OFDLCK") => (KernelLock::Fcntl, 0),
+            _ => return None,
+        };
+        Some(Entry { pid, mode, file: self.file?, lock })
     }
 
     /// Returns the same lock of another process.
@@ -101,9 +108,9 @@ fn file() -> impl Strategy<Value = TableId> {
     (device(), number()).prop_map(|(device, inode)| TableId { device, inode })
 }
 
-/// One line. Half of them are of the kind that counts.
+/// One line. More than half of them are of a kind that counts.
 pub(crate) fn line() -> impl Strategy<Value = Line> {
-    let kind = prop_oneof![Just(KINDS[0]), sample::select(KINDS)];
+    let kind = prop_oneof![sample::select(&KINDS[..3]), sample::select(KINDS)];
     let mode = prop_oneof![Just("WRITE"), Just("READ "), Just("UNLCK"), Just("NONE "), Just("RW   ")];
     let pid = prop_oneof![4 => 1..=4_194_304_i32, 1 => Just(-1), 1 => Just(0), 1 => any::<i32>()];
     let depth = prop_oneof![3 => Just(0_usize), 1 => 1..4_usize];
@@ -176,6 +183,7 @@ pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
         "1:",
         "FLOCK",
         "POSIX",
+        "OFDLCK",
         "ADVISORY",
         "WRITE",
         "READ",

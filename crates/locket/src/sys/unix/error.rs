@@ -2,7 +2,9 @@
 
 use std::io;
 
-/// The system call that locks.
+use crate::sys::KernelLock;
+
+/// The system call that takes [`KernelLock::Flock`].
 pub(crate) const LOCK_CALL: &str = "flock";
 
 /// The system call that starts a thread.
@@ -19,15 +21,17 @@ pub(crate) fn uv_errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// Returns true if the error of a lock call says that the file system does not support locks.
+/// Returns true if the error of a lock call says that the file system or the system does not support this lock.
 ///
 /// The numbers overlap on some systems (EOPNOTSUPP is ENOTSUP on Linux), so they are compared, not matched.
-pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported(error: &io::Error, lock: KernelLock) -> bool {
     /// ENOTSUPP, an internal error of Linux that some file systems return.
     const INTERNAL: i32 = 524;
     let number = error.raw_os_error();
     [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP].iter().any(|&n| number == Some(n))
         || cfg!(any(target_os = "linux", target_os = "android")) && number == Some(INTERNAL)
+        // Before Linux 3.15.
+        || lock == KernelLock::Fcntl && number == Some(libc::EINVAL)
 }
 
 /// Returns true if the error says that the file is gone, and that its path has to be looked up again: a server has
@@ -57,5 +61,22 @@ mod tests {
         assert!(is_stale(&error(libc::ESTALE)));
         assert!(!is_stale(&error(libc::ENOENT)) && !is_stale(&io::ErrorKind::NotFound.into()));
         assert!(!is_busy(&error(libc::ETXTBSY)) && !is_busy(&error(libc::EBUSY)));
+    }
+
+    #[test]
+    fn a_lock_is_unsupported_where_the_file_system_or_the_kernel_does_not_know_it() {
+        let is_unsupported = |number, lock| is_unsupported(&io::Error::from_raw_os_error(number), lock);
+        for lock in [KernelLock::Flock, KernelLock::Fcntl] {
+            for number in [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP] {
+                assert!(is_unsupported(number, lock), "{number}");
+            }
+            for number in [libc::EIO, libc::EBADF, libc::EACCES, libc::EDEADLK] {
+                assert!(!is_unsupported(number, lock), "{number}");
+            }
+        }
+        assert!(
+            is_unsupported(libc::EINVAL, KernelLock::Fcntl)
+                && !is_unsupported(libc::EINVAL, KernelLock::Flock)
+        );
     }
 }

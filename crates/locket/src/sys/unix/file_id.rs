@@ -1,4 +1,4 @@
-//! What identifies a file: device and inode.
+//! What identifies the lock of a file: device and inode, and which of the kernel's locks it is.
 
 use std::fs::File;
 use std::io;
@@ -8,8 +8,9 @@ use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::open::ROUNDS;
+use crate::sys::KernelLock;
 
-/// A file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
+/// The lock of a file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     // The inode first: it differs where the device mostly does not.
@@ -17,18 +18,25 @@ pub(crate) struct FileId {
     device: u64,
     /// A hash of the file's final path, where several files may have this inode, or of a name in this folder; otherwise 0.
     name: u64,
+    /// Which of its locks. An id that only stands for the file has [`KernelLock::Flock`].
+    lock: KernelLock,
 }
 
 impl FileId {
     /// Returns the id of this inode on this device.
     pub(crate) const fn new(device: u64, inode: u64) -> Self {
-        Self { inode, device, name: 0 }
+        Self { inode, device, name: 0, lock: KernelLock::Flock }
+    }
+
+    /// Returns the id of this lock of the same file.
+    pub(super) const fn of_lock(self, lock: KernelLock) -> Self {
+        Self { lock, ..self }
     }
 
     /// Returns the id of a lock that is kept by an entry in this folder. `key` tells it from the others there.
     pub(super) const fn of_entry(device: u64, folder: u64, key: u64) -> Self {
         // No file has a name of 0.
-        Self { inode: folder, device, name: key | 1 }
+        Self { inode: folder, device, name: key | 1, lock: KernelLock::Flock }
     }
 
     /// Returns the number of the device.
@@ -96,9 +104,9 @@ impl Found {
     }
 }
 
-/// Returns the id of the file that `path` names now, or `None` if there is no file.
-pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
-    Ok(find_at(path)?.map(|found| found.id))
+/// Returns the id of this lock of the file that `path` names now, or `None` if there is no file.
+pub(crate) fn lock_id_at(path: &Path, lock: KernelLock) -> io::Result<Option<FileId>> {
+    Ok(find_at(path)?.map(|found| found.id.of_lock(lock)))
 }
 
 /// Returns what the system says of the file that `path` names now, or `None` if there is no file.

@@ -1,4 +1,4 @@
-//! Open lock files, locked with flock(2).
+//! Open lock files.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,14 +7,14 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fs4::{FileExt, TryLockError};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::file_id::{FileId, find_at, find_without_waiting};
-use super::file_system::{is_local, is_smb};
+use super::file_system::is_local;
+use super::kernel_lock::has_record_lock;
 use super::open::open_with;
-use crate::sys::{LockFile, LockMode, OpenHow};
+use crate::sys::{KernelLock, LockFile, LockMode, OpenHow, SystemError};
 
 /// How a file is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,9 @@ pub(crate) enum Access {
 /// A lock file that is open.
 pub(crate) struct OpenFile {
     file: ManuallyDrop<File>,
+    /// The id of the file. That of the lock is [`LockFile::id`].
     id: FileId,
+    lock: KernelLock,
     is_directory: bool,
     /// It is a regular file, and was opened for reading alone.
     is_plain: bool,
@@ -55,6 +57,7 @@ impl OpenFile {
         }
         Ok(Self {
             id: FileId::of(&file, &stat)?,
+            lock: KernelLock::of(how.protocol.protocol),
             file: ManuallyDrop::new(file),
             is_directory,
             is_plain: file_type.is_file() && access == Access::Reading,
@@ -66,8 +69,8 @@ impl OpenFile {
         })
     }
 
-    /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF, as on
-    /// NFS).
+    /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF): an exclusive
+    /// lock on NFS, and one of fcntl(2), need a file that is open for writing.
     fn locking<T>(&self, call: impl Fn(&File) -> io::Result<T>) -> io::Result<T> {
         if self.disowned.load(Ordering::Relaxed) {
             return Err(Errno::BADF.into());
@@ -144,7 +147,7 @@ impl Drop for OpenFile {
 
 impl LockFile for OpenFile {
     fn id(&self) -> FileId {
-        self.id
+        self.id.of_lock(self.lock)
     }
 
     fn is_directory(&self) -> bool {
@@ -152,24 +155,16 @@ impl LockFile for OpenFile {
     }
 
     fn may_stay_open(&self) -> bool {
-        self.is_plain && self.is_empty.load(Ordering::Relaxed)
+        self.lock == KernelLock::Flock && self.is_plain && self.is_empty.load(Ordering::Relaxed)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    #[expect(clippy::cast_possible_truncation, reason = "the kinds of locks are small numbers")]
     fn may_have_fcntl_locks(&self) -> bool {
-        // SAFETY: its zeroes are valid: from the beginning of the file to its end.
-        let mut wanted: libc::flock = unsafe { std::mem::zeroed() };
-        wanted.l_type = libc::F_WRLCK as _;
-        // A lock by this descriptor would conflict with all others, also with those of this very process.
-        // SAFETY: the descriptor is open, and the structure belongs to this function.
-        let is_answered =
-            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut wanted) } == 0;
-        // Before Linux 3.15, or where a sandbox does not know the call.
-        if is_answered { wanted.l_type != libc::F_UNLCK as _ } else { !self.is_empty.load(Ordering::Relaxed) }
+        // It fails before Linux 3.15, or where a sandbox does not know the call.
+        has_record_lock(&self.file).unwrap_or_else(|_| !self.is_empty.load(Ordering::Relaxed))
     }
 
-    /// Returns true if the file has content: there is no way to ask for locks of this very process.
+    /// Returns true if the file has content: no other system is known to tell of locks of this very process.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn may_have_fcntl_locks(&self) -> bool {
         !self.is_empty.load(Ordering::Relaxed)
@@ -180,37 +175,27 @@ impl LockFile for OpenFile {
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
-        self.locking(|file| {
-            loop {
-                let result = match mode {
-                    LockMode::Exclusive => FileExt::try_lock(file),
-                    LockMode::Shared => FileExt::try_lock_shared(file),
-                };
-                match result {
-                    Ok(()) => return Ok(true),
-                    Err(TryLockError::WouldBlock) => return Ok(false),
-                    Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(TryLockError::Error(error)) if says_held(&error, || is_smb(file)) => {
-                        return Ok(false);
-                    }
-                    Err(TryLockError::Error(error)) => return Err(error),
-                }
-            }
-        })
+        self.locking(|file| self.lock.try_lock(file, mode))
     }
 
     fn lock(&self, mode: LockMode) -> io::Result<()> {
-        self.locking(|file| match mode {
-            LockMode::Exclusive => FileExt::lock(file),
-            LockMode::Shared => FileExt::lock_shared(file),
-        })
+        self.locking(|file| self.lock.lock(file, mode))
     }
 
     fn unlock(&self) {
         if !self.disowned.load(Ordering::Relaxed) {
             // It can fail on a network mount that has gone; then closing, or the server, ends the lock.
-            let _ = FileExt::unlock(&*self.file);
+            let _ = self.lock.unlock(&self.file);
         }
+    }
+
+    fn is_held(&self) -> Option<io::Result<bool>> {
+        // Also where this process may not write the file.
+        (self.lock == KernelLock::Fcntl).then(|| self.locking(has_record_lock))
+    }
+
+    fn describe(&self, error: &io::Error) -> SystemError {
+        SystemError::locking(error, self.lock)
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
@@ -254,12 +239,6 @@ impl LockFile for OpenFile {
     }
 }
 
-/// Returns true if the error of a try says that the lock is held elsewhere. `is_smb` returns true if the file is on an SMB
-/// server, whose answer the kernel takes for a lack of permission.
-fn says_held(error: &io::Error, is_smb: impl FnOnce() -> bool) -> bool {
-    error.raw_os_error() == Some(libc::EACCES) && is_smb()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
@@ -268,10 +247,17 @@ mod tests {
 
     use super::super::open::open;
     use super::*;
-    use crate::sys::ProtocolOptions;
+    use crate::sys::unix::lock_id_at;
+    use crate::sys::{Protocol, ProtocolOptions};
 
-    const READ: OpenHow =
-        OpenHow { create: Some(0o666), allow_directory: false, protocol: ProtocolOptions::FLOCK };
+    const READ: OpenHow = OpenHow {
+        create: Some(0o666),
+        allow_directory: false,
+        for_writing: false,
+        protocol: ProtocolOptions::FLOCK,
+    };
+    const FCNTL: OpenHow =
+        OpenHow { protocol: ProtocolOptions { protocol: Protocol::Fcntl, ..ProtocolOptions::FLOCK }, ..READ };
 
     /// Returns a lock file that existed and has been opened.
     fn opened(folder: &Path) -> OpenFile {
@@ -283,14 +269,6 @@ mod tests {
     fn flags_of(file: &OpenFile) -> (OFlags, rustix::io::FdFlags) {
         let flags = rustix::fs::fcntl_getfl(&*file.file).unwrap();
         (flags & OFlags::ACCMODE, rustix::io::fcntl_getfd(&*file.file).unwrap())
-    }
-
-    #[test]
-    fn on_smb_a_lock_that_is_refused_for_lack_of_permission_is_held_and_nowhere_else() {
-        let error = io::Error::from_raw_os_error;
-        assert!(says_held(&error(libc::EACCES), || true));
-        assert!(!says_held(&error(libc::EACCES), || false));
-        assert!(!says_held(&error(libc::EIO), || true));
     }
 
     #[test]
@@ -376,6 +354,55 @@ mod tests {
     }
 
     #[test]
+    fn an_exclusive_record_lock_makes_the_file_open_for_writing_at_once_or_when_it_is_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(opened(folder.path()));
+        for for_writing in [true, false] {
+            let file = open(&folder.path().join("test.lock"), &OpenHow { for_writing, ..FCNTL }).unwrap();
+            assert_eq!(flags_of(&file).0, if for_writing { OFlags::RDWR } else { OFlags::RDONLY });
+            assert!(file.try_lock(LockMode::Shared).unwrap());
+            assert_eq!(flags_of(&file).0, if for_writing { OFlags::RDWR } else { OFlags::RDONLY });
+            file.unlock();
+            assert!(file.try_lock(LockMode::Exclusive).unwrap());
+            assert_eq!(flags_of(&file), (OFlags::RDWR, rustix::io::FdFlags::CLOEXEC));
+            assert!(!file.may_stay_open());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_locked_by_record_locks_never_stays_open_and_is_not_the_lock_of_flock() {
+        let folder = tempfile::tempdir().unwrap();
+        let flock = opened(folder.path());
+        let path = folder.path().join("test.lock");
+        let fcntl = open(&path, &FCNTL).unwrap();
+        assert!(flock.may_stay_open() && !fcntl.may_stay_open());
+        assert_ne!(fcntl.id(), flock.id());
+        for (file, lock) in [(&flock, KernelLock::Flock), (&fcntl, KernelLock::Fcntl)] {
+            assert_eq!(lock_id_at(&path, lock).unwrap(), Some(file.id()));
+            assert!(file.is_at(&path).unwrap() && file.is_intact());
+            assert_eq!(file.describe(&Errno::IO.into()), SystemError::locking(&Errno::IO.into(), lock));
+        }
+        fcntl.unlink(&path).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn whether_a_record_lock_is_held_is_asked_without_a_lock_and_without_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(opened(folder.path()));
+        let path = folder.path().join("test.lock");
+        let [asking, holding] = [(); 2].map(|()| open(&path, &FCNTL).unwrap());
+        assert!(!asking.is_held().unwrap().unwrap());
+        assert_eq!(flags_of(&asking).0, OFlags::RDONLY);
+        for mode in [LockMode::Shared, LockMode::Exclusive] {
+            assert!(holding.try_lock(mode).unwrap(), "the question has left a lock");
+            assert!(asking.is_held().unwrap().unwrap());
+        }
+        asking.disown();
+        assert_eq!(asking.is_held().unwrap().unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
     fn a_folder_is_opened_only_where_that_is_allowed() {
         let folder = tempfile::tempdir().unwrap();
         let error = open(folder.path(), &READ).err().unwrap();
@@ -384,5 +411,11 @@ mod tests {
         assert!(file.try_lock(LockMode::Exclusive).unwrap());
         file.unlink(folder.path()).unwrap();
         assert!(file.is_at(folder.path()).unwrap());
+        // It cannot be opened for writing.
+        let how = OpenHow { allow_directory: true, for_writing: true, ..FCNTL };
+        let file = open(folder.path(), &how).unwrap();
+        assert!(file.try_lock(LockMode::Shared).unwrap());
+        let error = file.try_lock(LockMode::Exclusive).unwrap_err();
+        assert!(file.describe(&error).unsupported, "{error}");
     }
 }

@@ -1,8 +1,9 @@
-//! Unix: flock(2), and directory entries.
+//! Unix: flock(2), fcntl(2), and directory entries.
 
 mod error;
 mod file_id;
 mod file_system;
+mod kernel_lock;
 mod lock_entry;
 mod lock_file;
 mod open;
@@ -17,7 +18,7 @@ pub(crate) use error::{
     EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
     uv_errno,
 };
-pub(crate) use file_id::{FileId, file_id_at};
+pub(crate) use file_id::{FileId, lock_id_at};
 pub(crate) use file_system::{is_coherent_at, is_on_local_mount};
 pub(crate) use lock_entry::{Entry, Folder, Private};
 pub(crate) use open::{open, spare_descriptors};

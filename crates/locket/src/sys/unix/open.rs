@@ -47,10 +47,17 @@ fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
     }
 }
 
-/// Opens the file for reading, or for writing if reading is forbidden. Opens it for both only if locking needs that
-/// ([`OpenFile::locking`]): opening for writing copies a file up from a lower layer of an overlay, breaks read leases,
-/// keeps the file from being run as a program, and tells watchers of a writer.
+/// Opens the file for reading, or for writing if reading is forbidden. Opens it for both only if locking needs that, at
+/// once or later ([`OpenFile::locking`]): opening for writing copies a file up from a lower layer of an overlay, breaks
+/// read leases, keeps the file from being run as a program, and tells watchers of a writer.
 fn open_existing(path: &Path, how: &OpenHow) -> Result<(File, Access), Errno> {
+    if how.for_writing {
+        match open_with(path, OFlags::RDWR, Mode::empty()) {
+            // One may lock it all the same: one that can only be written, or a folder. Otherwise locking fails, too.
+            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::ISDIR) => {}
+            opened => return Ok((opened?, Access::Full)),
+        }
+    }
     match open_with(path, OFlags::RDONLY, Mode::empty()) {
         Err(error @ (Errno::ACCESS | Errno::PERM)) => {
             let opened = open_with(path, OFlags::WRONLY, Mode::empty()).map_err(|second| match second {

@@ -4,7 +4,9 @@ use std::io;
 
 use windows_sys::Win32::Foundation as win32;
 
-/// The system call that locks.
+use crate::sys::KernelLock;
+
+/// The system call that takes [`KernelLock::Flock`].
 pub(crate) const LOCK_CALL: &str = "LockFileEx";
 
 /// The system call that starts a thread.
@@ -77,7 +79,7 @@ pub(super) fn error_of(code: win32::WIN32_ERROR) -> io::Error {
 }
 
 /// Returns true if the error of a lock call says that the file system does not support locks.
-pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported(error: &io::Error, _: KernelLock) -> bool {
     matches!(
         code_of(error),
         Some(win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION | win32::ERROR_NO_SYSTEM_RESOURCES)

@@ -26,7 +26,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 use super::error::{code_of, error_of};
 use crate::sys::quirks::Platform;
-use crate::sys::{LockFile, LockMode, OpenHow};
+use crate::sys::{KernelLock, LockFile, LockMode, OpenHow};
 
 /// A file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,8 +230,12 @@ pub(crate) fn spare_descriptors() -> usize {
     0
 }
 
-/// Returns the id of the file that `path` names now, or `None` if there is no file.
-pub(crate) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
+/// Returns the id of the lock of the file that `path` names now, or `None` if there is no file.
+pub(crate) fn lock_id_at(path: &Path, _: KernelLock) -> io::Result<Option<FileId>> {
+    file_id_at(path)
+}
+
+fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
     match open_attributes(path, 0) {
         Ok(file) => FileId::of(&file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -8,4 +8,4 @@ pub(crate) use error::{
     EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
     uv_errno,
 };
-pub(crate) use file::{FileId, file_id_at, is_coherent_at, is_on_local_mount, open, spare_descriptors};
+pub(crate) use file::{FileId, is_coherent_at, is_on_local_mount, lock_id_at, open, spare_descriptors};
