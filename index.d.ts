@@ -6,6 +6,34 @@ export type LockMode = 'exclusive' | 'shared'
 /** The path of a lock file: a string, the bytes of a path, or a `file:` URL (of any realm). */
 export type LockPath = string | Uint8Array | URL
 
+/**
+ * How a lock is kept.
+ *
+ * - `'flock'`: the kernel's lock of a file, as flock(2) takes it.
+ * - `'fcntl'`: the kernel's other lock of a file, as fcntl(2) and lockf(3) take it (Linux, macOS). Does not exclude
+ *   `'flock'`.
+ * - `'proper-lockfile'`: npm's `proper-lockfile`: the folder `PATH.lock`. `PATH` must exist.
+ * - `'lockfile'`: npm's `lockfile`: the file `PATH`.
+ * - `'soft-file'`: `SoftFileLock` of Python's `filelock`: the file `PATH`.
+ * - `'link'`, `'mkdir'`, `'symlink'`: `LinkLockFile`, `MkdirLockFile` and `SymlinkLockFile` of Python's `lockfile`: a
+ *   file, folder or symbolic link `PATH.lock`.
+ * - `'pid-file'`: `PIDLockFile` of Python's `lockfile`: the file `PATH`.
+ * - `'dotlock'`: `dotlockfile(1)` and `lockfile-create(1)`: the file `PATH`.
+ *
+ * All but the first two lock by the existence of that file, folder or link, the lock entry.
+ */
+export type LockProtocol =
+  | 'flock'
+  | 'fcntl'
+  | 'proper-lockfile'
+  | 'lockfile'
+  | 'soft-file'
+  | 'link'
+  | 'mkdir'
+  | 'symlink'
+  | 'pid-file'
+  | 'dotlock'
+
 /** The codes of a {@link LockError}. */
 export type LockErrorCode =
   | 'ERR_LOCK_TIMEOUT'
@@ -66,6 +94,25 @@ export interface LockFileOptions {
    * `false`: a folder is refused with `EISDIR`.
    */
   allowDirectory?: boolean | undefined
+  /**
+   * How the lock is kept. Only programs that use the same protocol for the same path exclude each other. Defaults to
+   * `'flock'`.
+   *
+   * The protocols that lock by existence have exclusive locks only, and neither `removeOnRelease` nor `allowDirectory`.
+   */
+  protocol?: LockProtocol | undefined
+  /**
+   * The age from which a lock entry counts as left behind, in milliseconds. All programs that share the lock need the
+   * same value. Only for the protocols `'proper-lockfile'`, where it is at least 2000 and defaults to 10000, and
+   * `'lockfile'`, where it is at least 100 and by default no age counts.
+   */
+  stale?: number | undefined
+  /**
+   * The interval at which the holder renews the time of its lock entry, in milliseconds; at most half of `stale`, which
+   * is the default. Only for the protocols `'proper-lockfile'`, where it is at least 1000, and `'lockfile'`, where it is
+   * at least 50.
+   */
+  update?: number | undefined
 }
 
 /** A process that holds a lock. */
@@ -78,6 +125,11 @@ export interface LockHolder {
    * The command line, at most its first 4096 bytes. Missing if this process may not read it. May contain secrets.
    */
   command?: string
+  /**
+   * The host of the process, if that is another one than this. Only of locks by existence, whose entry may tell it:
+   * whoever can write the entry can write anything.
+   */
+  host?: string
 }
 
 /** A lock that this process holds, or waits for. */
@@ -141,9 +193,14 @@ export class FileLock {
    * A signal that fires if the lock is lost while this handle holds it. Its reason is a {@link LockError} with the
    * code `ERR_LOCK_LOST`.
    *
-   * A lock is lost when other code in this process closes the descriptor of the lock file. The loss is noticed when
-   * the lock is released; `release()` and `run()` then report it as an error too, disposal does not. Each acquisition
-   * has its own signal. Before an acquire, this is the signal of the next acquisition.
+   * A lock by existence is lost when others remove or replace its lock entry. The signal fires when that is noticed,
+   * and `held` is `false` from then on.
+   *
+   * Any lock is lost when other code in this process closes the descriptor of the lock file. That is noticed when the
+   * lock is released.
+   *
+   * `release()` and `run()` report a loss as an error too, disposal does not. Each acquisition has its own signal.
+   * Before an acquire, this is the signal of the next acquisition.
    */
   readonly lost: AbortSignal
 
@@ -153,7 +210,8 @@ export class FileLock {
    *
    * @param options The options, or the timeout alone, in milliseconds.
    * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the wait ended without the lock.
-   * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the file system has no such locks, or cannot keep `removeOnRelease`.
+   * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the file system has no such locks, or cannot keep `removeOnRelease`; or
+   * the mode is `'shared'` and the protocol has no shared locks.
    * @throws {Error} `ABORT_ERR`: the signal fired; `cause` is its reason. `ENOENT`, `EACCES`, `EISDIR`, `EMFILE`, …:
    * the system refused.
    * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`: an option
@@ -218,9 +276,19 @@ export class FileLock {
   isLocked(): Promise<boolean>
 
   /**
+   * Removes the lock entry of a lock by existence, whoever made it, and resolves to `true` if there was one. Its holder
+   * is not told at once, and goes on as if it held the lock: break only the lock of a holder that is known to be gone.
+   *
+   * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the kernel keeps the lock (`'flock'`, `'fcntl'`), and releases it when
+   * its holder ends.
+   * @throws {Error} `EACCES`, `ENOTEMPTY`, …: the system refused.
+   */
+  breakLock(): Promise<boolean>
+
+  /**
    * Resolves to the processes that hold the lock now, whatever program they run, or to `undefined` where the system
-   * does not tell. Linux tells, as far as this process may see the others. Never creates the file, and never takes
-   * the lock.
+   * does not tell. Linux tells, as far as this process may see the others. Of a lock by existence, its entry tells.
+   * Never creates the file, and never takes the lock.
    *
    * The answer describes one moment; the holders may have released the lock when it arrives.
    *

@@ -63,6 +63,15 @@ const CHECKS = {
   allowDirectory(value) {
     if (typeof value !== 'boolean') throw wrongBoolean('allowDirectory', value)
   },
+  protocol(value) {
+    if (typeof value !== 'string') throw wrongType('options.protocol', 'of type string', value)
+  },
+  stale(value) {
+    if (typeof value !== 'number') throw wrongType('options.stale', 'of type number', value)
+  },
+  update(value) {
+    if (typeof value !== 'number') throw wrongType('options.update', 'of type number', value)
+  },
 }
 
 /** Returns true for an AbortSignal of any realm or polyfill: its class differs there, its shape does not. */
@@ -212,4 +221,4 @@ function workingFolder() {
   }
 }
 
-module.exports = { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }
+module.exports = { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE, outOfRange, wrongValue }

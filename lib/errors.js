@@ -1,5 +1,7 @@
 'use strict'
 
+const { isByExistence } = require('./protocols.js')
+
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
 class LockError extends Error {
   constructor(message, { code, path, ...options } = {}) {
@@ -44,7 +46,7 @@ function nameProcess(holder) {
     return require('./programs.js').nameProcess(holder)
   } catch {
     // The package has been removed or replaced since it was loaded.
-    return String(holder.pid)
+    return `${holder.pid}${holder.host === undefined ? '' : ` on ${holder.host}`}`
   }
 }
 
@@ -55,11 +57,14 @@ function nameHolders(holders) {
   return `held by ${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
 }
 
+/** Returns true for a holder on this host that is this process. */
+const isThisProcess = ({ pid, host }) => pid === process.pid && host === undefined
+
 /** Returns why a wait timed out. `holders` is undefined if they are unknown. */
 function describeHolders({ holders = [] }) {
   if (holders.length === 0) return 'it is locked'
   // Or people would look for another process.
-  const itself = holders.every(({ pid }) => pid === process.pid) ? ', which is this process' : ''
+  const itself = holders.every(isThisProcess) ? ', which is this process' : ''
   return nameHolders(holders) + itself
 }
 
@@ -79,11 +84,25 @@ class AbortError extends Error {
 }
 
 /** Returns the error of a lock that is gone although nobody has released it. */
-const lostError = (path) =>
-  new LockError(`lost the lock of ${path}: something in this process has closed the descriptor of the lock file`, {
-    code: 'ERR_LOCK_LOST',
-    path,
-  })
+function lostError({ path, protocol }) {
+  const taken = isByExistence(protocol) ? 'its lock entry was removed or replaced, or ' : ''
+  const message = `lost the lock of ${path}: ${taken}something in this process has closed the descriptor of the lock file`
+  return new LockError(message, { code: 'ERR_LOCK_LOST', path })
+}
+
+/** Returns the error of what cannot be done with the lock of `path`. */
+const unsupportedError = (path, message, fields) =>
+  new LockError(message, { ...fields, code: 'ERR_LOCK_UNSUPPORTED', path })
+
+/** Returns what the file system of `path` lacks, if it has refused `syscall`. */
+function describeLack({ syscall }, { path, protocol }) {
+  if (syscall === 'unlink') {
+    return `removeOnRelease is not safe for ${path}: others could still see the removed file on this file system`
+  }
+  const where = `${path} is on a file system that has`
+  if (isByExistence(protocol)) return `${where} not what the protocol '${protocol}' needs: ${syscall}`
+  return `${where} no such locks: a protocol that locks by existence works there, such as 'soft-file' or 'proper-lockfile'`
+}
 
 /** Descriptions of the system errors that libuv, and so Node, does not know. */
 const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
@@ -106,7 +125,7 @@ function systemError({ errno, syscall }, path) {
 }
 
 /** Returns the error for a failure of the native part. `nested`: the wait began inside a run() that holds the lock. */
-function failureError(failure, { path, timeout = 0, signal }, nested = false) {
+function failureError(failure, { path, protocol, timeout = 0, signal }, nested = false) {
   switch (failure.reason) {
     case 'timeout':
       return timeoutError({ path, timeout }, describeHolders(failure) + (nested ? `; ${NESTED}` : ''), failure.holders)
@@ -115,19 +134,14 @@ function failureError(failure, { path, timeout = 0, signal }, nested = false) {
     case 'aborted':
       return new AbortError(signal?.reason, path)
     case 'lost':
-      return lostError(path)
+      return lostError({ path, protocol })
     case 'deadlock':
       return new LockError(
         `Waiting for ${path} would never end: this thread holds the lock, or is ahead in the queue for it, and would be blocked`,
         { code: 'ERR_LOCK_DEADLOCK', path },
       )
     case 'unsupported':
-      return new LockError(
-        failure.syscall === 'unlink'
-          ? `removeOnRelease is not safe for ${path}: others could still see the removed file on this file system`
-          : `${path} is on a file system that has no such locks`,
-        { code: 'ERR_LOCK_UNSUPPORTED', path, cause: systemError(failure, path) },
-      )
+      return unsupportedError(path, describeLack(failure, { path, protocol }), { cause: systemError(failure, path) })
     case 'panicked':
       // The code of Node's own internal errors: the fault is in this package.
       return Object.assign(new Error('A defect of @locket/native: please report it, with what it said on stderr'), {
@@ -138,4 +152,4 @@ function failureError(failure, { path, timeout = 0, signal }, nested = false) {
   }
 }
 
-module.exports = { LockError, LockTimeoutError, AbortError, nameHolders, failureError }
+module.exports = { LockError, LockTimeoutError, AbortError, nameHolders, failureError, lostError, unsupportedError }

@@ -2,13 +2,17 @@
 
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
-const { AbortError, LockError, failureError } = require('./errors.js')
+const { AbortError, LockError, failureError, lostError, unsupportedError } = require('./errors.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
+const { checkProtocol, isByExistence } = require('./protocols.js')
 const { onAbort } = require('./signals.js')
 const { isTraced, tellReleased, traced, tracedSync } = require('./tracing.js')
 
-const LOCK_FILE_OPTIONS = ['timeout', 'mode', 'fileMode', 'removeOnRelease', 'allowDirectory']
+const LOCK_FILE_OPTIONS = [
+  ...['timeout', 'mode', 'fileMode', 'removeOnRelease', 'allowDirectory'],
+  ...['protocol', 'stale', 'update'],
+]
 const ACQUIRE_OPTIONS = ['timeout', 'mode', 'signal']
 const ACQUIRE_SYNC_OPTIONS = ['timeout', 'mode']
 const TRY_ACQUIRE_OPTIONS = ['mode', 'signal']
@@ -30,6 +34,24 @@ const UNCLONEABLE = Symbol('a FileLock cannot be cloned: call lockFile(path) whe
 
 /** Frees the native part of a handle after the handle itself. */
 const registry = new FinalizationRegistry(native.forgetHandle)
+
+/**
+ * The handles that hold a lock by existence, by the number of their native parts: others can take such a lock away. As long
+ * as it is held, `lost` may fire.
+ */
+let watched
+
+/** Has `lose` called with a handle whose lock has been lost. */
+function watchLosses(lose) {
+  watched = new Map()
+  native.onLost((handle) => {
+    const lock = watched.get(handle)
+    // What was lost may be an earlier acquisition of the same handle.
+    if (lock === undefined || native.isHeld(handle)) return
+    watched.delete(handle)
+    lose(lock)
+  })
+}
 
 /** Returns true for an object that the constructor has made, false for a proxy of one. */
 let isFileLock
@@ -68,10 +90,20 @@ class FileLock {
       fileMode = DEFAULT_FILE_MODE,
       removeOnRelease = false,
       allowDirectory = false,
+      protocol,
+      stale,
+      update,
     } = checkOptions(options, LOCK_FILE_OPTIONS)
+    if (protocol !== undefined || stale !== undefined || update !== undefined) {
+      checkProtocol(protocol ?? 'flock', { stale, update, removeOnRelease, allowDirectory })
+    }
     const checked = checkPath(path)
-    this.#defaults = { path: checked.path, timeout, shared: mode === 'shared', signal: undefined }
+    this.#defaults = { path: checked.path, timeout, shared: mode === 'shared', signal: undefined, protocol: undefined }
     this.#parts = [checked.bytes ?? checked.path, fileMode, removeOnRelease, allowDirectory]
+    if (protocol !== undefined && protocol !== 'flock') {
+      this.#defaults.protocol = protocol
+      this.#parts.push(protocol, stale, update)
+    }
   }
 
   get path() {
@@ -141,7 +173,7 @@ class FileLock {
     try {
       // The signal may have fired after the lock was granted.
       if (wait.signal?.aborted) throw new AbortError(wait.signal.reason, wait.path)
-      result = await callTask(this, task)
+      result = await callTask(this, wait.protocol, task)
     } catch (error) {
       this.#dispose(id)
       throw error
@@ -154,14 +186,23 @@ class FileLock {
 
   async isLocked() {
     checkThis(this)
-    const answer = await native.isLocked(this.#native(), this.#newId())
-    if (typeof answer !== 'boolean') throw failureError(answer, this)
-    return answer
+    return this.#answer(await native.isLocked(this.#native(), this.#newId()))
+  }
+
+  async breakLock() {
+    checkThis(this)
+    if (!this.#isByExistence()) {
+      throw unsupportedError(
+        this.path,
+        `cannot break ${this.path}: the kernel keeps its lock, and releases it when its holder ends`,
+      )
+    }
+    return this.#answer(await native.breakLock(this.#native(), this.#newId()))
   }
 
   async holders() {
     checkThis(this)
-    return this.#processes(await native.holders(this.#native(), this.#newId()))
+    return this.#answer(await native.holders(this.#native(), this.#newId()))
   }
 
   [DISPOSE]() {
@@ -180,10 +221,21 @@ class FileLock {
     return `FileLock ${inspect({ path: this.path, held: this.held }, options)}`
   }
 
-  /** Returns the processes in the answer of the native part, or undefined if they are unknown. Throws its failure. */
-  #processes(answer) {
-    if (answer !== undefined && !Array.isArray(answer)) throw failureError(answer, this)
+  /** Returns the answer of the native part to a question, or throws its failure. */
+  #answer(answer) {
+    if (answer?.reason !== undefined) throw failureError(answer, this.#identity())
     return answer
+  }
+
+  /** Returns what errors say of this lock. */
+  #identity() {
+    const { path, protocol } = this.#defaults
+    return { path, protocol }
+  }
+
+  /** Returns true if this lock is kept by the existence of its entry, which others can remove. */
+  #isByExistence() {
+    return isByExistence(this.#defaults.protocol)
   }
 
   /** Returns the number of the native part. */
@@ -203,10 +255,19 @@ class FileLock {
 
   /** Returns the options of one wait: its own, and the handle's. */
   #wait(options, timeout = this.#defaults.timeout) {
-    if (options === NONE && timeout === this.#defaults.timeout) return this.#defaults
-    const { mode, ...own } = options
-    const shared = mode === undefined ? this.#defaults.shared : mode === 'shared'
-    return { ...this.#defaults, timeout, shared, ...own }
+    let wait = this.#defaults
+    if (options !== NONE || timeout !== wait.timeout) {
+      const { mode, ...own } = options
+      const shared = mode === undefined ? wait.shared : mode === 'shared'
+      wait = { ...wait, timeout, shared, ...own }
+    }
+    if (wait.shared && this.#isByExistence()) {
+      throw unsupportedError(
+        wait.path,
+        `cannot share ${wait.path}: the protocol '${wait.protocol}' has no shared locks`,
+      )
+    }
+    return wait
   }
 
   /** Waits for the lock, and tells the subscribers. Resolves to this handle; a try resolves to true or false. */
@@ -223,7 +284,7 @@ class FileLock {
   }
 
   async #obtain(id, wait, isTry, setAcquisition) {
-    const run = isTry ? undefined : enclosingRun(wait.path)
+    const run = isTry ? undefined : enclosingRun(wait)
     const started = this.#start(id, wait, isTry, run)
     const call = started && captureCall()
     let failure
@@ -244,7 +305,7 @@ class FileLock {
     const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout, !isTry)
     if (typeof outcome !== 'number') {
       if (isTry && outcome.reason === 'timeout') return false
-      throw failureError(outcome, wait, !isTry && enclosingRun(wait.path) !== undefined)
+      throw failureError(outcome, wait, !isTry && enclosingRun(wait) !== undefined)
     }
     this.#begin(outcome, setAcquisition)
     return isTry || this
@@ -253,10 +314,24 @@ class FileLock {
   /** Begins the acquisition of this number. `setAcquisition` tells the number to the subscribers. */
   #begin(acquisition, setAcquisition) {
     setAcquisition?.(acquisition)
-    if (this.#lost === undefined) return
-    // A signal that was read before belongs to the next acquisition, and to no other.
-    if (this.#lostBegun) this.#lost = undefined
-    this.#lostBegun = true
+    if (this.#lost !== undefined) {
+      // A signal that was read before belongs to the next acquisition, and to no other.
+      if (this.#lostBegun) this.#lost = undefined
+      this.#lostBegun = true
+    }
+    if (this.#isByExistence()) this.#watch()
+  }
+
+  /** Has the signal `lost` fire as soon as the lock of this acquisition is lost. */
+  #watch() {
+    if (watched === undefined) watchLosses((lock) => lock.#lose(lostError(lock.#identity())))
+    watched.set(this.#handle, this)
+  }
+
+  #unwatch() {
+    if (watched?.delete(this.#handle)) return
+    // It was the acquisition of another handle.
+    for (const handle of watched?.keys() ?? []) if (!native.isHeld(handle)) watched.delete(handle)
   }
 
   /**
@@ -271,16 +346,22 @@ class FileLock {
 
   /** Ends an acquisition. `outcome` is its number, or the failure if it was lost. Returns the error in that case. */
   #end(outcome) {
+    if (this.#isByExistence()) this.#unwatch()
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)
       return undefined
     }
-    const error = failureError(outcome, this)
+    const error = failureError(outcome, this.#identity())
+    this.#lose(error)
+    return error
+  }
+
+  /** Tells, by the signal `lost`, that the present acquisition is lost. */
+  #lose(error) {
     this.#lost ??= new AbortController()
     this.#lostBegun = true
     this.#lost.abort(error)
-    return error
   }
 
   /** Starts a wait. Returns its failure, undefined for the lock, or a promise of either. */
@@ -306,7 +387,7 @@ class FileLock {
   static {
     isFileLock = (value) => value !== null && typeof value === 'object' && #parts in value
     descriptorOf = (lock) => (lock.#handle === undefined ? undefined : native.descriptor(lock.#handle))
-    waitersOf = async (lock) => lock.#processes(await native.waiters(lock.#native(), lock.#newId()))
+    waitersOf = async (lock) => lock.#answer(await native.waiters(lock.#native(), lock.#newId()))
   }
 }
 

@@ -18,10 +18,10 @@ let running = 0
 /** The paths that have caused a warning. */
 const warned = new Set()
 
-/** Calls the task of a run() that holds `lock`. Resolves to the result of the task. */
-async function callTask(lock, task) {
+/** Calls the task of a run() that holds `lock`, by this protocol. Resolves to the result of the task. */
+async function callTask(lock, protocol, task) {
   storage ??= new (require('node:async_hooks').AsyncLocalStorage)()
-  const run = { lock, path: lock.path, active: true, outer: running > 0 ? current() : undefined }
+  const run = { lock, path: lock.path, protocol, active: true, outer: running > 0 ? current() : undefined }
   running++
   try {
     return await storage.run(run, task, lock)
@@ -33,11 +33,11 @@ async function callTask(lock, task) {
   }
 }
 
-/** Returns the run() that has called the present code and holds the lock of `path`, or undefined. */
-function enclosingRun(path) {
+/** Returns the run() that has called the present code and holds the lock of `path` by `protocol`, or undefined. */
+function enclosingRun({ path, protocol }) {
   if (running === 0) return undefined
   let run = current()
-  while (run !== undefined && !(run.path === path && holds(run))) run = run.outer
+  while (run !== undefined && !(run.path === path && run.protocol === protocol && holds(run))) run = run.outer
   return run
 }
 

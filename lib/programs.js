@@ -19,10 +19,10 @@ const SCRIPT = /\.(?:[cm]?[jt]sx?|py|rb|pl|sh|bash|zsh)$/
 /** The most characters of a name that are shown. */
 const LONGEST = 60
 
-/** Returns `4242 (node deploy.js)`; the number alone if the command line is unknown. */
-function nameProcess({ pid, command = '' }) {
+/** Returns `4242 (node deploy.js)`; without the program if the command line is unknown, with the host if it is another. */
+function nameProcess({ pid, command = '', host }) {
   const program = nameProgram(command)
-  return program === '' ? String(pid) : `${pid} (${program})`
+  return `${pid}${program && ` (${program})`}${host === undefined ? '' : ` on ${cut(host)}`}`
 }
 
 /** Returns `node deploy.js` for `/usr/bin/node --inspect /srv/deploy.js --token=…`. */

@@ -10,6 +10,7 @@ import {
   type LockInfo,
   type LockMode,
   type LockPath,
+  type LockProtocol,
   type LockTimeoutError,
   lockFile,
   query,
@@ -39,7 +40,23 @@ same<
     fileMode?: number | undefined
     removeOnRelease?: boolean | undefined
     allowDirectory?: boolean | undefined
+    protocol?: LockProtocol | undefined
+    stale?: number | undefined
+    update?: number | undefined
   }
+>(true)
+same<
+  LockProtocol,
+  | 'flock'
+  | 'fcntl'
+  | 'proper-lockfile'
+  | 'lockfile'
+  | 'soft-file'
+  | 'link'
+  | 'mkdir'
+  | 'symlink'
+  | 'pid-file'
+  | 'dotlock'
 >(true)
 same<Parameters<typeof lockFile>, [path: LockPath, options?: LockFileOptions | undefined]>(true)
 same<ConstructorParameters<typeof FileLock>, Parameters<typeof lockFile>>(true)
@@ -60,7 +77,13 @@ export function making() {
     removeOnRelease: true,
     allowDirectory: true,
   })
+  lockFile('build.lock', { protocol: 'proper-lockfile', stale: 5000, update: 1000 })
+  lockFile('build.lock', { protocol: undefined, stale: undefined, update: undefined })
 
+  // @ts-expect-error There is no such protocol.
+  lockFile('build.lock', { protocol: 'lockf' })
+  // @ts-expect-error Milliseconds, as a number.
+  lockFile('build.lock', { protocol: 'lockfile', stale: '5s' })
   // @ts-expect-error A path is needed.
   lockFile()
   // @ts-expect-error A descriptor is no path.
@@ -168,6 +191,13 @@ export async function asking(lock: FileLock) {
   await lock.isLocked({ mode: 'shared' })
 }
 
+export async function breaking(lock: FileLock) {
+  same<ReturnType<typeof lock.breakLock>, Promise<boolean>>(true)
+  if (await lock.breakLock()) return 'broken'
+  // @ts-expect-error It takes no options.
+  await lock.breakLock({ timeout: 5 })
+}
+
 export function releasing(lock: FileLock) {
   same<ReturnType<typeof lock.release>, void>(true)
   lock.release()
@@ -225,7 +255,8 @@ export async function askingWho(lock: FileLock, error: LockTimeoutError) {
   same<typeof error.holders, LockHolder[] | undefined>(true)
   // @ts-expect-error Some systems do not tell.
   holders.length
-  for (const { pid, mode, command } of holders ?? []) {
+  for (const { pid, mode, command, host } of holders ?? []) {
+    same<typeof host, string | undefined>(true)
     same<typeof pid, number>(true)
     same<typeof mode, LockMode>(true)
     same<typeof command, string | undefined>(true)
