@@ -3,6 +3,7 @@
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
 const { AbortError, LockError, failureError, lostError, unsupportedError } = require('./errors.js')
+const { forgetLoss, watchLoss } = require('./losses.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
 const { checkProtocol, isByExistence } = require('./protocols.js')
@@ -34,24 +35,6 @@ const UNCLONEABLE = Symbol('a FileLock cannot be cloned: call lockFile(path) whe
 
 /** Frees the native part of a handle after the handle itself. */
 const registry = new FinalizationRegistry(native.forgetHandle)
-
-/**
- * The handles that hold a lock by existence, by the number of their native parts: others can take such a lock away. As long
- * as it is held, `lost` may fire.
- */
-let watched
-
-/** Has `lose` called with a handle whose lock has been lost. */
-function watchLosses(lose) {
-  watched = new Map()
-  native.onLost((handle) => {
-    const lock = watched.get(handle)
-    // What was lost may be an earlier acquisition of the same handle.
-    if (lock === undefined || native.isHeld(handle)) return
-    watched.delete(handle)
-    lose(lock)
-  })
-}
 
 /** Returns true for an object that the constructor has made, false for a proxy of one. */
 let isFileLock
@@ -319,19 +302,7 @@ class FileLock {
       if (this.#lostBegun) this.#lost = undefined
       this.#lostBegun = true
     }
-    if (this.#isByExistence()) this.#watch()
-  }
-
-  /** Has the signal `lost` fire as soon as the lock of this acquisition is lost. */
-  #watch() {
-    if (watched === undefined) watchLosses((lock) => lock.#lose(lostError(lock.#identity())))
-    watched.set(this.#handle, this)
-  }
-
-  #unwatch() {
-    if (watched?.delete(this.#handle)) return
-    // It was the acquisition of another handle.
-    for (const handle of watched?.keys() ?? []) if (!native.isHeld(handle)) watched.delete(handle)
+    if (this.#isByExistence()) watchLoss(this.#handle, () => this.#lose(lostError(this.#identity())))
   }
 
   /**
@@ -346,7 +317,7 @@ class FileLock {
 
   /** Ends an acquisition. `outcome` is its number, or the failure if it was lost. Returns the error in that case. */
   #end(outcome) {
-    if (this.#isByExistence()) this.#unwatch()
+    if (this.#isByExistence()) forgetLoss(this.#handle)
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)
