@@ -33,6 +33,9 @@ const OPTIONS = [
   [['-E', '0'], { conflictExitCode: 0 }],
   [['--verbose', '--quiet'], { verbosity: 'quiet' }],
   [['-nsE7'], { nonblock: true, timeout: 0, mode: 'shared', conflictExitCode: 7 }],
+  [['--fcntl'], { protocol: 'fcntl' }],
+  [['--protocol', 'mkdir'], { protocol: 'mkdir' }],
+  [['--protocol=lockfile', '--stale', '60', '--update=2.5'], { protocol: 'lockfile', stale: 60_000, update: 2500 }],
   [['--'], {}],
   [['-s', '--'], { mode: 'shared' }],
 ]
@@ -75,6 +78,16 @@ test('--who takes FILE, and --json before or after it', () => {
   }
 })
 
+test('--break takes FILE, and options before or after it', () => {
+  for (const args of [
+    ['--break', '--protocol', 'link', 'f'],
+    ['--break', 'f', '--protocol', 'link'],
+  ]) {
+    const { action, file, protocol } = parse(args)
+    assert.deepEqual({ action, file, protocol }, { action: 'break', file: 'f', protocol: 'link' }, args.join(' '))
+  }
+})
+
 /** Command lines that are wrong, and what is said of them. */
 const WRONG = [
   [[], /FILE is missing/],
@@ -107,6 +120,22 @@ const WRONG = [
   [['-o', 'f', 'cmd'], /-o, --close is not supported/],
   [['--json', 'f', 'cmd'], /--json goes with --who/],
   [['--who', 'f', 'cmd'], /--who takes one FILE, and no command: cmd/],
+  [['--break', '--protocol', 'link', 'f', 'cmd'], /--break takes one FILE, and no command: cmd/],
+  [['--break', '--protocol', 'link', '--json', 'f'], /--json goes with --who/],
+  [['--protocol', 'lockf', 'f', 'cmd'], /--protocol must be one of: 'flock', .*'dotlock'\. Received 'lockf'/],
+  [['--protocol'], /--protocol needs a value/],
+  [['--fcntl=1', 'f', 'cmd'], /--fcntl takes no value/],
+  [['--stale', 'soon', 'f', 'cmd'], /invalid stale: 'soon'/],
+  [['--update', '-1', 'f', 'cmd'], /invalid update: '-1'/],
+  [['--stale', '5', 'f', 'cmd'], /--stale is not an option of the protocol 'flock'/],
+  [['--fcntl', '--update', '5', '--who', 'f'], /--update is not an option of the protocol 'fcntl'/],
+  [
+    ['--protocol', 'proper-lockfile', '--stale', '1', 'f', 'cmd'],
+    /--stale .*>= 2000 .*Received 1000 \(in milliseconds\)/,
+  ],
+  [['--protocol', 'mkdir', '--shared', 'f', 'cmd'], /--shared: the protocol 'mkdir' has no shared locks/],
+  [['--break', 'f'], /--break takes a --protocol that locks by existence/],
+  [['--break', '--fcntl', 'f'], /--break takes a --protocol that locks by existence/],
 ]
 
 for (const [args, message] of WRONG) {

@@ -108,7 +108,7 @@ test('a file system that has no locks is an error, and the command does not run'
     if (lines[0] === 'unavailable') return unavailable(t, 'seccomp is not available')
     const { code: ended, stderr } = await it.ended()
     assert.deepEqual([ended, lines], [exitCode, []], stderr)
-    assert.match(stderr, /^locket: .+ is on a file system that has no such locks\n$/)
+    assert.match(stderr, /^locket: .+ is on a file system that has no such locks: a protocol .*'soft-file'.*\n$/)
   }
 })
 

@@ -4,6 +4,7 @@
 
 const { parseArgs } = require('node:util')
 
+const { checkProtocol, isByExistence } = require('../../lib/protocols.js')
 const { usageError } = require('./failure.js')
 
 const OPTIONS = {
@@ -17,6 +18,11 @@ const OPTIONS = {
   wait: { type: 'string' },
   'conflict-exit-code': { type: 'string', short: 'E' },
   command: { type: 'string', short: 'c' },
+  protocol: { type: 'string' },
+  fcntl: { type: 'boolean' },
+  stale: { type: 'string' },
+  update: { type: 'string' },
+  break: { type: 'boolean' },
   who: { type: 'boolean' },
   json: { type: 'boolean' },
   verbose: { type: 'boolean' },
@@ -45,8 +51,13 @@ const EFFECTS = {
   shared: (request) => Object.assign(request, { mode: 'shared' }),
   exclusive: (request) => Object.assign(request, { mode: 'exclusive' }),
   nonblock: (request) => Object.assign(request, { nonblock: true }),
-  timeout: (request, value) => Object.assign(request, { timeout: milliseconds(value) }),
+  timeout: (request, value) => Object.assign(request, { timeout: milliseconds('timeout', value) }),
   'conflict-exit-code': (request, value) => Object.assign(request, { conflictExitCode: exitCode(value) }),
+  protocol: (request, value) => Object.assign(request, { protocol: value }),
+  fcntl: (request) => Object.assign(request, { protocol: 'fcntl' }),
+  stale: (request, value) => Object.assign(request, { stale: milliseconds('stale', value) }),
+  update: (request, value) => Object.assign(request, { update: milliseconds('update', value) }),
+  break: (request) => Object.assign(request, { action: 'break' }),
   who: (request) => Object.assign(request, { action: 'who' }),
   json: (request) => Object.assign(request, { json: true }),
   verbose: (request) => Object.assign(request, { verbosity: 'verbose' }),
@@ -68,18 +79,41 @@ function parse(args) {
       apply(token, request)
       if (request.action === 'help' || request.action === 'version') return request
     } else if (token.kind === 'positional') {
-      if (request.file !== undefined) throw usageError(`--who takes one FILE, and no command: ${args[token.index]}`)
+      if (request.file !== undefined) {
+        throw usageError(`--${request.action} takes one FILE, and no command: ${args[token.index]}`)
+      }
       request.file = args[token.index]
-      // --who has no command, so more options may follow.
+      // --who and --break have no command, so more options may follow.
       if (request.action === 'run') return finish(request, args.slice(token.index + 1))
     }
   }
   if (request.file === undefined) throw usageError('FILE is missing')
+  return checked(request)
+}
+
+/** Returns the request, unless its options do not go together. */
+function checked(request) {
+  if (request.json && request.action !== 'who') throw usageError('--json goes with --who')
+  const { action, mode, protocol = 'flock', stale, update } = request
+  try {
+    checkProtocol(protocol, { stale, update })
+  } catch (error) {
+    throw usageError(inOptions(error))
+  }
+  const isKernel = !isByExistence(protocol)
+  if (action === 'break' && isKernel) throw usageError('--break takes a --protocol that locks by existence')
+  if (action === 'run' && mode === 'shared' && !isKernel)
+    throw usageError(`--shared: the protocol '${protocol}' has no shared locks`)
   return request
 }
 
+/** Returns the message of an error about an option of lockFile(), which has milliseconds, as one about the command's. */
+const inOptions = ({ message, code }) =>
+  message.replace(/^The (?:argument|value of) ['"]options\.(\w+)['"]/, '--$1') +
+  (code === 'ERR_OUT_OF_RANGE' ? ' (in milliseconds)' : '')
+
 function finish(request, rest) {
-  if (request.json) throw usageError('--json goes with --who')
+  checked(request)
   if (request.nonblock) request.timeout = 0
   const words = rest[0] === '--' ? rest.slice(1) : rest
   if (words.length === 0) throw missingCommand(request.file)
@@ -118,9 +152,9 @@ function inFull(arg) {
 
 const namesLike = (name) => Object.keys(OPTIONS).filter((each) => each.startsWith(name))
 
-function milliseconds(seconds) {
+function milliseconds(option, seconds) {
   const isNumber = /^\s*\+?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(seconds) && Number.isFinite(Number(seconds) * 1000)
-  if (!isNumber) throw usageError(`invalid timeout: '${seconds}'`)
+  if (!isNumber) throw usageError(`invalid ${option}: '${seconds}'`)
   return Number(seconds) * 1000
 }
 

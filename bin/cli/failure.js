@@ -33,10 +33,10 @@ function describe(error) {
 /** Returns the failure for an error of acquiring or asking for the lock of `file`. */
 function lockFailure(error, file) {
   if (error.code === 'ERR_LOCK_UNSUPPORTED') {
-    return new Failure(error.message, error.cause.code === 'ENOLCK' ? EXIT.SYSTEM : EXIT.DATA)
+    return new Failure(error.message, error.cause?.code === 'ENOLCK' ? EXIT.SYSTEM : EXIT.DATA)
   }
-  // A question without an answer: a dead network mount.
-  if (error.code === 'ERR_LOCK_TIMEOUT') return new Failure(error.message, EXIT.DATA)
+  // A question without an answer (a dead network mount), or a lock that others have removed.
+  if (error.code === 'ERR_LOCK_TIMEOUT' || error.code === 'ERR_LOCK_LOST') return new Failure(error.message, EXIT.DATA)
   // An empty path counts as a missing file: in scripts it comes from a variable that is not set.
   if (error.code === 'ERR_INVALID_ARG_VALUE') {
     return new Failure(`cannot open lock file '${file}': ${error.message}`, EXIT.NO_INPUT)

@@ -18,6 +18,7 @@ const ACTIONS = {
   },
   run: (request) => require('./run.js')(request),
   who: (request) => require('./who.js')(request),
+  break: (request) => require('./break.js')(request),
 }
 
 async function main(args) {

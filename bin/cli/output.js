@@ -31,7 +31,7 @@ function write(descriptor, text) {
  */
 function heldBy(holders = [], line = ancestors()) {
   if (holders.length === 0) return ''
-  const above = holders.find(({ pid }) => line.includes(pid))
+  const above = holders.find(({ pid, host }) => host === undefined && line.includes(pid))
   return `, ${nameHolders(holders)}${above ? `; ${above.pid} is an ancestor of this process` : ''}`
 }
 

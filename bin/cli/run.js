@@ -2,10 +2,11 @@
 
 // locket FILE COMMAND: waits for the lock, runs the command, releases the lock.
 
-const { descriptorOf, lockFile } = require('../../lib/file-lock.js')
+const { descriptorOf } = require('../../lib/file-lock.js')
 const { endAs, endBy, runCommand, startOf } = require('./command.js')
 const { inheritedDescriptors, stdioOf } = require('./descriptors.js')
 const { lockFailure } = require('./failure.js')
+const { handleOf } = require('./handle.js')
 const { heldBy, write } = require('./output.js')
 const { signalsSeen, takeSignals } = require('./signals.js')
 const { announceWait } = require('./waiting.js')
@@ -48,16 +49,26 @@ async function lockAndRun(request, signals, inherited) {
     return await runCommand(start, stdioOf(inherited, descriptorOf(lock)), signals)
   } finally {
     // Processes that the command has left behind may have the file open, too. The lock does not stay with them.
+    release(lock, request.file)
+  }
+}
+
+function release(lock, file) {
+  try {
     lock.release()
+  } catch (error) {
+    // The command has run without the lock, at least in the end.
+    throw lockFailure(error, file)
   }
 }
 
 /** Resolves to the lock and the duration of the wait, to the timeout's error, or to neither if `signal` has fired. */
-async function acquire({ file, path, mode, timeout, verbosity }, signal) {
+async function acquire(request, signal) {
+  const { file, mode, timeout, verbosity } = request
   const begin = performance.now()
   let stopAnnouncing
   try {
-    const lock = lockFile(path ?? file, { allowDirectory: true })
+    const lock = handleOf(request)
     if (verbosity !== 'quiet') stopAnnouncing = announceWait(lock, file)
     await lock.acquire({ mode, timeout, signal })
     return { lock, seconds: (performance.now() - begin) / 1000 }

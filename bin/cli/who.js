@@ -2,8 +2,9 @@
 
 // locket --who FILE: lists who holds the lock, and who waits for it.
 
-const { lockFile, waitersOf } = require('../../lib/file-lock.js')
+const { waitersOf } = require('../../lib/file-lock.js')
 const { EXIT, lockFailure } = require('./failure.js')
+const { handleOf } = require('./handle.js')
 const { write } = require('./output.js')
 
 const UNLOCKED = 1
@@ -18,20 +19,22 @@ async function who({ json, ...request }) {
   return locked ? EXIT.OK : UNLOCKED
 }
 
-async function look({ file, path }) {
+async function look(request) {
   try {
-    const lock = lockFile(path ?? file, { allowDirectory: true })
+    const lock = handleOf(request)
     // undefined where the system does not tell.
     const [holders = [], waiters = []] = [await lock.holders(), await waitersOf(lock)]
     // Only if necessary: it can take the lock for an instant.
     const locked = holders.length > 0 || (await lock.isLocked())
     return { path: lock.path, locked, holders, waiters }
   } catch (error) {
-    throw lockFailure(error, file)
+    throw lockFailure(error, request.file)
   }
 }
 
-const rowOf = ({ pid, mode, command = '' }, prefix = '') => [String(pid), prefix + mode, command]
+function rowOf({ pid, mode, command = '', host }, prefix = '') {
+  return [String(pid), prefix + mode, host === undefined ? command : `on ${host}`]
+}
 
 /** Returns the rows as lines, in columns. */
 function table(rows) {
