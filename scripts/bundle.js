@@ -29,8 +29,8 @@ const asModules = {
   },
 }
 
-/** The files of lib/ that only messages need. They stay as they are, and are loaded when there is such a message. */
-const RARE = ['missing-binary.js', 'programs.js']
+/** The files of lib/ that stay as they are, since most programs do without: two that messages need, and the drop-in. */
+const RARE = ['missing-binary.js', 'programs.js', 'proper-lockfile.js']
 
 const COMMON = {
   absWorkingDir: root,
