@@ -13,7 +13,7 @@ const { after, before, test } = require('node:test')
 
 const esbuild = require('esbuild')
 
-const { builtBinary, install, installInto, pack, packAll, root } = require('../../scripts/packaging.js')
+const { builtBinary, install, pack, packAll, root } = require('../../scripts/packaging.js')
 
 const TOOLS = path.join(root, 'node_modules')
 const TSC = path.join(TOOLS, 'typescript/bin/tsc')
@@ -30,7 +30,8 @@ before(() => {
   packed = packAll(folder)
   project = path.join(folder, 'project')
   fs.mkdirSync(project)
-  installInto(project, packed)
+  const { main, binary, dropIn } = packed
+  install(project, [main.tarball, binary.tarball, `proper-lockfile@${dropIn.tarball}`])
 })
 
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
@@ -98,9 +99,12 @@ const program = (load) => `
 const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\nfree\n' })
 
 test('the tarball has what is needed, and nothing else', () => {
-  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js'].map((name) => `dist/${name}`)
+  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'].map(
+    (name) => `dist/${name}`,
+  )
   const scripts = ['bin/locket.js', ...bundles, 'native.js']
-  const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'index.d.ts', 'native.d.ts', 'package.json']
+  const types = ['index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts']
+  const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types]
   assert.deepEqual(packed.main.files, [...others, ...scripts].sort())
 })
 
@@ -395,16 +399,83 @@ for (const format of ['cjs', 'esm']) {
   })
 }
 
-test('publint finds nothing in the tarball', async () => {
-  const { publint } = await import('publint')
-  const { buffer, byteOffset, byteLength } = fs.readFileSync(packed.main.tarball)
-  const tarball = buffer.slice(byteOffset, byteOffset + byteLength)
-  const { messages } = await publint({ pack: { tarball }, strict: true })
-  assert.deepEqual(messages, [])
+/** A program that uses the drop-in as programs use proper-lockfile, loaded by `load`. */
+const dropInProgram = (load) => `
+  ${load}
+  const release = lockfile.lockSync('package.json')
+  console.log(lockfile.checkSync('package.json') ? 'held' : 'not held')
+  lockfile('package.json').catch((error) => {
+    console.log(error.code)
+    release()
+    console.log(lockfile.checkSync('package.json') ? 'locked' : 'free')
+  })
+`
+
+const DROP_IN_LOADS = {
+  'drop-in.cjs': "const lockfile = require('proper-lockfile')",
+  'drop-in-of-main.cjs': "const lockfile = require('@locket/native/proper-lockfile')",
+  'drop-in.mjs': "import lockfile from 'proper-lockfile'",
+  'drop-in-by-name.mjs':
+    "import { checkSync, lock, lockSync } from 'proper-lockfile'\nconst lockfile = Object.assign((file) => lock(file), { checkSync, lockSync })",
+}
+
+for (const [name, load] of Object.entries(DROP_IN_LOADS)) {
+  test(`the drop-in runs in the place of proper-lockfile: ${load.split('\n')[0]}`, () => {
+    assert.deepEqual(node(write(name, dropInProgram(load))), { status: 0, output: 'held\nELOCKED\nfree\n' })
+  })
+}
+
+test('the tarball of the drop-in has what is needed, and nothing else', () => {
+  assert.deepEqual(packed.dropIn.files, ['LICENSE', 'README.md', 'index.d.ts', 'index.js', 'package.json'])
 })
 
-test('@arethetypeswrong/cli finds nothing in the tarball', () => {
-  const { status, output } = node(ATTW, packed.main.tarball, '--no-definitely-typed', '--format', 'ascii')
-  assert.equal(status, 0, output)
-  assert.match(output, /No problems found/)
+const RIGHT_DROP_IN = `
+export async function build(): Promise<boolean> {
+  const options: lockfile.LockOptions = { retries: { retries: 3, minTimeout: 100 }, onCompromised: (error) => error.stack }
+  const release: () => Promise<void> = await lockfile.lock('package.json', options)
+  await release()
+  return lockfile.check('package.json', { stale: 5000 })
+}
+`
+const WRONG_DROP_IN = `
+lockfile.lock('package.json', { stale: '5s' })
+lockfile.lockSync('package.json').then()
+`
+
+test('TypeScript compiles the drop-in as it does proper-lockfile, and sees what is wrong', () => {
+  installTypesOfNode()
+  const compilerOptions = { strict: true, noEmit: true, target: 'es2022', module: 'node16', moduleResolution: 'node16' }
+  const loads = {
+    'require.cts': "import lockfile = require('proper-lockfile')",
+    'namespace.cts': "import * as lockfile from 'proper-lockfile'",
+    'import.mts': "import lockfile from 'proper-lockfile'",
+    'of-main.cts': "import lockfile = require('@locket/native/proper-lockfile')",
+  }
+  write('drop-in/tsconfig.json', JSON.stringify({ compilerOptions }))
+  for (const [name, load] of Object.entries(loads)) {
+    write(`drop-in/right-${name}`, `${load}\n${RIGHT_DROP_IN}`)
+    write(`drop-in/wrong-${name}`, `${load}\n${WRONG_DROP_IN}`)
+  }
+  const { output } = node(TSC, '-p', 'drop-in', '--pretty', 'false')
+  const errors = [...output.matchAll(/^(\S+)\(.*\): error (TS\d+)/gm)].map(([, file, code]) => `${file} ${code}`)
+  const expected = Object.keys(loads).flatMap((name) =>
+    ['TS2322', 'TS2339'].map((code) => `drop-in/wrong-${name} ${code}`),
+  )
+  assert.deepEqual(errors.sort(), expected.sort(), output)
 })
+
+for (const name of ['main', 'dropIn']) {
+  test(`publint finds nothing in the tarball: ${name}`, async () => {
+    const { publint } = await import('publint')
+    const { buffer, byteOffset, byteLength } = fs.readFileSync(packed[name].tarball)
+    const tarball = buffer.slice(byteOffset, byteOffset + byteLength)
+    const { messages } = await publint({ pack: { tarball }, strict: true })
+    assert.deepEqual(messages, [])
+  })
+
+  test(`@arethetypeswrong/cli finds nothing in the tarball: ${name}`, () => {
+    const { status, output } = node(ATTW, packed[name].tarball, '--no-definitely-typed', '--format', 'ascii')
+    assert.equal(status, 0, output)
+    assert.match(output, /No problems found/)
+  })
+}

@@ -8,7 +8,14 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { publishAll } = require('../../scripts/publish.js')
-const { fileOf, nameOf, PLATFORMS, platformFolders, stageMain } = require('../../scripts/packaging/stage.js')
+const {
+  fileOf,
+  nameOf,
+  PLATFORMS,
+  platformFolders,
+  stageDropIn,
+  stageMain,
+} = require('../../scripts/packaging/stage.js')
 const manifest = require('../../package.json')
 const { temporaryFolder } = require('../support/folders.js')
 const { outcomeOf } = require('../support/processes.js')
@@ -44,6 +51,15 @@ test('the published package.json has the platforms at its own version, and nothi
   const files = kept.files.filter((entry) => !entry.endsWith('.node'))
   assert.equal(files.length, kept.files.length - 1)
   assert.deepEqual(staged, { ...kept, files, optionalDependencies })
+})
+
+test('the drop-in is published for the very version of the main package, with its licence', (t) => {
+  const folder = stageDropIn(path.join(temporaryFolder(t), 'proper-lockfile'))
+  const staged = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
+  assert.deepEqual([staged.version, staged.dependencies], [version, { '@locket/native': version }])
+  const kept = ['license', 'engines', 'publishConfig', 'type']
+  for (const field of kept) assert.deepEqual(staged[field], manifest[field], field)
+  assert.deepEqual(fs.readdirSync(folder).sort(), ['LICENSE', 'README.md', 'index.d.ts', 'index.js', 'package.json'])
 })
 
 test('packages of all platforms can be published', (t) => {

@@ -11,7 +11,7 @@ const { startRegistry } = require('../../scripts/registry/start.js')
 const { name: MAIN } = require('../../package.json')
 const { MANAGERS } = require('./managers.js')
 const { Project } = require('./project.js')
-const { filesOf, fitsHere, has, PLATFORMS, publishTo } = require('./published.js')
+const { DROP_IN, filesOf, fitsHere, has, PLATFORMS, publishTo } = require('./published.js')
 const { assertCommand, assertImported, assertLoads, assertRequired } = require('./uses.js')
 
 const FITTING = PLATFORMS.filter((each) => fitsHere(each))
@@ -110,4 +110,16 @@ test('without its binary (--omit=optional) it fails with an error that names the
   assert.equal(status, 0, output)
   assert.match(output, /^true /)
   assert.match(output, new RegExp(`${FITTING[0].name}\\b`))
+})
+
+test('npm installs the drop-in in the place of proper-lockfile, for every package that depends on that', async (t) => {
+  if (!has(t, 'npm')) return
+  const project = new Project(registry)
+  project.add(`proper-lockfile@npm:${DROP_IN}`)
+  const use = `const lockfile = require('proper-lockfile')
+    const release = lockfile.lockSync('package.json')
+    console.log(lockfile.checkSync('package.json'), lockfile === require('${MAIN}/proper-lockfile'))
+    release()
+    console.log(lockfile.checkSync('package.json'))`
+  assert.deepEqual(project.node('-e', use), { status: 0, output: 'true true\nfalse\n' })
 })

@@ -1,6 +1,7 @@
 'use strict'
 
-// What is published for these tests: the main package, and the packages of platforms that `npm run prebuilds` has made.
+// What is published for these tests: the main package, the drop-in, and the packages of platforms that `npm run prebuilds`
+// has made.
 
 const path = require('node:path')
 
@@ -11,6 +12,9 @@ const { programOf } = require('../../scripts/registry/install.js')
 const { name: MAIN } = require('../../package.json')
 const { unavailable } = require('../support/systems.js')
 const { Project } = require('./project.js')
+
+/** The package whose root is `@locket/native/proper-lockfile`. */
+const DROP_IN = '@locket/proper-lockfile'
 
 const LIBC = { gnu: 'glibc', musl: 'musl' }
 
@@ -36,16 +40,19 @@ if (!PLATFORMS.some((each) => fitsHere(each))) {
 /** The files that are to be in the package of this name. */
 function filesOf(name) {
   const common = ['LICENSE', 'README.md', 'package.json']
+  if (name === DROP_IN) return [...common, 'index.d.ts', 'index.js'].sort()
   if (name !== MAIN) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js'].map((name) => `dist/${name}`)
+  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'].map(
+    (name) => `dist/${name}`,
+  )
   const scripts = ['bin/locket.js', ...bundles, 'native.js']
-  return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts'].sort()
+  return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 
-/** Publishes the packages of these platforms, and the main package, in the registry. Returns what it printed, by line. */
+/** Publishes the packages of these platforms, the main package and the drop-in in the registry. Returns what it printed, by line. */
 function publishTo(registry, platforms, options) {
   const lines = []
   publishAll({
@@ -65,4 +72,4 @@ function has(t, tool) {
   return missing === undefined || unavailable(t, `${missing} could not be installed`)
 }
 
-module.exports = { filesOf, fitsHere, has, PLATFORMS, publishTo }
+module.exports = { DROP_IN, filesOf, fitsHere, has, PLATFORMS, publishTo }

@@ -1,7 +1,7 @@
 'use strict'
 
-// What is published: the main package, with its JavaScript bundled and a package.json of its own, and a package for each
-// platform, as `npm run prebuilds` makes them.
+// What is published: the main package, with its JavaScript bundled and a package.json of its own, a package for each
+// platform, as `npm run prebuilds` makes them, and the packages in packages/.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -48,6 +48,20 @@ function stageMain(into, platforms) {
   return into
 }
 
+/** The package whose root is `@locket/native/proper-lockfile`. */
+const DROP_IN = path.join(root, 'packages/proper-lockfile')
+
+/** Puts the drop-in package as it is published into the folder `into`: for the very version of the main package. */
+function stageDropIn(into) {
+  fs.cpSync(DROP_IN, into, { recursive: true, filter: (file) => path.basename(file) !== 'node_modules' })
+  fs.copyFileSync(path.join(root, 'LICENSE'), path.join(into, 'LICENSE'))
+  const { name, ...own } = JSON.parse(fs.readFileSync(path.join(into, 'package.json'), 'utf8'))
+  const { version } = manifest
+  const staged = { name, version, ...own, dependencies: { [manifest.name]: version } }
+  fs.writeFileSync(path.join(into, 'package.json'), `${JSON.stringify(staged, null, 2)}\n`)
+  return into
+}
+
 /** What is wrong with the package of a platform in `folder`, in words. */
 function problemOf(platform, folder) {
   const file = path.join(folder, 'package.json')
@@ -67,4 +81,4 @@ function platformFolders(npm, platforms) {
   return folders
 }
 
-module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageMain }
+module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageDropIn, stageMain }

@@ -1,0 +1,3 @@
+import lock = require('@locket/native/proper-lockfile')
+
+export = lock
