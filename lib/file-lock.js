@@ -3,7 +3,7 @@
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
 const { AbortError, LockError, failureError, lostError, unsupportedError } = require('./errors.js')
-const { forgetLoss, watchLoss } = require('./losses.js')
+const { addHold, removeHold } = require('./existence.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
 const { checkProtocol, isByExistence } = require('./protocols.js')
@@ -302,7 +302,7 @@ class FileLock {
       if (this.#lostBegun) this.#lost = undefined
       this.#lostBegun = true
     }
-    if (this.#isByExistence()) watchLoss(this.#handle, () => this.#lose(lostError(this.#identity())))
+    if (this.#isByExistence()) addHold(this.#handle, () => this.#lose(lostError(this.#identity())))
   }
 
   /**
@@ -317,7 +317,7 @@ class FileLock {
 
   /** Ends an acquisition. `outcome` is its number, or the failure if it was lost. Returns the error in that case. */
   #end(outcome) {
-    if (this.#isByExistence()) forgetLoss(this.#handle)
+    if (this.#isByExistence()) removeHold(this.#handle)
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)

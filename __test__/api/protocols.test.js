@@ -11,7 +11,7 @@ const { inspect } = require('node:util')
 const { lockFile, LockError, LockTimeoutError } = require('../..')
 const { nameHolders } = require('../../lib/errors.js')
 const { temporaryPath } = require('../support/folders.js')
-const { errorOf } = require('../support/waiting.js')
+const { errorOf, eventually } = require('../support/waiting.js')
 const { FORMS, outcomeOf } = require('./forms.js')
 
 const BY_EXISTENCE = ['proper-lockfile', 'lockfile', 'soft-file', 'link', 'mkdir', 'symlink', 'pid-file', 'dotlock']
@@ -197,7 +197,7 @@ for (const protocol of BY_EXISTENCE) {
       assert.equal(lost.aborted, false)
       const fired = new Promise((resolve) => lost.addEventListener('abort', resolve, { once: true }))
       remove(entry)
-      await fired
+      await eventually(fired, 'the loss')
       assert.ok(lost.reason instanceof LockError)
       assert.deepEqual([lost.reason.code, lost.reason.path], ['ERR_LOCK_LOST', lock.path])
       assert.match(lost.reason.message, /its lock entry was removed or replaced, or .* closed the descriptor/)
@@ -218,7 +218,7 @@ for (const protocol of BY_EXISTENCE) {
       })()
       globalThis.gc()
       remove(entry)
-      await fired
+      await eventually(fired, 'the loss')
     })
 
     test('run() rejects after its task', async (t) => {
@@ -231,7 +231,7 @@ for (const protocol of BY_EXISTENCE) {
           .filter((name) => name !== path.basename(file) || protocol !== 'proper-lockfile')
         const fired = new Promise((resolve) => lock.lost.addEventListener('abort', resolve))
         remove(path.join(path.dirname(file), entry))
-        await fired
+        await eventually(fired, 'the loss')
         done = true
       })
       assert.equal((await errorOf(() => run)).code, 'ERR_LOCK_LOST')
@@ -254,7 +254,7 @@ for (const protocol of BY_EXISTENCE) {
       const fired = new Promise((resolve) => lock.lost.addEventListener('abort', resolve))
       assert.equal(await other.breakLock(), true)
       assert.equal(fs.existsSync(entry), false)
-      await fired
+      await eventually(fired, 'the loss')
       assert.equal(lock.held, false)
       assert.equal(await other.breakLock(), false)
       await other.acquire(1000)

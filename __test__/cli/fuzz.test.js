@@ -19,6 +19,7 @@ const words = [
   ...'-s -x -e -n -w -E -c -h -V -u -o -F -z - -- --- --= -= -nsw'.split(' '),
   ...'--shared --exclusive --nonblock --nonblocking --nb --timeout --wait --conflict-exit-code --command'.split(' '),
   ...'--who --json --verbose --quiet --help --version --unlock --close --no-fork --no'.split(' '),
+  ...'--protocol --protocol=mkdir --protocol=lockfile --fcntl --stale --stale=5 --update=1 --break --s --u'.split(' '),
   ...'--toString --__proto__ --constructor --hasOwnProperty=1 --no-shared --timeout= --wait=1e3'.split(' '),
   ...['f', '9', '', ' ', '0', '-1', '1e999', 'NaN', '255', '256', '٣'],
 ]
@@ -33,7 +34,7 @@ const anyWord = fc.oneof(
   },
 )
 
-const ACTIONS = ['run', 'who', 'help', 'version']
+const ACTIONS = ['run', 'who', 'break', 'help', 'version']
 
 /** What every request is, whatever was asked for. */
 function assertWellFormed(request, args) {
@@ -44,7 +45,8 @@ function assertWellFormed(request, args) {
   assert.ok(Number.isInteger(conflictExitCode) && conflictExitCode >= 0 && conflictExitCode <= 255)
   if (action === 'help' || action === 'version') return
   assert.ok(args.includes(file), file)
-  if (action === 'who') return assert.deepEqual({ command, line }, { command: undefined, line: undefined })
+  if (action === 'who' || action === 'break')
+    return assert.deepEqual({ command, line }, { command: undefined, line: undefined })
   // The command is what the command line ends with, word for word.
   if (line !== undefined) return assert.deepEqual([line, command], [args.at(-1), undefined])
   assert.ok(command.length > 0)
@@ -69,12 +71,13 @@ test('any list of words is a request, or a usage error', () =>
 
 /** Long options without a value: the whole name, the shortest beginning that is nothing else's, and the short one. */
 const FLAGS = [
-  { name: 'shared', least: 's', short: 's', effect: { mode: 'shared' } },
+  { name: 'shared', least: 'sh', short: 's', effect: { mode: 'shared' } },
   { name: 'exclusive', least: 'e', short: 'x', effect: { mode: 'exclusive' } },
   { name: 'exclusive', least: 'exc', short: 'e', effect: { mode: 'exclusive' } },
   { name: 'nonblocking', least: 'non', short: 'n', effect: { nonblock: true } },
   { name: 'nb', least: 'nb', effect: { nonblock: true } },
   { name: 'verbose', least: 'verb', effect: { verbosity: 'verbose' } },
+  { name: 'fcntl', least: 'f', effect: { protocol: 'fcntl' } },
   { name: 'quiet', least: 'q', effect: { verbosity: 'quiet' } },
 ]
 
