@@ -25,6 +25,9 @@ function prepareFolder(t) {
   const modules = path.join(folder, 'node_modules')
   fs.mkdirSync(path.join(modules, '@locket'), { recursive: true })
   fs.symlinkSync(ROOT, path.join(modules, '@locket/native'), 'junction')
+  // A copy, which finds @locket/native here.
+  const dropIn = 'proper-lockfile'
+  fs.cpSync(path.join(ROOT, 'packages', dropIn), path.join(modules, '@locket', dropIn), { recursive: true })
   if (process.platform !== 'win32') {
     fs.mkdirSync(path.join(modules, '.bin'))
     fs.symlinkSync(path.join(ROOT, 'bin/locket.js'), path.join(modules, '.bin/locket'))
