@@ -10,7 +10,7 @@ const { test } = require('node:test')
 const lockfile = require('@locket/native/proper-lockfile')
 const { script } = require('../support/processes.js')
 const { errorOf, eventually } = require('../support/waiting.js')
-const { isThere, leave, lockable } = require('./files.js')
+const { isThere, leave, lockable, setAge } = require('./files.js')
 
 const CWD = { cwd: path.join(__dirname, '../..') }
 const LOAD = "const fs = require('node:fs'), lockfile = require('@locket/native/proper-lockfile')\n"
@@ -47,6 +47,14 @@ test('onCompromised gets ECOMPROMISED when another takes the entry, which stays'
   assert.deepEqual([error.code, error.file], ['ECOMPROMISED', file])
   assert.equal(error.message, 'Unable to update lock within the stale threshold')
   assert.equal((await errorOf(release)).code, 'ERELEASED')
+  assert.ok(isThere(entry))
+})
+
+test('onCompromised gets ECOMPROMISED when somebody makes the entry look stale, as if nobody held it', async (t) => {
+  const { entry, error, release } = await compromise(t, (entry) => setAge(entry, 60_000), { stale: 4000, update: 1000 })
+  assert.deepEqual([error.code, error.message], ['ECOMPROMISED', 'Unable to update lock within the stale threshold'])
+  assert.equal((await errorOf(release)).code, 'ERELEASED')
+  // Others may be about to take it.
   assert.ok(isThere(entry))
 })
 

@@ -12,11 +12,11 @@ Runs COMMAND while it holds the lock of FILE, which is created if it is missing.
   -E, --conflict-exit-code N  exit code if the lock was not acquired (1)
   -c, --command LINE          run LINE in the shell
       --quiet, --verbose      say nothing of waits and conflicts; say more
-      --who                   list holders and waiters; exit code 1 if not locked
+      --who                   list holders and waiters; exit code 1 if unlocked
       --json                  with --who: as JSON, on one line
       --fcntl                 the kernel's other lock: --protocol fcntl
-      --protocol NAME         lock by existence: proper-lockfile, lockfile, link,
-                              soft-file, mkdir, symlink, pid-file, dotlock
+      --protocol NAME         proper-lockfile, lockfile, soft-file, link, mkdir,
+                              symlink, pid-file or dotlock: lock by existence
       --stale, --update SECONDS   the times of the first two of these
       --break                 remove such a lock; exit code 1 if there is none
   -h, --help, -V, --version   not supported: -u, --unlock, -o, --close,
