@@ -302,6 +302,20 @@ impl ExistenceLock {
         Ok(false)
     }
 
+    /// Returns false if the entry is not ours any more, or may be taken from us.
+    fn is_safe(&self, held: &Held) -> bool {
+        held.is_open() && self.is_ours(held) && !self.looks_abandoned(held)
+    }
+
+    /// Returns true if somebody has made our entry look abandoned: another program may be about to take it over.
+    fn looks_abandoned(&self, held: &Held) -> bool {
+        let Abandoned::Unmodified(limit) = self.rules.abandoned else { return false };
+        let is_old = |seen: Seen| age(seen.modified).is_some_and(|age| age > limit);
+        held.renewed.elapsed() < limit
+            && held.entry.seen().is_some_and(is_old)
+            && since_jump().is_none_or(|since| since > limit)
+    }
+
     /// Returns false if the entry is known not to be ours.
     fn is_ours(&self, held: &Held) -> bool {
         self.find_ours(held).unwrap_or(true)
@@ -454,17 +468,17 @@ impl LockFile for ExistenceLock {
 
     fn is_intact(&self) -> bool {
         let state = self.state();
-        state.held.as_ref().is_none_or(|held| held.is_open() && self.is_ours(held))
+        state.held.as_ref().is_none_or(|held| self.is_safe(held))
     }
 
     fn disown(&self) {
         let held = self.state().held.take();
         if let Some(held) = held {
-            if held.is_open() {
+            if !held.is_open() {
+                held.entry.disown();
+            } else if !self.looks_abandoned(&held) {
                 // What cannot be removed is nobody's: ours see that.
                 let _ = self.remove(&held);
-            } else {
-                held.entry.disown();
             }
         }
     }
@@ -478,13 +492,13 @@ impl LockFile for ExistenceLock {
     }
 
     fn renewal(&self) -> Option<Duration> {
-        Some(self.rules.update.map_or(CHECK, |update| update.min(CHECK)))
+        Some(self.rules.check())
     }
 
     fn renew(&self) -> bool {
         let mut state = self.state();
         let Some(held) = &mut state.held else { return true };
-        if !held.is_open() || !self.is_ours(held) {
+        if !self.is_safe(held) {
             return false;
         }
         let now = now();
@@ -493,9 +507,9 @@ impl LockFile for ExistenceLock {
             held.guarded = None;
             let _ = held.entry.remove_file(GUARD);
         }
-        // A renewal is at most half a check early. The folder was modified if a guard was removed.
+        // A check may come a little early. The folder was modified if a guard was removed.
         let is_due =
-            |update: Duration| now.saturating_duration_since(held.renewed) + update.min(CHECK) / 2 >= update;
+            |update: Duration| now.saturating_duration_since(held.renewed) + self.rules.check() / 2 >= update;
         if unguards || self.rules.update.is_some_and(is_due) {
             held.renewed = now;
             // If it fails, others may take the lock over, which is noticed then.

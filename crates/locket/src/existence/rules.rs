@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::CHECK;
 use super::record::Record;
 use crate::sys::lock_entry::Kind;
 use crate::sys::{Protocol, ProtocolOptions};
@@ -125,6 +126,13 @@ impl Rules {
                 Self { abandoned: Abandoned::Process(DOTLOCK_STALE), update: Some(DOTLOCK_UPDATE), ..private }
             }
         }
+    }
+
+    /// Returns how often a lock that is held is looked at: about every [`CHECK`], and when it has to be renewed.
+    pub(crate) fn check(&self) -> Duration {
+        let Some(update) = self.update else { return CHECK };
+        let times = u32::try_from(update.as_nanos().div_ceil(CHECK.as_nanos())).unwrap_or(u32::MAX);
+        update / times.max(1)
     }
 
     /// Returns where the lock entry of `path` is.

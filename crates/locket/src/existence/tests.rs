@@ -80,8 +80,13 @@ fn see(lock: &ExistenceLock) -> Seen {
 
 /// Makes an entry look as if it had not been modified for a minute.
 fn age_by_a_minute(path: &Path) {
+    age_by(path, 60);
+}
+
+/// Makes an entry look as if it had not been modified for so many seconds.
+fn age_by(path: &Path, seconds: u64) {
     let file = File::open(path).unwrap();
-    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(seconds)).unwrap();
 }
 
 #[test]
@@ -312,13 +317,33 @@ fn a_lock_is_renewed_before_others_take_it_for_abandoned() {
     let lock = place.lock(Protocol::ProperLockfile);
     assert!(try_lock(&lock));
     let entry = place.entry(&lock);
-    age_by_a_minute(&entry);
+    let age = || fs::metadata(&entry).unwrap().modified().unwrap().elapsed().unwrap();
+    age_by(&entry, 6);
     assert!(lock.renew(), "not due yet");
-    assert!(fs::metadata(&entry).unwrap().modified().unwrap().elapsed().unwrap() > Duration::from_secs(30));
+    assert!(age() > Duration::from_secs(5));
     lock.state().held.as_mut().unwrap().renewed = now().checked_sub(Duration::from_secs(5)).unwrap();
     assert!(lock.renew());
-    assert!(fs::metadata(&entry).unwrap().modified().unwrap().elapsed().unwrap() < Duration::from_secs(30));
+    assert!(age() < Duration::from_secs(5));
     lock.unlock();
+}
+
+#[test]
+fn a_lock_that_somebody_has_made_look_abandoned_is_lost_and_its_entry_left_to_others() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    let entry = place.entry(&lock);
+    age_by_a_minute(&entry);
+    assert!(!lock.renew() && !lock.is_intact());
+    lock.disown();
+    assert!(entry.exists());
+    // It was not renewed in time: if nobody has taken it meanwhile, it is still ours.
+    let next = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&next));
+    age_by_a_minute(&entry);
+    next.state().held.as_mut().unwrap().renewed = now().checked_sub(Duration::from_secs(11)).unwrap();
+    assert!(next.is_intact() && next.renew());
+    next.unlock();
 }
 
 #[test]
@@ -335,4 +360,16 @@ fn a_descriptor_that_other_code_has_closed_loses_the_lock_and_is_not_closed_agai
     assert!(theirs.metadata().is_ok());
     assert!(try_lock(&other), "nobody holds it");
     other.unlock();
+}
+
+#[test]
+fn a_lock_is_looked_at_about_every_second_and_when_it_has_to_be_renewed() {
+    let check = |protocol, update: Option<u64>| {
+        Rules::of(&ProtocolOptions { protocol, stale: None, update: update.map(Duration::from_millis) })
+            .check()
+    };
+    assert_eq!(check(Protocol::Link, None), CHECK);
+    assert_eq!(check(Protocol::ProperLockfile, None), CHECK, "every fifth renews");
+    assert_eq!(check(Protocol::ProperLockfile, Some(2700)), Duration::from_millis(900));
+    assert_eq!(check(Protocol::Lockfile, Some(50)), Duration::from_millis(50));
 }
