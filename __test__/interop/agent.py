@@ -8,12 +8,15 @@
 The words, the option "timeout" and its unit (milliseconds) are those of fixtures/agent.js. It ends when its standard
 input does.
 
-Usage: agent.py locket|filelock|portalocker FILE
+Usage: agent.py LIBRARY FILE, where LIBRARY is locket, filelock, portalocker, fasteners, oslo, lockf
+or "shared lockf".
 """
 
+import contextlib
 import json
 import os
 import sys
+import time
 
 # How long the libraries that poll sleep in between, in seconds. Their own choice (50 ms and more) makes tests slow.
 POLL = 0.001
@@ -85,7 +88,89 @@ class Portalocker:
         self._lock.release()
 
 
-LIBRARIES = {"locket": Locket, "filelock": Filelock, "portalocker": Portalocker}
+class Fasteners:
+    def __init__(self, path):
+        import fasteners
+
+        self._lock = fasteners.InterProcessLock(path)
+
+    def acquire(self, timeout):
+        # It polls in any case.
+        if not self._lock.acquire(blocking=timeout != 0, delay=POLL, max_delay=POLL, timeout=timeout):
+            raise Refused
+
+    def release(self):
+        self._lock.release()
+
+
+def retried(timeout):
+    """Yields until `timeout` seconds are over, at least once."""
+    end = time.monotonic() + timeout
+    while True:
+        yield
+        if time.monotonic() >= end:
+            return
+        time.sleep(POLL)
+
+
+class Oslo:
+    """oslo.concurrency, by the function that its users call. It has no timeout."""
+
+    def __init__(self, path):
+        self._folder, self._name = os.path.split(path)
+        self._held = contextlib.ExitStack()
+
+    def acquire(self, timeout):
+        from oslo_concurrency import lockutils
+
+        def enter(**options):
+            lock = lockutils.lock(self._name, external=True, lock_path=self._folder, delay=POLL, **options)
+            self._held.enter_context(lock)
+
+        if timeout is None:
+            return enter()
+        for _ in retried(timeout):
+            with contextlib.suppress(lockutils.AcquireLockFailedException):
+                return enter(blocking=False)
+        raise Refused
+
+    def release(self):
+        self._held.close()
+
+
+class Lockf:
+    """fcntl.lockf of Python itself."""
+
+    def __init__(self, path, kind="LOCK_EX"):
+        self._file = open(path, "a+")
+        self._kind = kind
+
+    def acquire(self, timeout):
+        import fcntl
+
+        kind = getattr(fcntl, self._kind)
+        if timeout is None:
+            return fcntl.lockf(self._file, kind)
+        for _ in retried(timeout):
+            with contextlib.suppress(BlockingIOError):
+                return fcntl.lockf(self._file, kind | fcntl.LOCK_NB)
+        raise Refused
+
+    def release(self):
+        import fcntl
+
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+LIBRARIES = {
+    "locket": Locket,
+    "filelock": Filelock,
+    "portalocker": Portalocker,
+    "fasteners": Fasteners,
+    "oslo": Oslo,
+    "lockf": Lockf,
+    "shared lockf": lambda path: Lockf(path, "LOCK_SH"),
+}
 
 
 def say(line):

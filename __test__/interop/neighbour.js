@@ -99,13 +99,14 @@ const killing = (holder) => async () => assert.equal((await holder.kill()).signa
 
 /**
  * Tests a program called `name`. `options`: those of a test that needs the program. `start(t, file)` answers something with
- * the methods of Agent.
+ * the methods of Agent. `own`: options of our lock. `newPath(t)` answers a path to lock. `outlived`: the lock is there when
+ * the program is dead.
  */
-function testNeighbour(name, { options, start }) {
+function testNeighbour(name, { options, start, own, newPath = temporaryPath, outlived = false }) {
   test(`while ${name} holds the lock ours is refused, and gets in after the release`, options, async (t) => {
-    const file = temporaryPath(t)
+    const file = newPath(t)
     const neighbour = start(t, file)
-    const lock = ownLock(t, file)
+    const lock = ownLock(t, file, own)
     await acquires(neighbour)
     await refused(lock)
     assert.equal(await lock.isLocked(), true)
@@ -116,8 +117,8 @@ function testNeighbour(name, { options, start }) {
   })
 
   test(`while ours is held ${name} is refused, and gets in after the release`, options, async (t) => {
-    const file = temporaryPath(t)
-    const lock = ownLock(t, file)
+    const file = newPath(t)
+    const lock = ownLock(t, file, own)
     assert.equal(await lock.tryAcquire(), true)
     // Started while the lock is held: it must not come to share what this process has open.
     const neighbour = start(t, file)
@@ -131,10 +132,10 @@ function testNeighbour(name, { options, start }) {
   })
 
   test(`${name} gets its turn between two processes of ours`, options, async (t) => {
-    const file = temporaryPath(t)
+    const file = newPath(t)
     const neighbour = start(t, file)
-    const other = new Agent(agent(t, file))
-    const lock = ownLock(t, file)
+    const other = new Agent(agent(t, file, own))
+    const lock = ownLock(t, file, own)
     await acquires(other)
     await neighbourRefused(neighbour)
     await neighbourGetsInAfter(neighbour, () => other.release())
@@ -142,18 +143,19 @@ function testNeighbour(name, { options, start }) {
     await getsInAfter(t, lock, () => neighbour.release())
   })
 
+  if (outlived) return
   test(`when ${name} or a process of ours is killed while it holds the lock, the other gets in`, options, async (t) => {
-    const file = temporaryPath(t)
+    const file = newPath(t)
     const holder = start(t, file)
-    const lock = ownLock(t, file)
+    const lock = ownLock(t, file, own)
     await acquires(holder)
     await getsInAfter(t, lock, killing(holder))
     lock.release()
-    const own = new Agent(agent(t, file))
-    await acquires(own)
+    const dying = new Agent(agent(t, file, own))
+    await acquires(dying)
     const neighbour = start(t, file)
     await neighbourRefused(neighbour)
-    await neighbourGetsInAfter(neighbour, killing(own))
+    await neighbourGetsInAfter(neighbour, killing(dying))
     await refused(lock)
   })
 }
@@ -162,6 +164,7 @@ module.exports = {
   Agent,
   acquires,
   getsInAfter,
+  killing,
   neighbourGetsInAfter,
   neighbourRefused,
   ownLock,

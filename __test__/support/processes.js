@@ -119,12 +119,18 @@ const TELL = `
 
 const AGENT = path.join(__dirname, '../fixtures/agent.js')
 
-/** Another process with a handle for `file`, which acquires and releases as it is told (see fixtures/agent.js). */
-const agent = (t, file, options) => run(t, AGENT, file === undefined ? [] : [file], options)
+/**
+ * Another process with a handle for `file`, which acquires and releases as it is told (see fixtures/agent.js). `options`:
+ * of the handle.
+ */
+function agent(t, file, options, processOptions) {
+  const args = file === undefined ? [] : options === undefined ? [file] : [file, JSON.stringify(options)]
+  return run(t, AGENT, args, processOptions)
+}
 
 /** An agent that holds the lock of `file`. */
 async function holderOf(t, file, options = {}, processOptions = undefined) {
-  const holder = agent(t, file, processOptions)
+  const holder = agent(t, file, undefined, processOptions)
   assert.equal(await holder.ask(`acquire ${JSON.stringify(options)}`), 'waiting')
   assert.equal(await holder.line(), 'acquired')
   return holder

@@ -11,6 +11,9 @@ const WINDOWS = process.platform === 'win32'
 const onLinux = { skip: !LINUX && 'only on Linux' }
 const onUnix = { skip: WINDOWS && 'only on Unix' }
 
+/** Systems that have the lock of the protocol 'fcntl'. */
+const onFcntl = { skip: !['linux', 'darwin'].includes(process.platform) && "this system has not the lock of 'fcntl'" }
+
 /** Returns true where waits are paced: the tests run with a binary that is built so (`npm test -- paced`). */
 const isPaced = /[\\/]paced[\\/]/.test(process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? '')
 
@@ -39,4 +42,4 @@ function unavailable(t, why) {
 const needs = (t, command, args = ['--version']) =>
   spawnSync(command, args).status === 0 || unavailable(t, `${command} is not installed`)
 
-module.exports = { isPaced, keepsWarm, LINUX, needing, needs, onLinux, onUnix, unavailable, WINDOWS }
+module.exports = { isPaced, keepsWarm, LINUX, needing, needs, onFcntl, onLinux, onUnix, unavailable, WINDOWS }

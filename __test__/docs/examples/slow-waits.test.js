@@ -25,7 +25,7 @@ const logged = (example, part) => until(() => example.stderr.includes(part), `"$
 
 /** An agent that waits for `file`, when it has logged that. */
 async function slowWaiter(t, file, options = '') {
-  const waiter = agent(t, file, watched())
+  const waiter = agent(t, file, undefined, watched())
   assert.equal(await waiter.ask(`acquire ${options}`), 'waiting')
   await logged(waiter, 'not acquired')
   return waiter
@@ -97,7 +97,7 @@ test('a wait for a lock that the process itself holds says so', async (t) => {
 test('waits that do not take long are not logged', async (t) => {
   const file = temporaryPath(t)
   const holder = await holderOf(t, file)
-  const waiter = agent(t, file, watched(1_000_000))
+  const waiter = agent(t, file, undefined, watched(1_000_000))
   assert.equal(await waiter.ask('try'), 'false')
   assert.equal(await waiter.ask('acquire'), 'waiting')
   assert.equal(await holder.ask('release'), 'released')
