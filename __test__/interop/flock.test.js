@@ -3,6 +3,7 @@
 // flock(1) of util-linux.
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
 const { test } = require('node:test')
 
 const { temporaryPath } = require('../support/folders.js')
@@ -21,18 +22,21 @@ class Flock {
   #t
   #file
   #mode
+  #more
   #process
 
-  constructor(t, file, mode = 'exclusive') {
+  /** `more`: further options of the command. */
+  constructor(t, file, mode = 'exclusive', more = []) {
     this.#t = t
     this.#file = file
     this.#mode = mode
+    this.#more = more
   }
 
   async acquire({ timeout } = {}) {
     const limit = timeout === 0 ? ['--nonblock'] : timeout === undefined ? [] : ['--timeout', String(timeout / 1000)]
     // --no-fork: with a child, there would be two processes that have the locked file open, and one of them is killed.
-    const options = ['--no-fork', `--${this.#mode}`, '--conflict-exit-code', String(REFUSED), ...limit]
+    const options = ['--no-fork', `--${this.#mode}`, '--conflict-exit-code', String(REFUSED), ...limit, ...this.#more]
     const flock = ['flock', ...options, this.#file, 'sh', '-c', HOLD]
     const talker = new Talker(this.#t, 'sh', ['-c', 'echo waiting; exec "$@"', 'sh', ...flock])
     this.#process = talker
@@ -70,6 +74,15 @@ class Flock {
 const options = needing('flock')
 
 testNeighbour('flock(1)', { options, start: (t, file) => new Flock(t, file) })
+
+const knowsFcntl =
+  options.skip === false && spawnSync('flock', ['--help'], { encoding: 'utf8' }).stdout.includes('--fcntl')
+
+testNeighbour('flock --fcntl', {
+  options: { skip: !knowsFcntl && 'this flock(1) has no --fcntl: util-linux 2.41 has' },
+  start: (t, file) => new Flock(t, file, 'exclusive', ['--fcntl']),
+  own: { protocol: 'fcntl' },
+})
 
 test('a shared lock of either lets the other in when that is shared, too', options, async (t) => {
   const file = temporaryPath(t)
