@@ -105,7 +105,7 @@ function describeLack({ syscall }, { path, protocol }) {
 }
 
 /** Descriptions of the system errors that libuv, and so Node, does not know. */
-const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available' }
+const UNKNOWN_TO_NODE = { ENOLCK: 'no locks available', EDEADLK: 'resource deadlock avoided' }
 
 /** Returns the name of a system error and its description. */
 function describe(errno) {
