@@ -31,6 +31,9 @@ pub(crate) use process::{Process, ProcessWatch, Start};
 
 pub(crate) mod quirks;
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod no_watch;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

@@ -27,6 +27,10 @@ pub(crate) enum Process {
 
 /// The result of watching a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(dead_code, reason = "nobody watches there")
+)]
 pub(crate) enum ProcessWatch {
     /// Its end will be told.
     Begun,

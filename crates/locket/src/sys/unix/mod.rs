@@ -10,10 +10,9 @@ mod open;
 mod processes;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod watch;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "no_watch.rs"]
-mod watch;
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use super::no_watch::{Watch, Watcher};
 pub(crate) use error::{
     EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
     uv_errno,
@@ -23,4 +22,5 @@ pub(crate) use file_system::{is_coherent_at, is_on_local_mount};
 pub(crate) use lock_entry::{Entry, Folder, Private};
 pub(crate) use open::{open, spare_descriptors};
 pub(crate) use processes::{host_name, own_start, pid_namespace, process, runs_elsewhere};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use watch::{Watch, Watcher};

@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::lock_entry::Folder;
-use crate::sys::{ProcessWatch, Waker};
+use super::{Folder, ProcessWatch, Waker};
 
 /// Tells of changes. There is none.
 #[derive(Clone)]
