@@ -102,7 +102,9 @@ impl System for Arc<FakeSystem> {
     fn open(&self, path: &Path, _: &OpenHow) -> io::Result<Box<dyn LockFile>> {
         self.record_file("open");
         if let Some(left) = &mut *self.descriptors_left.lock().unwrap() {
-            *left = left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(24))?;
+            // EMFILE, ERROR_TOO_MANY_OPEN_FILES.
+            let none_left = if cfg!(windows) { 4 } else { 24 };
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(none_left))?;
         }
         Ok(Box::new(FakeFile { id: self.file_at(path), system: self.clone() }))
     }
