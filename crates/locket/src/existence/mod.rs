@@ -10,6 +10,9 @@ mod record;
 mod rules;
 mod verdict;
 
+#[cfg(all(test, not(loom)))]
+mod on_any_system;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::mem;
@@ -170,7 +173,7 @@ impl ExistenceLock {
         let (content, mark) = (self.rules.content(&record), record.to_bytes());
         let new = self.new_entry(&content, &mark);
         let published = self.folder.create(&new, false)?.publish(&new, self.name())?;
-        Ok(published.map(|(entry, id)| Held { entry, id, renewed: now(), guarded: None }))
+        Ok(published.map(|ours| Held::new(ours, None)))
     }
 
     fn new_entry<'a>(&self, content: &'a [u8], mark: &'a [u8]) -> NewEntry<'a> {
@@ -238,13 +241,21 @@ impl ExistenceLock {
         }
         let record = Record::own();
         let (content, mark) = (self.rules.content(&record), record.to_bytes());
-        let private = self.folder.create(&self.new_entry(&content, &mark), true)?;
+        let new = self.new_entry(&content, &mark);
+        let private = self.folder.create(&new, true)?;
         let guarded = self.rules.guard_time(age(judged.modified));
         if guarded.is_some() {
             // A program that has judged the same entry may be about to remove what it takes for it.
             private.entry().add_file(GUARD)?;
         }
-        let refused = match self.folder.exchange(private.name(), self.name()) {
+        // Where an entry can be removed by what it is, not by its name alone, the name is free then: whoever comes first gets it.
+        let removed = self.folder.remove_exactly(self.name(), judged, &inside);
+        let is_free = matches!(removed, Some(Ok(_)));
+        let refused = match removed.unwrap_or_else(|| self.folder.exchange(private.name(), self.name())) {
+            Ok(true) if is_free => {
+                let published = private.publish(&new, self.name())?;
+                return Ok(published.map_or(TakeOver::Changed, |ours| self.took_over(entry, ours, guarded)));
+            }
             Ok(true) => None,
             Ok(false) => Some(Ok(TakeOver::Refused(CHECK))),
             // In a folder where everybody may remove only what is theirs.
@@ -261,16 +272,19 @@ impl ExistenceLock {
                 let _ = entry.remove_file(GUARD);
             }
             if self.folder.remove(private.name(), judged.kind).is_ok() {
-                if entry.mark().is_some() {
-                    self.folder.sweep(record::host_key(), |pid| sys::process(pid) == Process::Dead);
-                }
-                let guarded = guarded.map(|time| now() + time);
-                let (entry, id) = private.take();
-                return Ok(TakeOver::Done(Held { entry, id, renewed: now(), guarded }));
+                return Ok(self.took_over(entry, private.take(), guarded));
             }
         }
         // Another one has come out, or something has been put into it: back with it.
         self.put_back(private, guarded)
+    }
+
+    /// Returns that `ours` has taken the place of `entry`. If that was one of our own, its process may have left others behind.
+    fn took_over(&self, entry: &Entry, ours: (Entry, EntryId), guarded: Option<Duration>) -> TakeOver {
+        if entry.mark().is_some() {
+            self.folder.sweep(record::host_key(), |pid| sys::process(pid) == Process::Dead);
+        }
+        TakeOver::Done(Held::new(ours, guarded))
     }
 
     /// Undoes an exchange, by which something else came out than what was judged.
@@ -538,6 +552,12 @@ impl LockFile for ExistenceLock {
 }
 
 impl Held {
+    /// Returns an entry that has just become ours, and is guarded for this time.
+    fn new((entry, id): (Entry, EntryId), guarded: Option<Duration>) -> Self {
+        let now = now();
+        Self { entry, id, renewed: now, guarded: guarded.map(|time| now + time) }
+    }
+
     /// Returns false if other code of this process has closed the descriptor.
     fn is_open(&self) -> bool {
         self.entry.seen().is_none_or(|seen| seen.id == self.id)

@@ -30,9 +30,9 @@ impl CallError {
         Self { error, syscall, unsupported: false }
     }
 
-    /// Returns true if this process may not do that.
+    /// Returns true if this process may not do that, or not while another one has the file open.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.error.kind() == io::ErrorKind::PermissionDenied
+        self.error.kind() == io::ErrorKind::PermissionDenied || platform::is_busy(&self.error)
     }
 
     /// Returns the error of a call that the file system does not have.

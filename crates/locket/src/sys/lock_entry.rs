@@ -1,5 +1,12 @@
 //! What the system says of directory entries that are locks because they exist, and what it is told to create.
 
+use std::ffi::{OsStr, OsString};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// The most that is read of a file: no record is longer.
+pub(super) const LONGEST_RECORD: usize = 1025;
+
 /// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -34,6 +41,7 @@ pub(crate) struct Seen {
 pub(crate) struct NewEntry<'a> {
     pub kind: Kind,
     /// The permission bits of a file, before the umask.
+    #[cfg_attr(windows, expect(dead_code, reason = "a new file inherits the access list of its folder"))]
     pub mode: u32,
     /// The content of a file, or the target of a symbolic link.
     pub content: &'a [u8],
@@ -47,9 +55,28 @@ pub(crate) struct NewEntry<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flock {
     /// Nobody holds it.
+    #[cfg_attr(windows, expect(dead_code, reason = "nobody can tell there"))]
     Free,
     /// Somebody holds it.
     Taken,
     /// The system does not tell.
     Unknown,
+}
+
+/// The beginning of the names of entries that nobody else knows. `HOST`: a hash of the name of the host and pid namespace.
+const PRIVATE: &str = ".locket-";
+
+/// Returns a name that no other entry has: `.locket-HOST-PID-NUMBER`.
+pub(super) fn private_name(host: u64) -> OsString {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{PRIVATE}{host:x}-{}-{:x}{number:x}", std::process::id(), time.as_nanos()).into()
+}
+
+/// Returns the pid in a name that [`private_name`] has given on this host.
+pub(super) fn pid_in_private_name(name: &OsStr, host: u64) -> Option<u32> {
+    let (of, rest) = name.to_str()?.strip_prefix(PRIVATE)?.split_once('-')?;
+    let (pid, _) = rest.split_once('-')?;
+    if u64::from_str_radix(of, 16) == Ok(host) { pid.parse().ok() } else { None }
 }

@@ -56,6 +56,14 @@ impl Platform {
     }
 }
 
+/// Returns the length of a name without the dots and blanks at its end. Windows ignores them in the paths that other programs use,
+/// but not in those that may be longer than 260 characters.
+#[cfg_attr(not(any(windows, test)), expect(dead_code, reason = "names are names on Unix"))]
+pub(crate) fn length_of_name(name: &[u16]) -> usize {
+    let is_ignored = |&unit: &u16| unit == u16::from(b'.') || unit == u16::from(b' ');
+    name.iter().rposition(|unit| !is_ignored(unit)).map_or(0, |last| last + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +76,14 @@ mod tests {
         assert_eq!(blocks(Platform::Unix), [true, true]);
         assert_eq!(blocks(Platform::Apple), [true, false]);
         assert_eq!(blocks(Platform::Windows), [false, false]);
+    }
+
+    #[test]
+    fn dots_and_blanks_at_its_end_are_no_part_of_a_name_on_windows() {
+        for (name, plain) in [("x.lock", "x.lock"), ("x..", "x"), (". x .", ". x"), ("...", ""), ("", "")] {
+            let wide: Vec<u16> = name.encode_utf16().collect();
+            assert_eq!(length_of_name(&wide), plain.len(), "{name}");
+        }
     }
 
     #[test]

@@ -6,8 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
     AtFlags, FileType, FlockOperation, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, XattrFlags,
@@ -18,10 +17,9 @@ use super::file_id::FileId;
 use super::file_system::is_local;
 use super::open::OPEN_FLAGS;
 use crate::sys::CallError;
-use crate::sys::lock_entry::{EntryId, Flock, Kind, NewEntry, Seen};
-
-/// The most that is read of a file: no record is longer.
-const LONGEST_RECORD: usize = 1025;
+use crate::sys::lock_entry::{
+    EntryId, Flock, Kind, LONGEST_RECORD, NewEntry, Seen, pid_in_private_name, private_name,
+};
 
 /// The extended attribute that marks an entry as ours.
 const MARK: &str = "user.locket";
@@ -166,6 +164,7 @@ impl Folder {
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[expect(clippy::unused_self, reason = "it is used on Linux")]
     fn open_unnamed(&self, _: Mode, _: bool) -> Option<OwnedFd> {
         None
     }
@@ -210,6 +209,17 @@ impl Folder {
         rustix::fs::unlinkat(&self.fd, name, flags).map_err(|error| CallError::new(error.into(), call))
     }
 
+    /// Returns `None`: an entry can be removed by its name alone, which may be that of another one by then.
+    #[expect(clippy::unused_self, reason = "it is used on Windows")]
+    pub(crate) fn remove_exactly(
+        &self,
+        _: &OsStr,
+        _: &Seen,
+        _: &[OsString],
+    ) -> Option<Result<bool, CallError>> {
+        None
+    }
+
     /// Exchanges two entries. Returns false if that is not possible here.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     pub(crate) fn exchange(&self, one: &OsStr, other: &OsStr) -> Result<bool, CallError> {
@@ -252,9 +262,8 @@ impl Folder {
         let Ok(fd) = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()) else { return };
         let Ok(entries) = rustix::fs::Dir::new(fd) else { return };
         for entry in entries.flatten() {
-            let name = entry.file_name().to_bytes();
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if pid_in_private_name(name, host).is_some_and(&is_dead) {
-                let name = OsStr::from_bytes(name);
                 // What has something in it stays.
                 let _ = self.remove(name, Kind::Folder).or_else(|_| self.remove(name, Kind::File));
             }
@@ -280,24 +289,6 @@ impl Folder {
 /// Returns true if the error says that the system or the file system does not know the call.
 fn is_unknown(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].contains(&error)
-}
-
-/// The beginning of the names of entries that nobody else knows. `HOST`: a hash of the name of the host and pid namespace.
-const PRIVATE: &str = ".locket-";
-
-/// Returns a name that no other entry has: `.locket-HOST-PID-NUMBER`.
-fn private_name(host: u64) -> OsString {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("{PRIVATE}{host:x}-{}-{:x}{number:x}", std::process::id(), time.as_nanos()).into()
-}
-
-/// Returns the pid in a name that [`private_name`] has given on this host.
-fn pid_in_private_name(name: &[u8], host: u64) -> Option<u32> {
-    let (of, rest) = std::str::from_utf8(name).ok()?.strip_prefix(PRIVATE)?.split_once('-')?;
-    let (pid, _) = rest.split_once('-')?;
-    if u64::from_str_radix(of, 16) == Ok(host) { pid.parse().ok() } else { None }
 }
 
 /// An open entry. `None`: this system cannot open it, or this process may not.

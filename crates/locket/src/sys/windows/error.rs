@@ -30,6 +30,7 @@ mod uv {
     pub(crate) const ENOENT: i32 = -4058;
     pub(crate) const ENOMEM: i32 = -4057;
     pub(crate) const ENOSPC: i32 = -4055;
+    pub(crate) const ENOTEMPTY: i32 = -4051;
     pub(crate) const ENOTSUP: i32 = -4049;
     pub(crate) const EPERM: i32 = -4048;
     pub(crate) const EROFS: i32 = -4047;
@@ -61,6 +62,7 @@ pub(crate) fn uv_errno(error: &io::Error) -> i32 {
         | win32::ERROR_MOD_NOT_FOUND => uv::ENOENT,
         win32::ERROR_NOT_ENOUGH_MEMORY | win32::ERROR_OUTOFMEMORY => uv::ENOMEM,
         win32::ERROR_DISK_FULL | win32::ERROR_HANDLE_DISK_FULL => uv::ENOSPC,
+        win32::ERROR_DIR_NOT_EMPTY => uv::ENOTEMPTY,
         win32::ERROR_NOT_SUPPORTED | win32::ERROR_INVALID_FUNCTION => uv::ENOTSUP,
         win32::ERROR_ACCESS_DENIED | win32::ERROR_PRIVILEGE_NOT_HELD => uv::EPERM,
         win32::ERROR_WRITE_PROTECT => uv::EROFS,

@@ -18,10 +18,10 @@ use windows_sys::Win32::Foundation::{
     ERROR_SHARING_VIOLATION,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_INFO,
-    FILE_INFO_BY_HANDLE_CLASS, FILE_READ_ATTRIBUTES, FILE_REMOTE_PROTOCOL_INFO, FILE_TYPE_DISK, FileIdInfo,
-    FileRemoteProtocolInfo, GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileType,
-    GetFinalPathNameByHandleW,
+    BY_HANDLE_FILE_INFORMATION, FILE_ACCESS_RIGHTS, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_READ_ATTRIBUTES, FILE_REMOTE_PROTOCOL_INFO, FILE_TYPE_DISK,
+    FileIdInfo, FileRemoteProtocolInfo, GetFileInformationByHandle, GetFileInformationByHandleEx,
+    GetFileType, GetFinalPathNameByHandleW,
 };
 
 use super::error::{code_of, error_of};
@@ -45,15 +45,26 @@ impl FileId {
         Self { volume, file: file as u128, name: 0 }
     }
 
+    /// Returns the id of a lock that is kept by an entry in the folder with this id. `key` tells it from the others there.
+    pub(super) const fn of_entry(self, key: u64) -> Self {
+        // No file has a name of 0.
+        Self { name: (self.name ^ key) | 1, ..self }
+    }
+
     /// Returns the id of an open file.
-    fn of(file: &File) -> io::Result<Self> {
-        let (volume, number) = match information::<FILE_ID_INFO>(file, FileIdInfo) {
-            Ok(id) => (id.VolumeSerialNumber, u128::from_le_bytes(id.FileId.Identifier)),
-            // Not every file system has this number, nor every server.
-            Err(_) => old_numbers(file)?,
-        };
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        let (volume, number) = numbers_of(file)?;
         let trusted = Platform::THIS.trusts_file_number(number, is_remote(file));
         Ok(Self { volume, file: number, name: if trusted { 0 } else { hash_of_final_path(file)? } })
+    }
+}
+
+/// Returns the number of the volume and that of the file.
+pub(super) fn numbers_of(file: &File) -> io::Result<(u64, u128)> {
+    match information::<FILE_ID_INFO>(file, FileIdInfo) {
+        Ok(id) => Ok((id.VolumeSerialNumber, u128::from_le_bytes(id.FileId.Identifier))),
+        // Not every file system has this number, nor every server.
+        Err(_) => old_numbers(file),
     }
 }
 
@@ -92,7 +103,7 @@ fn information<T: Information>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) ->
 }
 
 /// Returns true if the file is on another machine: only then there is a protocol.
-fn is_remote(file: &File) -> bool {
+pub(super) fn is_remote(file: &File) -> bool {
     information::<FILE_REMOTE_PROTOCOL_INFO>(file, FileRemoteProtocolInfo).is_ok()
 }
 
@@ -204,11 +215,13 @@ fn is_being_deleted(path: &Path, error: &io::Error) -> bool {
 
 /// Opens what `path` names, which may be a folder, for its attributes alone. FILE_FLAG_OPEN_REPARSE_POINT opens a symbolic
 /// link itself.
-fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .access_mode(FILE_READ_ATTRIBUTES)
-        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags)
-        .open(path)
+pub(super) fn open_attributes(path: &Path, flags: u32) -> io::Result<File> {
+    open_for(path, FILE_READ_ATTRIBUTES, flags)
+}
+
+/// Opens what `path` names, which may be a folder, with this access.
+pub(super) fn open_for(path: &Path, access: FILE_ACCESS_RIGHTS, flags: u32) -> io::Result<File> {
+    OpenOptions::new().access_mode(access).custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags).open(path)
 }
 
 /// Opens the file for reading, or for writing if reading is forbidden, never for both: a file that is open for writing
@@ -235,7 +248,8 @@ pub(crate) fn lock_id_at(path: &Path, _: KernelLock) -> io::Result<Option<FileId
     file_id_at(path)
 }
 
-fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
+/// Returns the id of the file that `path` names now, or `None` if there is no file.
+pub(super) fn file_id_at(path: &Path) -> io::Result<Option<FileId>> {
     match open_attributes(path, 0) {
         Ok(file) => FileId::of(&file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
