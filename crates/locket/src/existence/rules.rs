@@ -13,6 +13,9 @@ use super::record::Record;
 use crate::sys::lock_entry::Kind;
 use crate::sys::{Protocol, ProtocolOptions};
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// The shortest time after which a lock of proper-lockfile counts as abandoned, and its default.
 const PROPER_STALE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 /// The shortest time after which proper-lockfile renews a lock.

@@ -7,6 +7,9 @@ use super::rules::{Abandoned, Rules};
 use crate::sys::lock_entry::{Flock, Kind};
 use crate::sys::{Process, Protocol};
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// What filelock's strict locks write, whose files stay when the lock is free: nobody may take them over.
 const STRICT: &[u8] = b"1\nfilelock-strict-v1\0\n0\n";
 /// The first line of records that a newer protocol of filelock writes.
