@@ -64,6 +64,13 @@ pub(crate) fn length_of_name(name: &[u16]) -> usize {
     name.iter().rposition(|unit| !is_ignored(unit)).map_or(0, |last| last + 1)
 }
 
+/// Returns true if Apple's file system of this name keeps extended attributes itself. In others (FAT, NFS) the kernel keeps those of
+/// `NAME` in a file `._NAME` beside it, which would be left behind.
+#[cfg_attr(not(any(target_vendor = "apple", test)), expect(dead_code, reason = "others fail instead"))]
+pub(crate) fn apple_keeps_attributes(file_system: &[u8]) -> bool {
+    [&b"apfs"[..], b"hfs"].contains(&file_system)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +83,13 @@ mod tests {
         assert_eq!(blocks(Platform::Unix), [true, true]);
         assert_eq!(blocks(Platform::Apple), [true, false]);
         assert_eq!(blocks(Platform::Windows), [false, false]);
+    }
+
+    #[test]
+    fn no_file_beside_the_entry_is_made_for_its_attributes_on_apple() {
+        let keeping = ["apfs", "hfs", "msdos", "exfat", "nfs", "smbfs", "", "apfs2"];
+        let keeping = keeping.into_iter().filter(|name| apple_keeps_attributes(name.as_bytes()));
+        assert_eq!(keeping.collect::<Vec<_>>(), ["apfs", "hfs"]);
     }
 
     #[test]

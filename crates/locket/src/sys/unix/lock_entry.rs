@@ -3,26 +3,22 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, XattrFlags,
-};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RawMode, Stat, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::file_id::FileId;
 use super::file_system::is_local;
+use super::mark;
 use super::open::OPEN_FLAGS;
 use crate::sys::CallError;
 use crate::sys::lock_entry::{
     EntryId, Flock, Kind, LONGEST_RECORD, NewEntry, Seen, pid_in_private_name, private_name,
 };
-
-/// The extended attribute that marks an entry as ours.
-const MARK: &str = "user.locket";
 
 /// Nanoseconds in a second.
 const NANOS: i128 = 1_000_000_000;
@@ -233,6 +229,7 @@ impl Folder {
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "it is possible on Linux")]
     pub(crate) fn exchange(&self, _: &OsStr, _: &OsStr) -> Result<bool, CallError> {
         Ok(false)
     }
@@ -251,6 +248,7 @@ impl Folder {
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    #[expect(clippy::unused_self, reason = "it is possible on Linux")]
     fn rename_if_free(&self, _: &OsStr, _: &OsStr) -> Option<Result<bool, CallError>> {
         None
     }
@@ -306,10 +304,7 @@ impl Entry {
 
     /// Returns what our mark on the entry says, or `None` if there is none.
     pub(crate) fn mark(&self) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; LONGEST_RECORD];
-        let length = rustix::fs::fgetxattr(self.0.as_ref()?, MARK, &mut buffer).ok()?;
-        buffer.truncate(length);
-        Some(buffer)
+        mark::read(self.0.as_ref()?.as_fd(), LONGEST_RECORD)
     }
 
     /// Returns the names of what is in the folder.
@@ -434,7 +429,7 @@ impl Private<'_> {
         }
         // The mark says that a process which lives holds the lock.
         if self.entry.take_flock() == Flock::Free {
-            let _ = rustix::fs::fsetxattr(fd, MARK, new.mark, XattrFlags::empty());
+            mark::write(fd.as_fd(), new.mark);
         }
         let stat = rustix::fs::fstat(fd).map_err(|error| CallError::new(error.into(), "fstat"))?;
         self.id = EntryId::of(&stat);

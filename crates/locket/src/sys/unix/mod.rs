@@ -6,6 +6,7 @@ mod file_system;
 mod kernel_lock;
 mod lock_entry;
 mod lock_file;
+mod mark;
 mod open;
 mod processes;
 #[cfg(any(target_os = "linux", target_os = "android"))]
