@@ -11,6 +11,12 @@ const STACK: usize = 128 * 1024;
 /// Starts a thread. Returns false if the system has no thread left (EAGAIN: containers limit them).
 #[cfg(not(loom))]
 pub(crate) fn start(name: &'static str, body: impl FnOnce() + Send + 'static) -> bool {
+    start_boxed(name, Box::new(body))
+}
+
+/// Same as [`start`]: the code that starts a thread is long, and is there once.
+#[cfg(not(loom))]
+fn start_boxed(name: &'static str, body: Box<dyn FnOnce() + Send>) -> bool {
     use std::sync::Once;
 
     use super::Interrupts;
