@@ -2,14 +2,15 @@
 
     acquire {options}   says "waiting", then "acquired" or "ERR_LOCK_TIMEOUT"
     try                 says "true" or "false"
-    release             says "released"
+    release             says "released", or the name of the error
     exit                ends without releasing
+    is_locked, i_am_locking, break_lock     what these methods return, or the name of the error
 
 The words, the option "timeout" and its unit (milliseconds) are those of fixtures/agent.js. It ends when its standard
 input does.
 
-Usage: agent.py LIBRARY FILE, where LIBRARY is locket, filelock, portalocker, fasteners, oslo, lockf
-or "shared lockf".
+Usage: agent.py LIBRARY FILE, where LIBRARY is locket, filelock, portalocker, fasteners, oslo, lockf, "shared lockf",
+filelock's SoftFileLock, or a class of lockfile.
 """
 
 import contextlib
@@ -162,6 +163,34 @@ class Lockf:
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
+class SoftFileLock(Filelock):
+    def __init__(self, path):
+        import filelock
+
+        self._lock = filelock.SoftFileLock(path, poll_interval=POLL)
+
+
+class Lockfile:
+    """The class `name` of the library lockfile. It polls ten times within the timeout; without one, ten times a second."""
+
+    def __init__(self, path, name):
+        from lockfile import linklockfile, mkdirlockfile, pidlockfile, symlinklockfile
+
+        modules = [linklockfile, mkdirlockfile, pidlockfile, symlinklockfile]
+        self._lock = next(getattr(module, name)(path) for module in modules if hasattr(module, name))
+
+    def acquire(self, timeout):
+        import lockfile
+
+        try:
+            self._lock.acquire(timeout)
+        except (lockfile.AlreadyLocked, lockfile.LockTimeout) as error:
+            raise Refused from error
+
+    def __getattr__(self, name):
+        return getattr(self._lock, name)
+
+
 LIBRARIES = {
     "locket": Locket,
     "filelock": Filelock,
@@ -170,6 +199,7 @@ LIBRARIES = {
     "oslo": Oslo,
     "lockf": Lockf,
     "shared lockf": lambda path: Lockf(path, "LOCK_SH"),
+    "SoftFileLock": SoftFileLock,
 }
 
 
@@ -177,8 +207,16 @@ def say(line):
     print(line, flush=True)
 
 
+def error_of(call):
+    """Returns what it returns, or the name of its error."""
+    try:
+        return call()
+    except Exception as error:
+        return type(error).__name__
+
+
 def main(library, path):
-    lock = LIBRARIES[library](path)
+    lock = LIBRARIES[library](path) if library in LIBRARIES else Lockfile(path, library)
     for line in sys.stdin:
         command, _, options = line.strip().partition(" ")
         if command == "acquire":
@@ -196,8 +234,9 @@ def main(library, path):
             except Refused:
                 say("false")
         elif command == "release":
-            lock.release()
-            say("released")
+            say(error_of(lock.release) or "released")
+        elif command in ("is_locked", "i_am_locking", "break_lock"):
+            say(str(error_of(getattr(lock, command))))
         elif command == "exit":
             os._exit(0)
         else:
