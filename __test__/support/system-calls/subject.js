@@ -6,7 +6,7 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { temporaryPath } = require('../folders.js')
+const { temporaryFolder, temporaryPath } = require('../folders.js')
 const { isFree } = require('../locks.js')
 const { AGENT, Talker } = require('../processes.js')
 const { needs, unavailable } = require('../systems.js')
@@ -15,14 +15,15 @@ const { until } = require('../waiting.js')
 const SUPERVISOR = path.join(__dirname, 'supervisor.py')
 
 /** The rules as supervisor.py reads them: on the lock file unless a rule says otherwise. */
-const rulesFor = (file, rules) => rules.map((rule) => ({ path: file, ...rule }))
+const rulesFor = (file, rules) => rules.map((rule) => (rule.folder ? rule : { path: file, ...rule }))
 
 /** A command for `file`, whose system calls follow the rules that it is given. */
 class Subject extends Talker {
   #rules
 
   constructor(t, file, command, rules = []) {
-    const own = path.join(path.dirname(file), 'rules.json')
+    // Not beside the lock file, where it would wake who watches that folder.
+    const own = path.join(temporaryFolder(t), 'rules.json')
     // In force before the command runs.
     fs.writeFileSync(own, JSON.stringify(rulesFor(file, rules)))
     super(t, 'python3', [SUPERVISOR, own, ...command])
@@ -30,11 +31,15 @@ class Subject extends Talker {
     this.file = file
   }
 
-  /** How many calls the rules have concerned since they are in force. */
+  /** The calls that the rules have concerned since they are in force. */
+  get calls() {
+    const file = `${this.#rules}.met`
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trimEnd().split('\n') : []
+  }
+
+  /** How many they are. */
   get met() {
-    return fs.existsSync(`${this.#rules}.met`)
-      ? fs.readFileSync(`${this.#rules}.met`, 'utf8').split('\n').length - 1
-      : 0
+    return this.calls.length
   }
 
   /** From now on, calls follow these rules (see supervisor.py). */

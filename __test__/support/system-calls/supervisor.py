@@ -3,8 +3,10 @@
 The kernel hands the calls of the command to this process (seccomp's user notification), which refuses each, lets it wait, or
 lets it pass. RULES is a file with a list in JSON, read anew when it is replaced:
 
-  call      "open", "stat", "fstat", "fstatfs", "flock", "close", "unlink", "clone" (of a thread) or "tgkill" (a signal to one)
-  path      only calls on this file: by its path, or by a descriptor of it
+  call      "open", "stat", "fstat", "fstatfs", "flock", "close", "unlink", "rmdir", "mkdir", "link", "symlink", "rename", "utime",
+            "setxattr", "clone" (of a thread) or "tgkill" (a signal to one); "any" of those that name a file
+  path      only calls on this file: by its path, or by a descriptor of it. Of two paths of a call the new one counts
+  folder    only calls on entries of this folder
   flags     only calls whose flags, operation or signal have one of these bits
   readonly  only calls on a descriptor that is open for reading alone
   errno     the number of the error; without it the call passes
@@ -43,7 +45,23 @@ NUMBERS = {
         138: ("fstatfs", None, None),
         73: ("flock", None, 1),
         3: ("close", None, None),
+        6: ("stat", 0, None),
         87: ("unlink", 0, None),
+        263: ("unlink", 1, 2),
+        84: ("rmdir", 0, None),
+        83: ("mkdir", 0, None),
+        258: ("mkdir", 1, None),
+        86: ("link", 1, None),
+        265: ("link", 3, None),
+        88: ("symlink", 1, None),
+        266: ("symlink", 2, None),
+        82: ("rename", 1, None),
+        264: ("rename", 3, None),
+        316: ("rename", 3, 4),
+        280: ("utime", 1, None),
+        188: ("setxattr", 0, None),
+        189: ("setxattr", 0, None),
+        190: ("setxattr", None, None),
         234: ("tgkill", None, 2),
         56: ("clone", None, None),
         435: ("clone", None, None),
@@ -57,12 +75,23 @@ NUMBERS = {
         44: ("fstatfs", None, None),
         32: ("flock", None, 1),
         57: ("close", None, None),
-        35: ("unlink", 1, None),
+        35: ("unlink", 1, 2),
+        34: ("mkdir", 1, None),
+        37: ("link", 3, None),
+        36: ("symlink", 2, None),
+        38: ("rename", 3, None),
+        276: ("rename", 3, 4),
+        88: ("utime", 1, None),
+        5: ("setxattr", 0, None),
+        6: ("setxattr", 0, None),
+        7: ("setxattr", None, None),
         131: ("tgkill", None, 2),
         220: ("clone", None, None),
         435: ("clone", None, None),
     },
 }[platform.machine()]
+# Of unlink: it removes a folder.
+REMOVE_FOLDER = 0x200
 SECCOMP = {"x86_64": 317, "aarch64": 277}[platform.machine()]
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
@@ -114,7 +143,9 @@ class Rules:
     def verdict(self, call, path_of, is_readonly, flags):
         """What becomes of a call: the rule that concerns it, or None."""
         for rule in self.now():
-            if rule["call"] != call or ("flags" in rule and not rule["flags"] & flags):
+            if rule["call"] not in (call, "any") or ("flags" in rule and not rule["flags"] & flags):
+                continue
+            if "folder" in rule and rule["folder"] != os.path.dirname(path_of() or ""):
                 continue
             if "path" in rule and rule["path"] != path_of():
                 continue
@@ -145,7 +176,7 @@ def facts(pid, number, arguments):
 
     def path():
         try:
-            if name is not None:
+            if name is not None and arguments[name] != 0:
                 return text_at(pid, arguments[name])
             return os.readlink(f"/proc/{pid}/fd/{arguments[0]}")
         except OSError:
@@ -159,7 +190,8 @@ def facts(pid, number, arguments):
     # With an empty path it is how the C library asks for what fstat() says.
     if name is not None and call == "stat" and path() == "":
         call, name = "fstat", None
-    return call, path, is_readonly, 0 if flags is None else arguments[flags]
+    flags = 0 if flags is None else arguments[flags]
+    return "rmdir" if call == "unlink" and flags & REMOVE_FOLDER else call, path, is_readonly, flags
 
 
 def wait(delay, rules, version):
