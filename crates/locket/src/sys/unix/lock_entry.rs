@@ -541,10 +541,13 @@ impl Private<'_> {
         }
         // Another one could have replaced it by now.
         let is_ours = || folder.target(name).as_deref() == Some(new.content);
-        match folder.look(name) {
-            Ok(Some(seen)) => {
-                let Some(entry) = folder.pin(name, &seen)? else { return Ok(false) };
-                self.id = seen.id;
+        let pinned = folder.look(name).and_then(|seen| {
+            let Some(seen) = seen else { return Ok(None) };
+            Ok(folder.pin(name, &seen)?.map(|entry| (seen.id, entry)))
+        });
+        match pinned {
+            Ok(Some((id, entry))) => {
+                self.id = id;
                 self.entry = entry;
                 Ok(is_ours())
             }
