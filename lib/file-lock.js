@@ -302,7 +302,7 @@ class FileLock {
       if (this.#lostBegun) this.#lost = undefined
       this.#lostBegun = true
     }
-    if (this.#isByExistence()) addHold(this.#handle, () => this.#lose(lostError(this.#identity())))
+    if (this.#isByExistence()) addHold(this.#handle, acquisition, () => this.#lose(lostError(this.#identity())))
   }
 
   /**
@@ -315,16 +315,17 @@ class FileLock {
     return outcome === undefined ? undefined : this.#end(outcome)
   }
 
-  /** Ends an acquisition. `outcome` is its number, or the failure if it was lost. Returns the error in that case. */
+  /** Ends an acquisition. `outcome` is its number, or the failure: it was lost, or its entry is left. Returns its error. */
   #end(outcome) {
-    if (this.#isByExistence()) removeHold(this.#handle)
+    if (this.#isByExistence()) removeHold(this.#handle, outcome)
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)
       return undefined
     }
     const error = failureError(outcome, this.#identity())
-    this.#lose(error)
+    if (outcome.reason === 'lost') this.#lose(error)
+    else this.#lost = undefined
     return error
   }
 

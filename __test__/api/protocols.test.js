@@ -221,6 +221,16 @@ for (const protocol of BY_EXISTENCE) {
       await eventually(fired, 'the loss')
     })
 
+    test('of several that are lost at once, each is told, though the first is released at once', async (t) => {
+      const several = await Promise.all(Array.from({ length: 5 }, () => held(t)))
+      const told = several.map(({ lock }) => {
+        const release = () => assert.throws(() => lock.release(), { code: 'ERR_LOCK_LOST' })
+        return new Promise((resolve) => lock.lost.addEventListener('abort', () => resolve(release())))
+      })
+      for (const { entry } of several) remove(entry)
+      await eventually(Promise.all(told), 'all losses')
+    })
+
     test('run() rejects after its task', async (t) => {
       const file = pathFor(t, protocol)
       const lock = lockFile(file, { protocol })
