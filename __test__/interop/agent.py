@@ -6,14 +6,15 @@
     exit                ends without releasing
     is_locked, i_am_locking, break_lock     what these methods return, or the name of the error
 
-The words, the option "timeout" and its unit (milliseconds) are those of fixtures/agent.js. It ends when its standard
-input does.
+The words, the options "timeout" (milliseconds) and "file" (instead of FILE) are those of fixtures/agent.js. It ends when its
+standard input does.
 
 Usage: agent.py LIBRARY FILE, where LIBRARY is locket, filelock, portalocker, fasteners, oslo, lockf, "shared lockf",
 filelock's SoftFileLock, or a class of lockfile.
 """
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -182,10 +183,14 @@ class Lockfile:
     def acquire(self, timeout):
         import lockfile
 
-        try:
-            self._lock.acquire(timeout)
-        except (lockfile.AlreadyLocked, lockfile.LockTimeout) as error:
-            raise Refused from error
+        while True:
+            try:
+                return self._lock.acquire(timeout)
+            except (lockfile.AlreadyLocked, lockfile.LockTimeout) as error:
+                # PIDLockFile does not wait without a timeout, as the others do.
+                if timeout is not None:
+                    raise Refused from error
+            time.sleep(POLL)
 
     def __getattr__(self, name):
         return getattr(self._lock, name)
@@ -216,11 +221,16 @@ def error_of(call):
 
 
 def main(library, path):
-    lock = LIBRARIES[library](path) if library in LIBRARIES else Lockfile(path, library)
+    @functools.cache
+    def lock_of(path):
+        return LIBRARIES[library](path) if library in LIBRARIES else Lockfile(path, library)
+
     for line in sys.stdin:
         command, _, options = line.strip().partition(" ")
+        options = json.loads(options or "{}")
+        lock = lock_of(options.get("file", path))
         if command == "acquire":
-            timeout = json.loads(options or "{}").get("timeout")
+            timeout = options.get("timeout")
             say("waiting")
             try:
                 lock.acquire(None if timeout is None else timeout / 1000)

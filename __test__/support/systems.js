@@ -42,4 +42,16 @@ function unavailable(t, why) {
 const needs = (t, command, args = ['--version']) =>
   spawnSync(command, args).status === 0 || unavailable(t, `${command} is not installed`)
 
-module.exports = { isPaced, keepsWarm, LINUX, needing, needs, onFcntl, onLinux, onUnix, unavailable, WINDOWS }
+module.exports = {
+  isPaced,
+  keepsWarm,
+  LINUX,
+  needing,
+  needs,
+  onFcntl,
+  onLinux,
+  onUnix,
+  requireAll,
+  unavailable,
+  WINDOWS,
+}

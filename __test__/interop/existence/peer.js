@@ -1,6 +1,7 @@
 'use strict'
 
-// A process with one lock of another program, told line by line what to do. The words are those of fixtures/agent.js:
+// A process with a lock of another program, told line by line what to do. The words are those of fixtures/agent.js. With the
+// option `file` the command is for that file:
 //
 //   acquire {options}   says "waiting", then "acquired" or "ERR_LOCK_TIMEOUT"
 //   try                 says "true" or "false", or the code of an error
@@ -96,12 +97,18 @@ function command(name, take, free, file) {
   }
 }
 
-const [name, file, json = '{}'] = process.argv.slice(2)
-const lock = PROGRAMS[name](file, JSON.parse(json))
+const [name, usualFile, usualOptions = '{}'] = process.argv.slice(2)
+const locks = new Map()
+
+function lockOf(file) {
+  if (!locks.has(file)) locks.set(file, PROGRAMS[name](file, JSON.parse(usualOptions)))
+  return locks.get(file)
+}
+
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const commands = {
-  async acquire({ timeout = Infinity }) {
+  async acquire(lock, { timeout = Infinity }) {
     console.log('waiting')
     const end = Date.now() + timeout
     for (;;) {
@@ -110,13 +117,13 @@ const commands = {
       await sleep(POLL)
     }
   },
-  try: () => lock.take(),
-  async release() {
+  try: (lock) => lock.take(),
+  async release(lock) {
     await lock.free()
     return 'released'
   },
-  check: () => lock.check(),
-  block({ ms }) {
+  check: (lock) => lock.check(),
+  block(_lock, { ms }) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
     return 'blocked'
   },
@@ -124,9 +131,10 @@ const commands = {
 }
 
 readline.createInterface({ input: process.stdin }).on('line', async (line) => {
-  const [, word, options] = /^(\w+) ?(.*)$/.exec(line)
+  const [, word, json] = /^(\w+) ?(.*)$/.exec(line)
+  const { file = usualFile, ...options } = JSON.parse(json || '{}')
   try {
-    console.log(String(await commands[word](JSON.parse(options || '{}'))))
+    console.log(String(await commands[word](lockOf(file), options)))
   } catch (error) {
     console.log(error.code ?? error.stack)
   }

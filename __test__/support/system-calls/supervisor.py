@@ -6,7 +6,7 @@ lets it pass. RULES is a file with a list in JSON, read anew when it is replaced
   call      "open", "stat", "fstat", "fstatfs", "flock", "close", "unlink", "rmdir", "mkdir", "link", "symlink", "rename", "utime",
             "setxattr", "clone" (of a thread) or "tgkill" (a signal to one); "any" of those that name a file
   path      only calls on this file: by its path, or by a descriptor of it. Of two paths of a call the new one counts
-  folder    only calls on entries of this folder
+  folder    only calls on what is in this folder, or below
   flags     only calls whose flags, operation or signal have one of these bits
   readonly  only calls on a descriptor that is open for reading alone
   errno     the number of the error; without it the call passes
@@ -90,6 +90,8 @@ NUMBERS = {
         435: ("clone", None, None),
     },
 }[platform.machine()]
+# Those of x86_64 whose path is not the first argument, and is not relative to an open folder before it either.
+WITHOUT_FOLDER = {82, 86, 88} if platform.machine() == "x86_64" else set()
 # Of unlink: it removes a folder.
 REMOVE_FOLDER = 0x200
 SECCOMP = {"x86_64": 317, "aarch64": 277}[platform.machine()]
@@ -145,7 +147,7 @@ class Rules:
         for rule in self.now():
             if rule["call"] not in (call, "any") or ("flags" in rule and not rule["flags"] & flags):
                 continue
-            if "folder" in rule and rule["folder"] != os.path.dirname(path_of() or ""):
+            if "folder" in rule and not (path_of() or "").startswith(f"{rule['folder']}/"):
                 continue
             if "path" in rule and rule["path"] != path_of():
                 continue
@@ -176,9 +178,13 @@ def facts(pid, number, arguments):
 
     def path():
         try:
-            if name is not None and arguments[name] != 0:
-                return text_at(pid, arguments[name])
-            return os.readlink(f"/proc/{pid}/fd/{arguments[0]}")
+            if name is None or arguments[name] == 0:
+                return os.readlink(f"/proc/{pid}/fd/{arguments[0]}")
+            text = text_at(pid, arguments[name])
+            if name == 0 or number in WITHOUT_FOLDER or not text or text.startswith("/"):
+                return text
+            folder = ctypes.c_int(arguments[name - 1]).value
+            return os.path.join(os.readlink(f"/proc/{pid}/fd/{folder}" if folder >= 0 else f"/proc/{pid}/cwd"), text)
         except OSError:
             return None
 
