@@ -1,0 +1,169 @@
+'use strict'
+
+// Races, forced: one process is stopped before each of its system calls in turn, meanwhile another one does all that it
+// wants, and then the first one goes on. No two hold the lock at once, and nobody's live lock is removed; but where a peer
+// removes by its path what it has judged before (what its authors know), ours notices its loss, and leaves the other alone.
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const path = require('node:path')
+const { describe, test } = require('node:test')
+
+const { AGENT, Talker } = require('../../support/processes.js')
+const { temporaryFolder } = require('../../support/folders.js')
+const { isUnavailable, Subject } = require('../../support/system-calls/subject.js')
+const { until } = require('../../support/waiting.js')
+const { commandOf, entryOf, PEERS } = require('./peers.js')
+
+/** More system calls than any of them makes for a lock. */
+const MOST_CALLS = 60
+
+/**
+ * After so many milliseconds a lock of 'lockfile' is stale here: longer than it takes to stop one process and let another
+ * one act.
+ */
+const STALE = 5000
+
+/** Peers that remove by its path what they have judged to be stale: between the two, it may have become a live lock. */
+const REMOVES_BY_PATH = ['lockfile', 'lockfile-sync', 'dotlockfile', 'lockfile-create']
+
+/** What is in the way of stopping processes. */
+const obstacle = isUnavailable()
+
+const lstat = (entry) => fs.lstatSync(entry, { throwIfNoEntry: false, bigint: true })
+
+/** The programs of a race: how each is started, and the options that both have. */
+function contestants(name) {
+  const { protocol } = PEERS[name]
+  const stale = protocol === 'lockfile' ? { stale: STALE } : {}
+  const own = JSON.stringify({ protocol, ...stale })
+  return {
+    protocol,
+    ours: (file) => [process.execPath, AGENT, file, own],
+    theirs: (file) => commandOf(name, file, stale),
+  }
+}
+
+/** Files to lock, each in a folder of its own. */
+function makeFiles(t) {
+  const parent = temporaryFolder(t)
+  return Array.from({ length: MOST_CALLS }, (_, i) => {
+    const file = path.join(parent, String(i), 'test')
+    fs.mkdirSync(path.dirname(file))
+    return file
+  })
+}
+
+/** Commands that are about one file of many. */
+const say = (talker, word, file) => talker.say(`${word} ${JSON.stringify({ file })}`)
+function ask(talker, word, file) {
+  say(talker, word, file)
+  return talker.line()
+}
+
+function start(t, command) {
+  const [program, ...args] = command
+  return new Talker(t, program, args)
+}
+
+/** All these files are locked by a process that is dead, and the locks are stale if they ever become so. */
+async function leaveLocks(t, command, files, protocol) {
+  const dying = start(t, command)
+  for (const file of files) assert.equal(await ask(dying, 'try', file), 'true')
+  await dying.kill()
+  if (protocol === 'proper-lockfile') for (const file of files) fs.utimesSync(entryOf(protocol, file), 1, 1)
+  if (protocol === 'lockfile') await new Promise((resolve) => setTimeout(resolve, STALE + 100))
+}
+
+/** What `actor` answers to a try while `stopped` stands before its call number `i`, and what comes of its own then. */
+async function interleave(stopped, actor, file, i, word = 'try') {
+  stopped.follow({ call: 'any', folder: path.dirname(file), skip: i, times: 1, delay: 'for now' })
+  say(stopped, word, file)
+  let answered = false
+  const answer = stopped.line().finally(() => {
+    answered = true
+  })
+  answer.catch(() => {})
+  await until(() => answered || stopped.met > 0, 'the stop')
+  const [call] = stopped.calls
+  const actors = await ask(actor, 'try', file)
+  stopped.follow()
+  return { call, actors, stoppeds: await answer }
+}
+
+/** Exactly one of them has the lock, or nobody has, and all goes on from there. `where` says of what race. */
+async function judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid, defect, where }) {
+  const entry = entryOf(protocol, file)
+  const oursHold = (await ask(ours, 'held', file)) === 'true'
+  const theirsHold = theirsSaid === 'true'
+  if (oursSaid === 'true' && theirsHold) {
+    assert.ok(defect, `two holders: ${where}`)
+    await until(async () => (await ask(ours, 'lost', file)) === 'true', `the loss: ${where}`)
+  } else {
+    assert.equal(oursHold, oursSaid === 'true', where)
+  }
+  assert.equal(await ask(third, 'try', file), String(!oursHold && !theirsHold), `a third one: ${where}`)
+  if (oursSaid === 'true') {
+    const before = lstat(entry)
+    const alone = !theirsHold
+    assert.equal(await ask(ours, 'release', file), alone ? 'released' : 'ERR_LOCK_LOST', where)
+    if (!alone) assert.deepEqual(lstat(entry)?.ino, before.ino, `the lock of another was removed: ${where}`)
+  }
+  if (theirsHold) {
+    assert.equal(await ask(ours, 'try', file), 'false', `while theirs is held: ${where}`)
+    assert.equal(await ask(theirs, 'release', file), 'released', where)
+  }
+  if (!oursHold && !theirsHold) assert.equal(await ask(third, 'release', file), 'released', where)
+  assert.equal(lstat(entry), undefined, `what is left: ${where}`)
+  assert.equal(await ask(ours, 'try', file), 'true', `in the end: ${where}`)
+  assert.equal(await ask(ours, 'release', file), 'released', where)
+}
+
+/** What npm's lockfile leaves if it finds, with the right to break a lock, that this is not stale any more. */
+const STALE_MARK = 'test.STALE'
+
+/** What lies in the folder of `file` after all have released. */
+const litterBeside = (file) =>
+  fs.readdirSync(path.dirname(file)).filter((name) => name !== path.basename(file) && name !== STALE_MARK)
+
+/** Who has left the lock that the race is about. */
+const STATES = {
+  'a free lock': undefined,
+  'the lock of a dead process of ours': 'ours',
+  'the lock of a dead process of theirs': 'theirs',
+}
+
+for (const [name, { dead, options }] of Object.entries(PEERS)) {
+  const { protocol, ...commands } = contestants(name)
+  const settings = { ...options, skip: options.skip || obstacle }
+
+  describe(`${name} and '${protocol}'`, { concurrency: 2 }, () => {
+    for (const [state, dyingOne] of Object.entries(STATES)) {
+      if (dyingOne === 'theirs' && dead === 'never') continue
+
+      for (const who of ['theirs', 'ours']) {
+        test(`${state}: ${who} is stopped at each call while the other takes it`, settings, async (t) => {
+          const files = makeFiles(t)
+          if (protocol === 'proper-lockfile') for (const file of files) fs.writeFileSync(file, '')
+          if (dyingOne) await leaveLocks(t, commands[dyingOne](files[0]), files, protocol)
+          const stopped = new Subject(t, files[0], commands[who](files[0]))
+          const actor = start(t, commands[who === 'ours' ? 'theirs' : 'ours'](files[0]))
+          const third = start(t, commands.ours(files[0]))
+          const [ours, theirs] = who === 'ours' ? [stopped, actor] : [actor, stopped]
+          const removes = who === 'theirs' && dyingOne && REMOVES_BY_PATH.includes(name)
+          let calls = 0
+          for (; calls < MOST_CALLS; calls++) {
+            const file = files[calls]
+            const { call, actors, stoppeds } = await interleave(stopped, actor, file, calls)
+            const [oursSaid, theirsSaid] = who === 'ours' ? [stoppeds, actors] : [actors, stoppeds]
+            const where = `stopped before ${calls + 1}. ${call}: ours ${oursSaid}, theirs ${theirsSaid}`
+            await judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid, defect: removes, where })
+            assert.deepEqual(litterBeside(file), [], where)
+            if (call === undefined) break
+          }
+          assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
+        })
+      }
+    }
+  })
+}
