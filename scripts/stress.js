@@ -12,6 +12,7 @@ const { parseArgs } = require('node:util')
 
 const { prepare } = require('./prepare.js')
 const { PYTHON, preparePython } = require('./python.js')
+const { obstacleOf, PROTOCOLS } = require('./stress/protocols.js')
 const { WAYS } = require('./stress/sabotage.js')
 
 /** The options that take a number: the default, the least, the greatest, and what it is for. */
@@ -31,18 +32,31 @@ ${Object.entries(NUMBERS)
     ([name, [usual, , , what]]) => `  ${`--${name}=N`.padEnd(15)} ${what}${usual === undefined ? '' : ` (${usual})`}`,
   )
   .join('\n')}
-  --sabotage=HOW  one process in which one lock in twenty is broken: ${WAYS.join(', ')}. It must be found out`
+  --sabotage=HOW  one process in which one lock in twenty is broken: ${WAYS.join(', ')}. It must be found out
+  --protocol=HOW  how the lock is kept (flock): ${Object.keys(PROTOCOLS).join(', ')},
+                  or all of these, one after the other, which share the seconds
+  --defects       with a protocol whose peers break stale locks by their path: they do. What comes of it is shown`
 
 /** Throws if the command line cannot be understood. */
 function readOptions(args) {
   const string = { type: 'string' }
-  const names = [...Object.keys(NUMBERS), 'sabotage']
+  const names = [...Object.keys(NUMBERS), 'sabotage', 'protocol']
+  const flags = { defects: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } }
   const { values } = parseArgs({
     args,
-    options: { ...Object.fromEntries(names.map((name) => [name, string])), help: { type: 'boolean', short: 'h' } },
+    options: { ...Object.fromEntries(names.map((name) => [name, string])), ...flags },
   })
   if (values.sabotage !== undefined && !WAYS.includes(values.sabotage)) {
     throw new Error(`--sabotage takes one of ${WAYS.join(', ')}, not ${values.sabotage}`)
+  }
+  const protocols = ['flock', 'all', ...Object.keys(PROTOCOLS)]
+  if (values.protocol !== undefined && !protocols.includes(values.protocol)) {
+    throw new Error(`--protocol takes one of ${protocols.join(', ')}, not ${values.protocol}`)
+  }
+  if (values.protocol === 'flock') delete values.protocol
+  if (values.defects && !PROTOCOLS[values.protocol]?.defect) {
+    const those = Object.keys(PROTOCOLS).filter((name) => PROTOCOLS[name].defect)
+    throw new Error(`--defects is for one of ${those.map((name) => `--protocol=${name}`).join(', ')}`)
   }
   for (const [name, [usual, least, greatest]] of Object.entries(NUMBERS)) {
     const text = values[name]
@@ -71,11 +85,13 @@ function parentFolder() {
 }
 
 /** The other programs that can take part. Prints which ones cannot, and why. */
-function neighbours() {
+function neighbours(protocol) {
   // Their clock is ours on Linux. Elsewhere it may be another one.
-  const obstacle = process.platform === 'linux' ? preparePython() : 'this is not Linux'
-  const obstacles = { locket: obstacle, filelock: obstacle, flock: obstacle }
-  if (spawnSync('flock', ['--version']).status !== 0) obstacles.flock ??= 'it is not installed'
+  const python = process.platform === 'linux' ? preparePython() : 'this is not Linux'
+  const obstacles = protocol
+    ? Object.fromEntries(PROTOCOLS[protocol].peers.map((peer) => [peer, obstacleOf(peer, python)]))
+    : { locket: python, filelock: python, flock: python }
+  if ('flock' in obstacles && spawnSync('flock', ['--version']).status !== 0) obstacles.flock ??= 'it is not installed'
   return Object.keys(obstacles).filter((name) => {
     if (obstacles[name] === undefined) return true
     if (process.env.LOCKET_REQUIRE_ALL === '1') throw new Error(`LOCKET_REQUIRE_ALL: ${name}: ${obstacles[name]}`)
@@ -92,22 +108,25 @@ async function run(options) {
   const { Storm } = require('./stress/storm.js')
 
   const parent = parentFolder()
-  const others = neighbours()
+  const others = neighbours(options.protocol)
   const folder = fs.mkdtempSync(path.join(parent, 'locket-stress-'))
   const limit = Math.min(LOG_LIMIT, roomIn(parent) / 2)
   const storm = new Storm(options, { folder, limit, python: PYTHON, neighbours: others })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => storm.stop(`by ${signal}`))
 
-  const { seconds, processes, workers, tasks, files, seed } = options
+  const { seconds, processes, workers, tasks, files, seed, protocol, defects } = options
   console.log(
-    `${seconds} s: ${processes} processes × (1 + ${workers} workers) × ${tasks} tasks${others.map((name) => `, ${name}`).join('')};` +
+    `${protocol ? `${protocol}: ` : ''}${seconds} s: ${processes} processes × (1 + ${workers} workers) × ${tasks} tasks${others.map((name) => `, ${name}`).join('')};` +
       ` ${files} files; seed ${seed}\n`,
   )
   const took = await storm.run()
   const counters = Array.from({ length: files }, (_, file) => new Counter(folder, file).read())
   const report = check(logsIn(folder), counters)
   console.log([...describe(report, took), '', ...storm.remarks].join('\n').trimEnd())
-  if (Object.keys(report.violations).length > 0) {
+  const kinds = Object.keys(report.violations)
+  if (defects && kinds.every((kind) => OF_DEFECTS.includes(kind))) {
+    console.log(`\nWhat is found here comes of a defect of the other program: ${PROTOCOLS[protocol].defect}.`)
+  } else if (kinds.length > 0) {
     console.log(`\nThe logs are in ${folder}`)
     process.exitCode = 1
     return
@@ -115,13 +134,26 @@ async function run(options) {
   fs.rmSync(folder, { recursive: true, force: true })
 }
 
+/** What is found where another program removes the locks of live holders: two hold, and the one that was robbed knows. */
+const OF_DEFECTS = ['overlap', 'counter', 'failed']
+
 const count = (number) => number.toLocaleString('en-US')
 const NAMES = { node: '@locket/native', locket: 'locket (Python)', filelock: 'filelock (Python)', flock: 'flock(1)' }
+const nameOf = (program) => NAMES[program] ?? program
+
+/** A storm of each protocol by existence. */
+async function runAll({ seconds, ...options }) {
+  const protocols = Object.keys(PROTOCOLS)
+  for (const protocol of protocols) {
+    await run({ ...options, protocol, seconds: seconds / protocols.length })
+    console.log()
+  }
+}
 
 /** The report of the checker, for people. */
 function describe(report, seconds) {
   const { acquires, rejections, endedByDeath, longestWait, shares, violations } = report
-  const programs = Object.keys(NAMES).filter((name) => acquires[name])
+  const programs = Object.keys(acquires)
   const sum = (of, names = Object.keys(of)) => names.reduce((total, name) => total + of[name], 0)
   const all = programs.map((name) => sum(acquires[name], ['exclusive', 'shared']))
   const details = (of) =>
@@ -129,7 +161,7 @@ function describe(report, seconds) {
   const rows = [
     ['seconds', seconds.toFixed(1)],
     ['acquires', count(sum(all)), `${count(Math.round(sum(all) / seconds))} a second`],
-    ...programs.map((name, i) => [`  ${NAMES[name]}`, count(all[i]), ...details(acquires[name])]),
+    ...programs.map((name, i) => [`  ${nameOf(name)}`, count(all[i]), ...details(acquires[name])]),
     ['rejections', count(sum(rejections)), ...details(rejections)],
     ['kills', count(report.kills)],
     ['terminations', count(report.terminations)],
@@ -160,7 +192,7 @@ function main() {
   }
   if (options.help) return console.log(USAGE)
   prepare()
-  return run(options)
+  return options.protocol === 'all' ? runAll(options) : run(options)
 }
 
 if (require.main === module) main()

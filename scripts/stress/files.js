@@ -21,11 +21,19 @@ const isDeleted = (file, files) => files > 1 && file === files - 1
 
 const COUNTER_SIZE = 4
 
-function createFiles(folder, files) {
+/** The protocols whose lock entry is the path itself, which must not be there while the lock is free. */
+const AT_THE_PATH = ['lockfile', 'soft-file', 'pid-file', 'dotlock']
+
+/** The file, folder or link that is there while the lock is held. */
+const entryOf = (folder, file, protocol) => `${lockOf(folder, file)}${AT_THE_PATH.includes(protocol) ? '' : '.lock'}`
+
+function createFiles(folder, files, protocol) {
   for (let file = 0; file < files; file++) {
     fs.writeFileSync(counterOf(folder, file), Buffer.alloc(COUNTER_SIZE))
-    if (isDeleted(file, files)) continue
+    if (AT_THE_PATH.includes(protocol)) continue
+    if (protocol === undefined && isDeleted(file, files)) continue
     fs.writeFileSync(lockOf(folder, file), '')
+    if (protocol !== undefined) continue
     fs.linkSync(lockOf(folder, file), aliasOf(folder, file))
   }
 }
@@ -53,17 +61,21 @@ class Counter {
 class Handles {
   #folder
   #files
+  #options
   #random
   #kept = new Map()
 
-  constructor({ folder, files }, random) {
+  /** `options`: of lockFile(), those of a protocol. */
+  constructor({ folder, files, options }, random) {
     this.#folder = folder
+    this.#options = options
     this.#files = files
     this.#random = random
   }
 
   /** A new handle, by any of the file's names. */
   make(file) {
+    if (this.#options.protocol) return lockFile(lockOf(this.#folder, file), this.#options)
     if (isDeleted(file, this.#files)) {
       return lockFile(lockOf(this.#folder, file), { removeOnRelease: this.#random.chance(0.5) })
     }
@@ -77,4 +89,4 @@ class Handles {
   }
 }
 
-module.exports = { Counter, Handles, createFiles, lockOf }
+module.exports = { Counter, Handles, createFiles, entryOf, lockOf }

@@ -65,7 +65,7 @@ function* eventsIn(file) {
 /** The logs in `folder`, as the checker takes them. */
 function logsIn(folder) {
   return fs.readdirSync(folder).flatMap((name) => {
-    const [, number, thread, program] = /^(\d+)\.(\d+)\.(\w+)\.log$/.exec(name) ?? []
+    const [, number, thread, program] = /^(\d+)\.(\d+)\.([\w-]+)\.log$/.exec(name) ?? []
     if (program === undefined) return []
     const events = eventsIn(path.join(folder, name))
     return [{ process: Number(number), thread: Number(thread), program, events }]

@@ -1,10 +1,12 @@
-"""A process of a storm that acquires the locks by a Python library, or by flock(1). It writes the log that journal.js
-describes, and counts in the files that files.js names.
+"""A process of a storm that acquires the locks by a Python library, by flock(1) or by dotlockfile(1). It writes the log that
+journal.js describes, and counts in the files that files.js names.
 
-Usage: neighbour.py locket|filelock|flock PLAN
+Usage: neighbour.py PROGRAM PLAN, where PROGRAM is locket, filelock, flock, dotlockfile, filelock's SoftFileLock, or a class of
+lockfile.
 """
 
 import json
+import math
 import os
 import random
 import signal
@@ -23,6 +25,9 @@ PAUSE = 5
 
 # What flock(1) exits with when it is refused: a number that its failures do not use.
 REFUSED_EXIT = 75
+
+# What dotlockfile(1) exits with.
+REFUSED_BY_DOTLOCKFILE = 4
 
 
 class Refused(Exception):
@@ -85,7 +90,76 @@ class Flock:
         os.close(self._fd)
 
 
-LIBRARIES = {"locket": Locket, "filelock": Filelock, "flock": Flock}
+class SoftFileLock(Library):
+    def __init__(self, path, shared, timeout):
+        import filelock
+
+        self._error = filelock.Timeout
+        self._lock = filelock.SoftFileLock(path, -1 if timeout is None else timeout, poll_interval=POLL)
+
+
+def lockfile(name):
+    """The class `name` of the library lockfile. It polls ten times within its timeout, so it is tried again and again."""
+
+    class Lockfile(Library):
+        def __init__(self, path, shared, timeout):
+            from lockfile import AlreadyLocked, linklockfile, mkdirlockfile, pidlockfile, symlinklockfile
+
+            modules = [linklockfile, mkdirlockfile, pidlockfile, symlinklockfile]
+            # SymlinkLockFile reads a link that it has seen, and that may be gone by then.
+            self._error = (AlreadyLocked, FileNotFoundError)
+            self._lock = next(getattr(module, name)(path) for module in modules if hasattr(module, name))
+            self._timeout = timeout
+
+        def acquire(self):
+            poll(lambda: self._lock.acquire(0), self._error, self._timeout)
+
+    return Lockfile
+
+
+class Dotlockfile:
+    shares = False
+
+    # With its option -p it writes the number of this process, and breaks the locks of dead ones.
+    arguments = []
+
+    def __init__(self, path, shared, timeout):
+        self._path, self._timeout = path, timeout
+
+    def acquire(self):
+        poll(lambda: self._run("-l", *self.arguments, "-r", "0"), Refused, self._timeout)
+
+    def release(self):
+        self._run("-u")
+
+    def _run(self, *arguments):
+        pid = os.posix_spawnp("dotlockfile", ["dotlockfile", *arguments, self._path], os.environ)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code == REFUSED_BY_DOTLOCKFILE:
+            raise Refused
+        if code != 0:
+            raise RuntimeError(f"dotlockfile {arguments} has ended with {code}")
+
+
+def poll(take, error, timeout):
+    """Takes the lock within so many seconds, or is refused."""
+    end = time.monotonic() + (math.inf if timeout is None else timeout)
+    while True:
+        try:
+            return take()
+        except error as refusal:
+            if time.monotonic() >= end:
+                raise Refused from refusal
+        time.sleep(POLL)
+
+
+LIBRARIES = {
+    "locket": Locket,
+    "filelock": Filelock,
+    "flock": Flock,
+    "SoftFileLock": SoftFileLock,
+    "dotlockfile": Dotlockfile,
+}
 
 
 class Journal:
@@ -103,13 +177,14 @@ class Journal:
 
 
 def main(library, plan):
-    lock_type = LIBRARIES[library]
+    lock_type = LIBRARIES.get(library) or lockfile(library)
+    if plan["options"].get("pid"):
+        lock_type.arguments = ["-p"]
     folder = plan["folder"]
     journal = Journal(f"{folder}/{plan['process']}.0.{library}.log", int(plan["start"]))
     choices = random.Random(f"{plan['seed']}:{plan['process']}")
 
-    # The last file of several is deleted on release, which none of these programs would notice.
-    files = max(1, plan["files"] - 1)
+    files = plan["files"]
     counters = [os.open(f"{folder}/{file}.counter", os.O_RDWR) for file in range(files)]
 
     over = False

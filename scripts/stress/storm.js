@@ -9,8 +9,9 @@ const { setTimeout: delay } = require('node:timers/promises')
 
 const { lockFile } = require('../..')
 const { sleep } = require('./attempt.js')
-const { createFiles, lockOf } = require('./files.js')
+const { createFiles, entryOf, lockOf } = require('./files.js')
 const { Journal } = require('./journal.js')
+const { OF_NPM, PROTOCOLS } = require('./protocols.js')
 const { randomOf } = require('./random.js')
 
 /** How long until the next process is killed, on average, in milliseconds. Others kill themselves: see thread.js. */
@@ -27,6 +28,10 @@ const FREE_WITHIN = 30_000
 
 /** How often the size of the logs is looked at, in milliseconds. */
 const SIZE_LOOK = 1000
+
+/** How often it is looked whether an entry is of a dead process, and the time between two looks, in milliseconds. */
+const LOOKS = 4
+const LOOK = 25
 
 /** The number of the storm among the processes, for its log. */
 const STORM = 0
@@ -64,7 +69,7 @@ class Storm {
    * seconds that the storm has taken.
    */
   async run() {
-    createFiles(this.#folder, this.#options.files)
+    createFiles(this.#folder, this.#options.files, this.#options.protocol)
     const programs = [...Array(this.#options.processes).fill('node'), ...this.#options.neighbours]
     const places = Promise.all(programs.map((program, place) => this.#occupy(program, place)))
     const everyone = places.then(() => this.#isOver() || this.stop('nobody is left'))
@@ -116,12 +121,15 @@ class Storm {
     clearTimeout(one.timer)
     this.#running.delete(one)
     this.#judge(one, end)
+    if (program !== 'node' && this.#options.protocol) await this.#breakLocksOf(child.pid)
     const said = fs.readFileSync(errors, 'utf8').trim()
     if (said) this.remarks.push(`${program} ${number} said: ${said.slice(0, 2000)}`)
   }
 
   #spawn(program, number, place, stderr) {
-    const { seed, seconds, workers, tasks, files, sabotage } = this.#options
+    const { seed, seconds, workers, tasks, files, sabotage, protocol, defects } = this.#options
+    const { ours, theirs, defects: theirDefects } = PROTOCOLS[protocol] ?? {}
+    const isOurs = program === 'node'
     const plan = JSON.stringify({
       folder: this.#folder,
       process: number,
@@ -130,10 +138,16 @@ class Storm {
       seed,
       workers,
       tasks,
-      files,
+      // Where the last one is deleted on release, other programs would not notice.
+      files: isOurs || protocol ? files : Math.max(1, files - 1),
+      options: isOurs ? { protocol, ...ours } : ((defects && theirDefects) ?? theirs ?? {}),
       sabotage: place === 0 ? sabotage : undefined,
     })
-    if (program !== 'node') {
+    if (OF_NPM.includes(program)) {
+      const args = [path.join(__dirname, 'neighbour.js'), program, plan]
+      return spawn(process.execPath, args, { stdio: ['ignore', 'ignore', stderr] })
+    }
+    if (!isOurs) {
       const args = [path.join(__dirname, 'neighbour.py'), program, plan]
       return spawn(this.#python, args, { stdio: ['ignore', 'ignore', stderr] })
     }
@@ -169,7 +183,8 @@ class Storm {
     const words = one.program === 'node' ? await lastWords(one.child) : 'it cannot be asked'
     this.remarks.push(`${one.program} ${one.number} (${one.child.pid}) hangs: ${words}`)
     for (let file = 0; file < this.#options.files; file++) {
-      const holders = await lockFile(lockOf(this.#folder, file)).holders()
+      const { protocol } = this.#options
+      const holders = await lockFile(lockOf(this.#folder, file), { protocol }).holders()
       if (holders?.length > 0)
         this.remarks.push(`  file ${file} is held by ${holders.map(({ pid }) => pid).join(', ')}`)
     }
@@ -203,10 +218,34 @@ class Storm {
     return sleep(Math.max(1, Math.min(ms, (this.#end - this.#journal.now()) / 1e6)))
   }
 
+  /**
+   * Breaks the locks that a process of another program has left, where nobody can know that it is dead. There is one such
+   * process at a time, so what is not ours is of the dead one.
+   */
+  async #breakLocksOf(pid) {
+    const { protocol, files } = this.#options
+    if (!PROTOCOLS[protocol].breaks) return
+    for (let file = 0; file < files; file++) {
+      const lock = lockFile(lockOf(this.#folder, file), { protocol })
+      const entry = entryOf(this.#folder, file, protocol)
+      const found = new Set()
+      for (let look = 0; look < LOOKS; look++) {
+        const [{ ino } = {}, holders] = [fs.lstatSync(entry, { throwIfNoEntry: false }), await lock.holders()]
+        found.add(holders?.some((holder) => holder.pid !== pid) ? 'ours' : ino)
+        await sleep(LOOK)
+      }
+      const [ino] = found
+      if (found.size === 1 && ino !== undefined && ino !== 'ours') await lock.breakLock()
+    }
+  }
+
   /** Nobody is left who could hold it. A flock(1) whose parent was killed may have it for an instant yet. */
   #mustBeFree(file) {
     try {
-      lockFile(lockOf(this.#folder, file)).acquireSync({ timeout: FREE_WITHIN }).release()
+      const { protocol } = this.#options
+      lockFile(lockOf(this.#folder, file), { protocol, ...PROTOCOLS[protocol]?.ours })
+        .acquireSync({ timeout: FREE_WITHIN })
+        .release()
     } catch (error) {
       this.#journal.write('locked', { file })
       this.remarks.push(error.message)

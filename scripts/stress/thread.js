@@ -108,11 +108,12 @@ class Thread {
 
   /** The number of files, and the one that this process mostly wants now. */
   situation() {
-    const { seed, process, files } = this.#plan
+    const { seed, process, files, options } = this.#plan
     const season = Math.floor(this.journal.now() / FAVOUR)
     if (season !== this.#season) {
       this.#season = season
-      this.#situation = { files, favourite: randomOf(seed, process, 'season', season).below(files) }
+      const favourite = randomOf(seed, process, 'season', season).below(files)
+      this.#situation = { files, favourite, exclusive: options.protocol !== undefined }
     }
     return this.#situation
   }

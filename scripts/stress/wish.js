@@ -20,15 +20,16 @@ const STRAYING = 0.03
 const SYNC_AMONG_OTHERS = 0.005
 
 /**
- * `favourite`: the file that this process mostly wants now. `alone`: the thread has no other tasks, so it may wait without
- * end by a sync method. Otherwise one of them could hold what the holder of the wanted lock waits for.
+ * `favourite`: the file that this process mostly wants now. `exclusive`: the locks cannot be shared. `alone`: the thread has
+ * no other tasks, so it may wait without end by a sync method. Otherwise one of them could hold what the holder of the wanted
+ * lock waits for.
  */
-function makeWish(random, { files, favourite, alone }) {
+function makeWish(random, { files, favourite, exclusive, alone }) {
   const sync = alone || random.chance(SYNC_AMONG_OTHERS)
   const method = random.pick(sync ? SYNC : ASYNC)
   return {
     file: random.chance(STRAYING) ? random.below(files) : favourite,
-    mode: random.chance(0.4) ? 'shared' : 'exclusive',
+    mode: !exclusive && random.chance(0.4) ? 'shared' : 'exclusive',
     method,
     sync,
     timeout: method.startsWith('try') ? undefined : chooseTimeout(random, sync && !alone),
