@@ -163,7 +163,9 @@ impl Kernel {
     /// Tells those that are told when the lock of a file may be free. Another thread than theirs does it.
     pub(super) fn tell(&self) {
         let wakers: Vec<_> = self.state().wakers.values().cloned().collect();
-        wakers.iter().for_each(|waker| waker());
+        for waker in wakers {
+            waker();
+        }
     }
 
     /// Another process makes [`PATH`] name a new file.

@@ -384,7 +384,7 @@ impl Entry {
     }
 
     /// Makes the descriptor that of another file, as when other code has closed it and opened that file.
-    #[cfg(all(test, target_os = "linux"))]
+    #[cfg(all(test, target_os = "linux", not(loom)))]
     pub(crate) fn replace_by(&self, other: &std::fs::File) {
         let number = self.0.as_ref().unwrap().as_raw_fd();
         // SAFETY: both are open, and nothing else uses the number that is replaced.
