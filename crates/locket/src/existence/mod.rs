@@ -4,6 +4,9 @@
 //! An entry of ours bears a mark that names its process, and that process holds flock(2) on it. So it is known at once when a
 //! process of ours has died. What others have left behind is judged by the rules of their protocol, and taken over by exchanging it
 //! with an entry of ours: the name is never free meanwhile, and what comes out must be what was judged.
+//!
+//! Windows has neither that lock for folders nor the exchange: the mark alone names the process, and an abandoned entry is removed by
+//! its handle, so that no other one can go. Then the name is free, and whoever comes first gets it.
 
 mod clock;
 mod record;

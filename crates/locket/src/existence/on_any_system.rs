@@ -1,6 +1,9 @@
 //! What locks by existence do on every system, Windows among them.
 
 use std::fs::{self, File, FileTimes};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -9,26 +12,30 @@ use super::*;
 use crate::sys::Protocol;
 
 /// A folder, and the path whose locks are tested. It exists.
-struct Place(tempfile::TempDir);
+struct Place {
+    folder: PathBuf,
+    #[expect(dead_code, reason = "removes the folder when it is dropped")]
+    owned: Option<tempfile::TempDir>,
+}
 
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("data"), "").unwrap();
-        Self(folder)
+        Self { folder: folder.path().to_owned(), owned: Some(folder) }
     }
 
-    fn path(&self, protocol: Protocol) -> std::path::PathBuf {
+    fn path(&self, protocol: Protocol) -> PathBuf {
         let is_suffixed = matches!(
             protocol,
             Protocol::ProperLockfile | Protocol::Link | Protocol::Mkdir | Protocol::Symlink
         );
-        self.0.path().join(if is_suffixed { "data" } else { "data.lock" })
+        self.folder.join(if is_suffixed { "data" } else { "data.lock" })
     }
 
     /// The path of the lock entry.
-    fn entry(&self) -> std::path::PathBuf {
-        self.0.path().join("data.lock")
+    fn entry(&self) -> PathBuf {
+        self.folder.join("data.lock")
     }
 
     fn open(&self, protocol: Protocol) -> ExistenceLock {
@@ -40,7 +47,7 @@ impl Place {
 
     /// Returns what is in the folder, without the resource.
     fn names(&self) -> Vec<String> {
-        let names = fs::read_dir(self.0.path()).unwrap();
+        let names = fs::read_dir(&self.folder).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name != "data").collect()
     }
@@ -139,7 +146,7 @@ fn a_lock_that_was_replaced_is_lost_and_what_replaced_it_stays() {
         let place = Place::new();
         let lock = place.open(protocol);
         assert!(try_lock(&lock));
-        fs::rename(place.entry(), place.0.path().join("aside")).unwrap();
+        fs::rename(place.entry(), place.folder.join("aside")).unwrap();
         assert!(!lock.is_intact() && !lock.renew(), "{protocol:?}");
         let is_folder = lock.rules.kind == Kind::Folder;
         if is_folder { fs::create_dir(place.entry()) } else { fs::write(place.entry(), "") }.unwrap();
@@ -300,7 +307,7 @@ fn of_many_that_take_an_entry_over_at_once_one_gets_it() {
 #[test]
 fn a_path_may_be_as_long_as_the_system_lets_it_be() {
     let place = Place::new();
-    let folder = place.0.path().join("a".repeat(200)).join("b".repeat(200));
+    let folder = place.folder.join("a".repeat(200)).join("b".repeat(200));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("data"), "").unwrap();
     for protocol in [Protocol::Mkdir, Protocol::Link] {
@@ -311,5 +318,51 @@ fn a_path_may_be_as_long_as_the_system_lets_it_be() {
         assert!(try_lock(&lock), "{protocol:?}");
         lock.unlock();
         assert!(!folder.join("data.lock").exists(), "{protocol:?}");
+    }
+}
+
+/// Tells [`hold_until_killed`] the folder, and the number of the protocol in [`EVERYWHERE`].
+const HOLDER: [&str; 2] = ["LOCKET_TEST_FOLDER", "LOCKET_TEST_PROTOCOL"];
+
+#[test]
+#[ignore = "the process that the next test starts"]
+fn hold_until_killed() {
+    let [folder, protocol] = HOLDER.map(|name| std::env::var(name).unwrap());
+    let place = Place { folder: folder.into(), owned: None };
+    let lock = place.open(EVERYWHERE[protocol.parse::<usize>().unwrap()]);
+    assert!(try_lock(&lock));
+    println!("held");
+    let _ = std::io::stdin().read_line(&mut String::new());
+    lock.unlock();
+}
+
+#[test]
+fn the_lock_of_a_process_that_was_killed_is_free_at_once() {
+    let this = concat!(module_path!(), "::hold_until_killed");
+    let (_, this) = this.split_once("::").unwrap();
+    for (number, protocol) in EVERYWHERE.into_iter().enumerate() {
+        let place = Place::new();
+        let mut holder = Command::new(std::env::current_exe().unwrap())
+            .args([this, "--exact", "--ignored", "--nocapture"])
+            .env(HOLDER[0], &place.folder)
+            .env(HOLDER[1], number.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(holder.stdout.take().unwrap());
+        assert!(output.lines().any(|line| line.unwrap().ends_with("held")), "{protocol:?}");
+        let lock = place.open(protocol);
+        assert!(!try_lock(&lock), "{protocol:?}");
+        assert!(lock.is_held().unwrap().unwrap(), "{protocol:?}");
+        let seen = lock.folder.look(lock.name()).unwrap().unwrap();
+        let is_marked = lock.folder.pin(lock.name(), &seen).unwrap().unwrap().mark().is_some();
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert!(place.entry().exists(), "{protocol:?}");
+        // Wine has no streams, in which our mark would be.
+        let is_named = lock.rules.kind == Kind::File && protocol != Protocol::PidFile;
+        assert!(cfg!(windows) || is_marked, "{protocol:?}");
+        assert_eq!(try_lock(&lock), is_marked || is_named, "{protocol:?}");
     }
 }
