@@ -5,6 +5,7 @@
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
@@ -331,21 +332,35 @@ describe('a time of an entry', { concurrency: 4 }, () => {
     },
   )
 
-  test("of ours, set by others: 'proper-lockfile' renews it, and is not lost", onUnix, async (t) => {
+  test("of ours, set to the future by others: 'proper-lockfile' renews it, and is not lost", onUnix, async (t) => {
     const file = newPath(t, 'proper-lockfile')
     const lock = ownLock(t, file, { protocol: 'proper-lockfile', stale: 2000, update: 1000 })
     await lock.acquire()
-    for (const time of [hours(-1)(), hours(1)()]) {
-      fs.utimesSync(`${file}.lock`, time, time)
-      const end = performance.now() + 20_000
-      while (Math.abs(Number(lstat(`${file}.lock`).mtimeMs) - Date.now()) > 5000) {
-        assert.ok(performance.now() < end, 'it was not renewed')
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
-      assert.equal(lock.held, true)
+    fs.utimesSync(`${file}.lock`, hours(1)(), hours(1)())
+    const end = performance.now() + 20_000
+    while (Math.abs(Number(lstat(`${file}.lock`).mtimeMs) - Date.now()) > 5000) {
+      assert.ok(performance.now() < end, 'it was not renewed')
+      await new Promise((resolve) => setTimeout(resolve, 20))
     }
+    assert.equal(lock.held, true)
     lock.release()
   })
+
+  test(
+    "of ours, set to the past by others: 'proper-lockfile' is lost, and leaves the entry alone",
+    onUnix,
+    async (t) => {
+      const file = newPath(t, 'proper-lockfile')
+      const lock = ownLock(t, file, { protocol: 'proper-lockfile', stale: 2000, update: 1000 })
+      await lock.acquire()
+      // Whoever has seen it so may be about to remove it.
+      fs.utimesSync(`${file}.lock`, hours(-1)(), hours(-1)())
+      await eventually(once(lock.lost, 'abort'), 'the loss')
+      assert.equal(lock.held, false)
+      assert.throws(() => lock.release(), { code: 'ERR_LOCK_LOST' })
+      assert.ok(lstat(`${file}.lock`))
+    },
+  )
 })
 
 describe("a number in a file of 'dotlock' or 'pid-file'", { concurrency: 4 }, () => {

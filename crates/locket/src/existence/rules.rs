@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::CHECK;
 use super::record::Record;
 use crate::sys::lock_entry::Kind;
-use crate::sys::{Protocol, ProtocolOptions};
+use crate::sys::{self, Protocol, ProtocolOptions};
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -147,7 +147,7 @@ impl Rules {
         };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             // The root, or a path that ends with `..`.
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(sys::invalid_argument());
         };
         let mut name = name.to_owned();
         name.push(suffix);

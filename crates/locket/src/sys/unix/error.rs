@@ -16,6 +16,11 @@ pub(crate) const EAGAIN: i32 = -libc::EAGAIN;
 /// libuv's number for ENOTSUP.
 pub(crate) const UV_ENOTSUP: i32 = -libc::ENOTSUP;
 
+/// Returns the error of a path that cannot be locked in this way.
+pub(crate) fn invalid_argument() -> io::Error {
+    io::Error::from_raw_os_error(libc::EINVAL)
+}
+
 /// Returns libuv's number for the error.
 pub(crate) fn uv_errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)

@@ -15,8 +15,8 @@ mod watch;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use super::no_watch::{Watch, Watcher};
 pub(crate) use error::{
-    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
-    uv_errno,
+    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, invalid_argument, is_busy, is_out_of_descriptors, is_stale,
+    is_unsupported, uv_errno,
 };
 pub(crate) use file_id::{FileId, lock_id_at};
 pub(crate) use file_system::{is_coherent_at, is_on_local_mount};

@@ -39,6 +39,11 @@ mod uv {
 /// libuv's number for ENOTSUP.
 pub(crate) const UV_ENOTSUP: i32 = uv::ENOTSUP;
 
+/// Returns the error of a path that cannot be locked in this way.
+pub(crate) fn invalid_argument() -> io::Error {
+    io::Error::from_raw_os_error(win32::ERROR_INVALID_PARAMETER.cast_signed())
+}
+
 /// Returns libuv's number for the error, by the entries of its table (`uv_translate_sys_error`) that opening and locking a
 /// file can need, and for ERROR_DIRECTORY, with which `open` refuses a folder.
 pub(crate) fn uv_errno(error: &io::Error) -> i32 {

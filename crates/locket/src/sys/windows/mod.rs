@@ -7,8 +7,8 @@ mod lock_entry;
 mod processes;
 
 pub(crate) use error::{
-    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, is_busy, is_out_of_descriptors, is_stale, is_unsupported,
-    uv_errno,
+    EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, invalid_argument, is_busy, is_out_of_descriptors, is_stale,
+    is_unsupported, uv_errno,
 };
 pub(crate) use file::{FileId, is_coherent_at, is_on_local_mount, lock_id_at, open, spare_descriptors};
 pub(crate) use lock_entry::{Entry, Folder, Private};
