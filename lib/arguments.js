@@ -3,6 +3,8 @@
 // Checks of the arguments, before anything happens. Messages and codes are those of Node's own checks. The modules of Node
 // are loaded where they are needed: most programs need none of them.
 
+const { outOfRange, wrongType, wrongValue } = require('./invalid.js')
+
 /** path.resolve(), once it is needed. */
 let resolvePath
 
@@ -10,32 +12,6 @@ const MODES = ['exclusive', 'shared']
 const DEFAULT_FILE_MODE = 0o666
 const SLASH = 0x2f
 const WINDOWS = process.platform === 'win32'
-
-function invalid(Type, code, message) {
-  return Object.assign(new Type(message), { code })
-}
-
-/** Returns the value as messages show it. Printing an object may run code of its own, which may throw. */
-function show(value) {
-  try {
-    return require('node:util').inspect(value)
-  } catch {
-    return `an ${typeof value} that cannot be shown`
-  }
-}
-
-const wrongType = (name, expected, value) =>
-  invalid(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" argument must be ${expected}. Received ${show(value)}`)
-
-const wrongValue = (name, problem, value) =>
-  invalid(TypeError, 'ERR_INVALID_ARG_VALUE', `The argument '${name}' ${problem}. Received ${show(value)}`)
-
-const outOfRange = (name, range, value) =>
-  invalid(
-    RangeError,
-    'ERR_OUT_OF_RANGE',
-    `The value of "${name}" is out of range. It must be ${range}. Received ${show(value)}`,
-  )
 
 const wrongBoolean = (name, value) => wrongType(`options.${name}`, 'of type boolean', value)
 
@@ -221,4 +197,4 @@ function workingFolder() {
   }
 }
 
-module.exports = { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE, outOfRange, wrongValue }
+module.exports = { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }

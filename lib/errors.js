@@ -1,6 +1,6 @@
 'use strict'
 
-const { isByExistence } = require('./protocols.js')
+const { isByExistence } = require('./by-existence.js')
 
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
 class LockError extends Error {

@@ -1,12 +1,11 @@
 'use strict'
 
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
+const { isByExistence } = require('./by-existence.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
 const { AbortError, LockError, failureError, lostError, unsupportedError } = require('./errors.js')
-const { addHold, removeHold } = require('./existence.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
-const { checkProtocol, isByExistence } = require('./protocols.js')
 const { onAbort } = require('./signals.js')
 const { isTraced, tellReleased, traced, tracedSync } = require('./tracing.js')
 
@@ -35,6 +34,9 @@ const UNCLONEABLE = Symbol('a FileLock cannot be cloned: call lockFile(path) whe
 
 /** Frees the native part of a handle after the handle itself. */
 const registry = new FinalizationRegistry(native.forgetHandle)
+
+/** What watches over the locks by existence that are held, once there was one. */
+let existence
 
 /** Returns true for an object that the constructor has made, false for a proxy of one. */
 let isFileLock
@@ -78,7 +80,7 @@ class FileLock {
       update,
     } = checkOptions(options, LOCK_FILE_OPTIONS)
     if (protocol !== undefined || stale !== undefined || update !== undefined) {
-      checkProtocol(protocol ?? 'flock', { stale, update, removeOnRelease, allowDirectory })
+      require('./protocols.js').checkProtocol(protocol ?? 'flock', { stale, update, removeOnRelease, allowDirectory })
     }
     const checked = checkPath(path)
     this.#defaults = { path: checked.path, timeout, shared: mode === 'shared', signal: undefined, protocol: undefined }
@@ -302,7 +304,10 @@ class FileLock {
       if (this.#lostBegun) this.#lost = undefined
       this.#lostBegun = true
     }
-    if (this.#isByExistence()) addHold(this.#handle, acquisition, () => this.#lose(lostError(this.#identity())))
+    if (this.#isByExistence()) {
+      existence ??= require('./existence.js').watchOver(native)
+      existence.addHold(this.#handle, acquisition, () => this.#lose(lostError(this.#identity())))
+    }
   }
 
   /**
@@ -317,7 +322,7 @@ class FileLock {
 
   /** Ends an acquisition. `outcome` is its number, or the failure: it was lost, or its entry is left. Returns its error. */
   #end(outcome) {
-    if (this.#isByExistence()) removeHold(this.#handle, outcome)
+    if (this.#isByExistence()) existence?.removeHold(this.#handle, outcome)
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)

@@ -1,19 +1,18 @@
 'use strict'
 
-// The protocols: the ways in which a lock can be kept, by their names. What each does is in the native part.
+// The protocols: the ways in which a lock can be kept, by their names. What each does is in the native part. Most programs do
+// not name one: then this is not loaded.
 
-const { outOfRange, wrongValue } = require('./arguments.js')
+const { isByExistence } = require('./by-existence.js')
+const { outOfRange, wrongValue } = require('./invalid.js')
 
-/** The protocols of the kernel's own locks. */
-const OF_KERNEL = ['flock', 'fcntl']
-
-/** The protocols that keep a lock by the existence of a file, folder or symbolic link: the lock entry. */
-const BY_EXISTENCE = ['proper-lockfile', 'lockfile', 'soft-file', 'link', 'mkdir', 'symlink', 'pid-file', 'dotlock']
+const PROTOCOLS = [
+  ...['flock', 'fcntl'],
+  ...['proper-lockfile', 'lockfile', 'soft-file', 'link', 'mkdir', 'symlink', 'pid-file', 'dotlock'],
+]
 
 /** Same as 'proper-lockfile', but the path is that of the lock entry itself. For proper-lockfile.js, not public. */
 const ENTRY_OF_PROPER_LOCKFILE = 'proper-lockfile-at'
-
-const PROTOCOLS = [...OF_KERNEL, ...BY_EXISTENCE]
 
 /** The least `stale` and `update`, and the default `stale`, of the protocols whose holders renew the time of the entry. */
 const LIMITS = {
@@ -24,9 +23,6 @@ LIMITS[ENTRY_OF_PROPER_LOCKFILE] = LIMITS['proper-lockfile']
 
 /** The largest number of milliseconds, as for the timers of Node. */
 const LONGEST = 2 ** 31 - 1
-
-/** Returns true for a protocol that locks by existence. `undefined` stands for 'flock'. */
-const isByExistence = (protocol) => protocol !== undefined && !OF_KERNEL.includes(protocol)
 
 /** Checks the name of a protocol, that it has the options that are set, and their values. */
 function checkProtocol(protocol, { stale, update, removeOnRelease, allowDirectory }) {
@@ -58,4 +54,4 @@ function checkRange(name, value, least, greatest) {
   }
 }
 
-module.exports = { checkProtocol, ENTRY_OF_PROPER_LOCKFILE, isByExistence }
+module.exports = { checkProtocol }

@@ -29,8 +29,11 @@ const asModules = {
   },
 }
 
-/** The files of lib/ that stay as they are, since most programs do without: two that messages need, and the drop-in. */
-const RARE = ['missing-binary.js', 'programs.js', 'proper-lockfile.js']
+/** The files of lib/ that most programs do without: loaded when they are needed, and copied as they are. */
+const RARE = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js']
+
+/** The same, with what it needs of others. */
+const CHECKS = 'protocols.js'
 
 const COMMON = {
   absWorkingDir: root,
@@ -38,7 +41,7 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: [...RARE.map((name) => `./${name}`), path.join(root, 'package.json')],
+  external: [...[...RARE, CHECKS].map((name) => `./${name}`), path.join(root, 'package.json')],
   logLevel: 'warning',
   // The entry is imported by none, and stays CommonJS.
   logOverride: { 'commonjs-variable-in-esm': 'silent' },
@@ -48,6 +51,7 @@ async function bundle() {
   // Not at the top: it may be installed only after this file was loaded.
   const { build } = require('esbuild')
   await build({ ...COMMON, entryPoints: { index: 'lib/index.js' }, plugins: [asModules] })
+  await build({ ...COMMON, entryPoints: { protocols: `lib/${CHECKS}` } })
   // What one action of the command needs, the others do not load.
   await build({ ...COMMON, entryPoints: { command: 'bin/cli/main.js' } })
   for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))

@@ -19,9 +19,10 @@ const BUILD_INPUTS = [
 ]
 
 const SCRIPTS = ['lib', 'bin/cli', 'scripts/bundle.js', 'package-lock.json']
-const BUNDLES = ['index.js', 'command.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'].map(
-  (name) => `dist/${name}`,
-)
+const BUNDLES = [
+  ...['index.js', 'command.js', 'existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'],
+  'protocols.js',
+].map((name) => `dist/${name}`)
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */
 function run(command, args, env) {

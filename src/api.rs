@@ -18,6 +18,7 @@ use crate::convert::{Failure, LockHolder, Snapshot, to_ended, to_number, to_path
 use crate::environment::Environment;
 use crate::handles::token;
 use crate::raw::{Env, Live};
+use crate::remove_entries_at_exit;
 
 /// The functions of one environment. Each description begins with the names of the arguments, in their order.
 ///
@@ -124,6 +125,9 @@ fn create_handle(
             update: update.map(milliseconds),
         },
     };
+    if !protocol.protocol.is_kept_by_kernel() {
+        remove_entries_at_exit();
+    }
     let options = HandleOptions { file_mode, remove_on_release, allow_directory, protocol };
     Ok(environment.handles.borrow_mut().add(Handle::new(to_path(path)?, options)))
 }

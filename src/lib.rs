@@ -19,7 +19,7 @@ mod handles;
 mod raw;
 mod sync_waiter;
 
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
 use locket::Engine;
 
@@ -29,6 +29,17 @@ static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| {
     trace_to_stderr();
     if cfg!(feature = "paced") { Engine::paced() } else { Engine::new() }
 });
+
+/// Has the lock entries that this process still holds when it exits removed. Node tells the addon of the end of an environment,
+/// but not of `process.exit()` on the main thread, nor of an exception that nobody catches.
+fn remove_entries_at_exit() {
+    extern "C" fn remove() {
+        // The engine reports a panic. It must not unwind into the C library.
+        let _ = std::panic::catch_unwind(|| ENGINE.remove_entries());
+    }
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| locket::at_exit(remove));
+}
 
 /// Writes the events of the engine to stderr.
 #[cfg(feature = "tracing")]

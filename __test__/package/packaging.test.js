@@ -99,9 +99,8 @@ const program = (load) => `
 const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\nfree\n' })
 
 test('the tarball has what is needed, and nothing else', () => {
-  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'].map(
-    (name) => `dist/${name}`,
-  )
+  const rare = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js', 'protocols.js']
+  const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
   const scripts = ['bin/locket.js', ...bundles, 'native.js']
   const types = ['index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts']
   const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types]

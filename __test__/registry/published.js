@@ -45,9 +45,8 @@ function filesOf(name) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const bundles = ['command.js', 'index.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'].map(
-    (name) => `dist/${name}`,
-  )
+  const rare = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js', 'protocols.js']
+  const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
   const scripts = ['bin/locket.js', ...bundles, 'native.js']
   return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
 }

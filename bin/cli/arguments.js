@@ -4,7 +4,8 @@
 
 const { parseArgs } = require('node:util')
 
-const { checkProtocol, isByExistence } = require('../../lib/protocols.js')
+const { isByExistence } = require('../../lib/by-existence.js')
+const { checkProtocol } = require('../../lib/protocols.js')
 const { usageError } = require('./failure.js')
 
 const OPTIONS = {

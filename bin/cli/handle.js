@@ -1,7 +1,7 @@
 'use strict'
 
+const { isByExistence } = require('../../lib/by-existence.js')
 const { lockFile } = require('../../lib/file-lock.js')
-const { isByExistence } = require('../../lib/protocols.js')
 
 /** Returns the handle for the lock that a request is about. */
 function handleOf({ file, path, protocol, stale, update }) {

@@ -222,6 +222,15 @@ impl Engine {
         }
     }
 
+    /// Removes the lock entries that the clients hold: the process is about to end, and they would outlive it.
+    pub fn remove_entries(&self) {
+        let entries: Vec<_> =
+            self.table().values().filter(|entry| entry.file().is_entry()).cloned().collect();
+        for entry in entries {
+            entry.file().unlock();
+        }
+    }
+
     /// Returns what the clients hold and wait for.
     ///
     /// `own`: requests of the caller. Those that are still being resolved are in no queue yet, but pending all the same.

@@ -53,6 +53,7 @@ mod support;
 
 pub use client::Client;
 pub use engine::{Engine, Released, Snapshot};
+pub use exec::at_exit;
 pub use exec::thread::is_first_thread;
 pub use holders::{Holder, Party};
 pub use lock::{
