@@ -75,8 +75,11 @@ async function leaveLocks(t, command, files, protocol) {
   if (protocol === 'lockfile') await new Promise((resolve) => setTimeout(resolve, STALE + 100))
 }
 
-/** What `actor` answers to a try while `stopped` stands before its call number `i`, and what comes of its own then. */
-async function interleave(stopped, actor, file, i, word = 'try') {
+/**
+ * What `actor` answers to a try while `stopped` stands before its call number `i` of what `word` tells it, and what comes of
+ * that then. `meanwhile` comes before that try.
+ */
+async function interleave(stopped, actor, file, i, word = 'try', meanwhile = () => {}) {
   stopped.follow({ call: 'any', folder: path.dirname(file), skip: i, times: 1, delay: 'for now' })
   say(stopped, word, file)
   let answered = false
@@ -86,6 +89,7 @@ async function interleave(stopped, actor, file, i, word = 'try') {
   answer.catch(() => {})
   await until(() => answered || stopped.met > 0, 'the stop')
   const [call] = stopped.calls
+  meanwhile()
   const actors = await ask(actor, 'try', file)
   stopped.follow()
   return { call, actors, stoppeds: await answer }
@@ -165,5 +169,38 @@ for (const [name, { dead, options }] of Object.entries(PEERS)) {
         })
       }
     }
+
+    test(
+      'a lock that is broken and taken by theirs, at each call of its release, stays theirs',
+      settings,
+      async (t) => {
+        const files = makeFiles(t)
+        if (protocol === 'proper-lockfile') for (const file of files) fs.writeFileSync(file, '')
+        const ours = new Subject(t, files[0], commands.ours(files[0]))
+        const theirs = start(t, commands.theirs(files[0]))
+        const third = start(t, commands.ours(files[0]))
+        let calls = 0
+        for (; calls < MOST_CALLS; calls++) {
+          const file = files[calls]
+          const entry = entryOf(protocol, file)
+          assert.equal(await ask(ours, 'try', file), 'true')
+          const breakIt = () => fs.rmSync(entry, { recursive: true, force: true })
+          const { call, actors, stoppeds } = await interleave(ours, theirs, file, calls, 'release', breakIt)
+          const where = `stopped before ${calls + 1}. ${call}: ours ${stoppeds}, theirs ${actors}`
+          assert.equal(actors, 'true', where)
+          // ENOTEMPTY: theirs is a folder with something in it.
+          assert.match(stoppeds, /^(released|ERR_LOCK_LOST|ENOTEMPTY)$/, where)
+          assert.equal(await ask(ours, 'held', file), 'false', where)
+          // No call removes an entry only if it is the one that was looked at: what comes between these two is removed.
+          if (lstat(entry)) assert.equal(await ask(third, 'try', file), 'false', where)
+          else assert.ok(['unlink', 'rmdir'].includes(call), `theirs was removed: ${where}`)
+          await ask(theirs, 'release', file)
+          assert.equal(await ask(ours, 'try', file), 'true', where)
+          assert.equal(await ask(ours, 'release', file), 'released', where)
+          if (call === undefined) break
+        }
+        assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
+      },
+    )
   })
 }

@@ -36,7 +36,8 @@ class Subject extends Talker {
   /** The calls that the rules have concerned since they are in force. */
   get calls() {
     const file = `${this.#rules}.met`
-    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trimEnd().split('\n') : []
+    // What follows the last line break is not complete yet.
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').slice(0, -1) : []
   }
 
   /** How many they are. */
