@@ -1,7 +1,7 @@
 """A process with one lock of a Python library, told line by line what to do:
 
     acquire {options}   says "waiting", then "acquired" or "ERR_LOCK_TIMEOUT"
-    try                 says "true" or "false"
+    try                 says "true" or "false", or the name of an error
     release             says "released", or the name of the error
     exit                ends without releasing
     is_locked, i_am_locking, break_lock     what these methods return, or the name of the error
@@ -243,6 +243,8 @@ def main(library, path):
                 say("true")
             except Refused:
                 say("false")
+            except OSError as error:
+                say(type(error).__name__)
         elif command == "release":
             say(error_of(lock.release) or "released")
         elif command in ("is_locked", "i_am_locking", "break_lock"):

@@ -4,7 +4,7 @@
 // option `file` the command is for that file:
 //
 //   acquire {options}   says "waiting", then "acquired" or "ERR_LOCK_TIMEOUT"
-//   try                 says "true" or "false", or the code of an error
+//   try                 says "true" or "false", or the code of an error, or "exit" and that of a command
 //   release             says "released", or the code of an error
 //   check               says "true" or "false": is it locked?
 //   block {"ms":ms}     blocks its event loop, then says "blocked"
@@ -89,7 +89,7 @@ function command(name, take, free, file) {
     take() {
       const { error, status, signal } = run(name, take)
       if (error) throw error
-      if (status !== 0 && status !== 4) throw new Error(`${name} has ended with ${status ?? signal}`)
+      if (status !== 0 && status !== 4) throw Object.assign(new Error(name), { code: `exit ${status ?? signal}` })
       return status === 0
     },
     free: () => (free ? run(name, free) : run('lockfile-remove', ['--lock-name'])),
