@@ -124,7 +124,7 @@ async function run(options) {
   const report = check(logsIn(folder), counters)
   console.log([...describe(report, took), '', ...storm.remarks].join('\n').trimEnd())
   const kinds = Object.keys(report.violations)
-  if (defects && kinds.every((kind) => OF_DEFECTS.includes(kind))) {
+  if (defects && kinds.length > 0 && kinds.every((kind) => OF_DEFECTS.includes(kind))) {
     console.log(`\nWhat is found here comes of a defect of the other program: ${PROTOCOLS[protocol].defect}.`)
   } else if (kinds.length > 0) {
     console.log(`\nThe logs are in ${folder}`)

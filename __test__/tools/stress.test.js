@@ -30,10 +30,21 @@ test('a storm ends by itself, and finds nothing in a lock that works', async (t)
   assert.match(stdout, /^acquires +[1-9]/m)
 })
 
+test('a storm of locks by existence, too, beside another program that has them', async (t) => {
+  const { code, stdout, stderr } = await stress(t, '--protocol=proper-lockfile', '--seconds=3', '--seed=1')
+  assert.equal(code, 0, stdout + stderr)
+  assert.match(stdout, /^violations +0$/m)
+  assert.match(stdout, /^ {2}@locket\/native +[1-9]/m)
+  if (process.platform === 'linux') assert.match(stdout, /^ {2}proper-lockfile +[1-9]/m)
+})
+
 test('a lock that is released too early is found', async (t) => {
-  const { code, stdout, stderr } = await stress(t, '--seconds=3', '--files=1', '--sabotage=early', '--seed=5')
-  assert.equal(code, 1, stdout + stderr)
-  assert.match(stdout, /^overlap: [1-9]/m)
+  for (const protocol of ['flock', 'lockfile']) {
+    const storm = ['--seconds=3', `--protocol=${protocol}`, '--files=1', '--sabotage=early', '--seed=5']
+    const { code, stdout, stderr } = await stress(t, ...storm)
+    assert.equal(code, 1, stdout + stderr)
+    assert.match(stdout, /^overlap: [1-9]/m)
+  }
 })
 
 test('a lock that is never released is found, and who has it', async (t) => {
@@ -49,9 +60,20 @@ test('a lock that is never released is found, and who has it', async (t) => {
 test('options that make no sense are refused', async (t) => {
   assert.equal(readOptions(['--help']).help, true)
   assert.equal(readOptions(['--seconds=7']).seconds, 7)
-  for (const wrong of ['--seconds=0', '--seconds=', '--files=x', '--tasks=1.5', '--sabotage=no', '--what', 'more']) {
-    assert.throws(() => readOptions([wrong]), wrong)
-  }
+  assert.equal(readOptions(['--protocol=flock']).protocol, undefined)
+  assert.equal(readOptions(['--protocol=dotlock', '--defects']).defects, true)
+  const numbers = ['--seconds=0', '--seconds=', '--files=x', '--tasks=1.5']
+  const others = [
+    '--sabotage=no',
+    '--protocol=no',
+    '--protocol=fcntl',
+    '--protocol=toString',
+    '--defects',
+    '--what',
+    'more',
+  ]
+  for (const wrong of [...numbers, ...others]) assert.throws(() => readOptions([wrong]), wrong)
+  assert.throws(() => readOptions(['--protocol=link', '--defects']))
   const { code, stderr } = await stress(t, '--seconds=never')
   assert.equal(code, 64)
   assert.match(stderr, /^--seconds takes a whole number from 1 to 86400, not never\n/)
