@@ -61,8 +61,14 @@ function nameHolders(holders) {
 const isThisProcess = ({ pid, host }) => pid === process.pid && host === undefined
 
 /** Returns why a wait timed out. `holders` is undefined if they are unknown. */
-function describeHolders({ holders = [] }) {
-  if (holders.length === 0) return 'it is locked'
+function describeHolders({ holders }, protocol) {
+  if (holders === undefined) return 'it is locked'
+  if (holders.length === 0) {
+    // The kernel's table may not show a holder. An entry does, unless its holder is dead.
+    return isByExistence(protocol)
+      ? 'its lock entry seems to be left behind, and cannot be taken over here (breakLock() removes it)'
+      : 'it is locked'
+  }
   // Or people would look for another process.
   const itself = holders.every(isThisProcess) ? ', which is this process' : ''
   return nameHolders(holders) + itself
@@ -128,7 +134,11 @@ function systemError({ errno, syscall }, path) {
 function failureError(failure, { path, protocol, timeout = 0, signal }, nested = false) {
   switch (failure.reason) {
     case 'timeout':
-      return timeoutError({ path, timeout }, describeHolders(failure) + (nested ? `; ${NESTED}` : ''), failure.holders)
+      return timeoutError(
+        { path, timeout },
+        describeHolders(failure, protocol) + (nested ? `; ${NESTED}` : ''),
+        failure.holders,
+      )
     case 'unanswered':
       return timeoutError({ path, timeout }, 'the path does not answer')
     case 'aborted':

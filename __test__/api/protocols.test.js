@@ -166,6 +166,21 @@ test('a wait by one protocol, inside run() by another of the same path, is not t
   assert.match(nested.message, /inside run\(\) of the same lock/)
 })
 
+test('a timeout says of a lock entry that nobody holds and that cannot be taken over how to remove it', async (t) => {
+  const file = temporaryPath(t)
+  fs.writeFileSync(file, '')
+  fs.mkdirSync(`${file}.lock`)
+  fs.writeFileSync(path.join(`${file}.lock`, 'something'), '')
+  fs.utimesSync(`${file}.lock`, 1, 1)
+  const lock = lockFile(file, { protocol: 'proper-lockfile' })
+  const error = await errorOf(() => lock.acquire(0))
+  assert.match(error.message, /: its lock entry seems to be left behind, .*breakLock\(\)/)
+  assert.deepEqual(error.holders, [])
+  assert.equal(await lock.breakLock(), true)
+  await lock.acquire(0)
+  lock.release()
+})
+
 test('messages name the host of a holder that is on another one', () => {
   const holders = [
     { pid: 4242, mode: 'exclusive', host: 'otherhost' },
