@@ -11,12 +11,13 @@
 mod clock;
 mod record;
 mod rules;
+mod take_over;
 mod verdict;
 
 #[cfg(all(test, not(loom)))]
 mod on_any_system;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -28,12 +29,13 @@ use crate::holders::Holder;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::sys::lock_entry::{EntryId, Flock, Kind, NewEntry, Seen};
 use crate::sys::{
-    self, CallError, Changes, Entry, FileId, Folder, FoundHolders, LockFile, LockMode, OpenHow, Private,
-    Process, ProcessWatch, ProtocolOptions, SystemError, Waker, Watch, Watcher,
+    self, CallError, Changes, Entry, FileId, Folder, FoundHolders, LockFile, LockMode, OpenHow, ProcessWatch,
+    ProtocolOptions, SystemError, Waker, Watch, Watcher,
 };
 use clock::{age, since_jump, wall_clock};
 use record::Record;
 use rules::{Abandoned, Place, Rules};
+use take_over::{GUARD, TakeOver};
 use verdict::{Facts, POLL, Verdict, judge};
 
 /// How often an entry may come and go while this process looks, before a try ends.
@@ -44,9 +46,6 @@ const CHECK: Duration = Duration::from_secs(1);
 const SECOND_LOOK: Duration = Duration::from_millis(2);
 /// How long a waiter waits for one that is taking the entry over.
 const MOMENT: Duration = Duration::from_millis(1);
-/// The file that keeps a folder, which was taken over, from being removed by a program that judged its predecessor.
-const GUARD: &str = ".locket-guard";
-
 /// A lock that is kept by the existence of a directory entry.
 pub(crate) struct ExistenceLock {
     id: FileId,
@@ -86,16 +85,6 @@ struct Held {
     renewed: Instant,
     /// Until when the guard stays in the folder.
     guarded: Option<Instant>,
-}
-
-/// What became of taking an entry over.
-enum TakeOver {
-    /// It is ours.
-    Done(Held),
-    /// Something has changed: it has to be judged again.
-    Changed,
-    /// It cannot be taken over now.
-    Refused(Duration),
 }
 
 impl ExistenceLock {
@@ -220,90 +209,6 @@ impl ExistenceLock {
         name.push(".STALE");
         let seen = self.folder.look(&name)?;
         Ok(seen.is_some_and(|seen| age(seen.changed).is_none_or(|age| age <= limit)))
-    }
-
-    /// Takes over an entry that has been judged as abandoned.
-    fn take_over(&self, entry: &Entry, judged: &Seen) -> Result<TakeOver, CallError> {
-        // Those of ours that have judged it, too, stand back. They see then that it is another one.
-        if entry.take_flock() == Flock::Taken {
-            return Ok(TakeOver::Refused(MOMENT));
-        }
-        // A symbolic link cannot be locked.
-        let alone = if judged.kind == Kind::Symlink { self.folder.begin_take_over() } else { None };
-        if judged.kind == Kind::Symlink && alone.is_none() {
-            return Ok(TakeOver::Refused(MOMENT));
-        }
-        let is_judged = |seen: &Seen| seen.id == judged.id && seen.modified == judged.modified;
-        if !self.folder.look(self.name())?.as_ref().is_some_and(is_judged) {
-            return Ok(TakeOver::Changed);
-        }
-        let inside = if judged.kind == Kind::Folder { names_in(entry)? } else { Vec::new() };
-        if inside.iter().any(|name| name != GUARD) {
-            // Things that nobody knows: it could not be removed.
-            return Ok(TakeOver::Refused(CHECK));
-        }
-        let record = Record::own();
-        let (content, mark) = (self.rules.content(&record), record.to_bytes());
-        let new = self.new_entry(&content, &mark);
-        let private = self.folder.create(&new, true)?;
-        let guarded = self.rules.guard_time(age(judged.modified));
-        if guarded.is_some() {
-            // A program that has judged the same entry may be about to remove what it takes for it.
-            private.entry().add_file(GUARD)?;
-        }
-        // Where an entry can be removed by what it is, not by its name alone, the name is free then: whoever comes first gets it.
-        let removed = self.folder.remove_exactly(self.name(), judged, &inside);
-        let is_free = matches!(removed, Some(Ok(_)));
-        let refused = match removed.unwrap_or_else(|| self.folder.exchange(private.name(), self.name())) {
-            Ok(true) if is_free => {
-                let published = private.publish(&new, self.name())?;
-                return Ok(published.map_or(TakeOver::Changed, |ours| self.took_over(entry, ours, guarded)));
-            }
-            Ok(true) => None,
-            Ok(false) => Some(Ok(TakeOver::Refused(CHECK))),
-            // In a folder where everybody may remove only what is theirs.
-            Err(failed) if failed.is_refusal() => Some(Ok(TakeOver::Refused(CHECK))),
-            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => Some(Ok(TakeOver::Changed)),
-            Err(failed) => Some(Err(failed)),
-        };
-        if let Some(refused) = refused {
-            remove_guard(private.entry(), guarded);
-            return refused;
-        }
-        if self.folder.look(private.name())?.as_ref().is_some_and(is_judged) {
-            if !inside.is_empty() {
-                let _ = entry.remove_file(GUARD);
-            }
-            if self.folder.remove(private.name(), judged.kind).is_ok() {
-                return Ok(self.took_over(entry, private.take(), guarded));
-            }
-        }
-        // Another one has come out, or something has been put into it: back with it.
-        self.put_back(private, guarded)
-    }
-
-    /// Returns that `ours` has taken the place of `entry`. If that was one of our own, its process may have left others behind.
-    fn took_over(&self, entry: &Entry, ours: (Entry, EntryId), guarded: Option<Duration>) -> TakeOver {
-        if entry.mark().is_some() {
-            self.folder.sweep(record::host_key(), |pid| sys::process(pid) == Process::Dead);
-        }
-        TakeOver::Done(Held::new(ours, guarded))
-    }
-
-    /// Undoes an exchange, by which something else came out than what was judged.
-    fn put_back(&self, private: Private<'_>, guarded: Option<Duration>) -> Result<TakeOver, CallError> {
-        let ours = private.id();
-        let is_ours_at = |name| Ok(self.folder.look(name)?.is_some_and(|seen| seen.id == ours));
-        let is_back = is_ours_at(self.name())?
-            && self.folder.exchange(private.name(), self.name())?
-            && is_ours_at(private.name())?;
-        if is_back {
-            remove_guard(private.entry(), guarded);
-            return Ok(TakeOver::Refused(MOMENT));
-        }
-        // What has our private name now belongs to others.
-        private.take();
-        Ok(TakeOver::Refused(MOMENT))
     }
 
     /// Returns whether the entry is ours. Should another one be there, that is looked at again: a process that has taken ours for
@@ -564,20 +469,5 @@ impl Held {
     /// Returns false if other code of this process has closed the descriptor.
     fn is_open(&self) -> bool {
         self.entry.seen().is_none_or(|seen| seen.id == self.id)
-    }
-}
-
-/// Returns the names of what is in the folder, as far as this process may know: removing the folder fails if there is more.
-fn names_in(folder: &Entry) -> Result<Vec<OsString>, CallError> {
-    match folder.names() {
-        Err(failed) if failed.is_refusal() => Ok(Vec::new()),
-        names => names,
-    }
-}
-
-/// Removes the guard from the folder of ours, if it has one.
-fn remove_guard(folder: &Entry, guarded: Option<Duration>) {
-    if guarded.is_some() {
-        let _ = folder.remove_file(GUARD);
     }
 }

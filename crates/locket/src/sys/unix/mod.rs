@@ -3,6 +3,7 @@
 mod error;
 mod file_id;
 mod file_system;
+mod folder;
 mod kernel_lock;
 mod lock_entry;
 mod lock_file;
@@ -20,7 +21,8 @@ pub(crate) use error::{
 };
 pub(crate) use file_id::{FileId, lock_id_at};
 pub(crate) use file_system::{is_coherent_at, is_on_local_mount};
-pub(crate) use lock_entry::{Entry, Folder, Private};
+pub(crate) use folder::Folder;
+pub(crate) use lock_entry::{Entry, Private};
 pub(crate) use open::{open, spare_descriptors};
 pub(crate) use processes::{host_name, own_start, pid_namespace, process, runs_elsewhere};
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -12,7 +12,7 @@ use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::lock_entry::Folder;
+use super::folder::Folder;
 use crate::exec::thread;
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::{ProcessWatch, Waker};
