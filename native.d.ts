@@ -12,7 +12,7 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Why a lock was not acquired, or a query not answered. `lib/errors.js` turns it into an error. */
 export interface Failure {
   /** What happened. */
-  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'
+  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'system' | 'panicked'
   /** The system's error number, negative as in libuv. */
   errno?: number
   /** The call that failed. */

@@ -89,6 +89,12 @@ class AbortError extends Error {
   }
 }
 
+/** Returns the error of a release without a hold. `holders`: those who hold the lock instead, if that is known. */
+function notHeldError(path, holders) {
+  const instead = holders === undefined ? '' : `: it is ${nameHolders(holders)}`
+  return new LockError(`cannot release unlocked lock ${path}${instead}`, { code: 'ERR_LOCK_NOT_HELD', path })
+}
+
 /** Returns the error of a lock that is gone although nobody has released it. */
 function lostError({ path, protocol }) {
   const taken = isByExistence(protocol) ? 'its lock entry was removed or replaced, or ' : ''
@@ -162,4 +168,13 @@ function failureError(failure, { path, protocol, timeout = 0, signal }, nested =
   }
 }
 
-module.exports = { LockError, LockTimeoutError, AbortError, nameHolders, failureError, lostError, unsupportedError }
+module.exports = {
+  LockError,
+  LockTimeoutError,
+  AbortError,
+  nameHolders,
+  failureError,
+  lostError,
+  notHeldError,
+  unsupportedError,
+}

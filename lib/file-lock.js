@@ -3,7 +3,7 @@
 const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE } = require('./arguments.js')
 const { isByExistence } = require('./by-existence.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
-const { AbortError, LockError, failureError, lostError, unsupportedError } = require('./errors.js')
+const { AbortError, failureError, lostError, notHeldError, unsupportedError } = require('./errors.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
 const { onAbort } = require('./signals.js')
@@ -141,9 +141,7 @@ class FileLock {
   release() {
     checkThis(this)
     const outcome = native.release(this.#native())
-    if (outcome === undefined) {
-      throw new LockError(`cannot release unlocked lock ${this.path}`, { code: 'ERR_LOCK_NOT_HELD', path: this.path })
-    }
+    if (outcome === undefined || outcome.reason === 'others') throw notHeldError(this.path, outcome?.holders)
     const lost = this.#end(outcome)
     if (lost !== undefined) throw lost
   }

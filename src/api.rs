@@ -237,7 +237,14 @@ fn cancel(environment: &Environment, _: Env<'_>, (handle, id): (u32, u32)) -> Re
 }
 
 fn release(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<Either3<f64, Failure, ()>> {
-    Ok(to_ended(ENGINE.release(environment.handles.borrow().get(handle)?)))
+    let handles = environment.handles.borrow();
+    let handle = handles.get(handle)?;
+    Ok(match ENGINE.release(handle) {
+        None => ENGINE
+            .find_owner(handle)
+            .map_or(Either3::C(()), |holders| Either3::B(Failure::of_others(holders))),
+        released => to_ended(released),
+    })
 }
 
 fn dispose(

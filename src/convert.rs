@@ -13,7 +13,7 @@ use napi_derive::napi;
 pub(crate) struct Failure {
     /// What happened.
     #[napi(
-        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'system' | 'panicked'"
+        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'system' | 'panicked'"
     )]
     pub reason: &'static str,
     /// The system's error number, negative as in libuv.
@@ -28,6 +28,11 @@ impl Failure {
     /// Returns a failure with nothing but a reason.
     pub(crate) fn new(reason: &'static str) -> Self {
         Self { reason, errno: None, syscall: None, holders: None }
+    }
+
+    /// Returns the failure of a release of what others hold.
+    pub(crate) fn of_others(holders: Box<[Holder]>) -> Self {
+        Self { holders: Some(to_lock_holders(holders)), ..Self::new("others") }
     }
 
     /// Returns the failure of a system call.

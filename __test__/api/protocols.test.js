@@ -286,6 +286,20 @@ for (const protocol of BY_EXISTENCE) {
       other.release()
     })
 
+    test('a release of what another handle holds says whose it is', async (t) => {
+      const { lock } = await held(t)
+      const other = lockFile(lock.path, { protocol })
+      assert.equal(await other.tryAcquire(), false)
+      const message = new RegExp(`^cannot release unlocked lock .*: it is held by ${process.pid}\\b`)
+      assert.throws(() => other.release(), { code: 'ERR_LOCK_NOT_HELD', message })
+      assert.equal(lock.held, true)
+      lock.release()
+      assert.throws(() => other.release(), {
+        code: 'ERR_LOCK_NOT_HELD',
+        message: /^cannot release unlocked lock [^:]*$/,
+      })
+    })
+
     test('a timeout names the holder', async (t) => {
       const { lock } = await held(t)
       const error = await errorOf(() => lockFile(lock.path, { protocol }).acquire(0))

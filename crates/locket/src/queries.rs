@@ -232,6 +232,17 @@ impl Engine {
         }
     }
 
+    /// Returns the processes that hold the lock of `handle`, if its entry tells.
+    pub fn find_owner(&self, handle: &Handle) -> Option<Box<[Holder]>> {
+        if handle.options.protocol.protocol.is_kept_by_kernel() {
+            return None;
+        }
+        match self.find_holders_by_file(handle) {
+            Ok(FoundHolders::Known(holders)) if !holders.is_empty() => Some(holders.into()),
+            _ => None,
+        }
+    }
+
     /// Reads the tables for all files that were found, unless another worker does.
     fn read_tables(self: &Arc<Self>, proc: &Proc) {
         let mut queries = self.queries.lock();
