@@ -97,7 +97,7 @@ export interface NativeApi {
   /**
    * `(handle)`: releases what this handle holds; if no lock was ever requested by it, the exclusive lock of this process on
    * the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
-   * lock was lost before.
+   * lock was lost before, its entry could not be removed, or others hold it.
    */
   release: (arg0: number) => number | Failure | undefined
   /**

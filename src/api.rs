@@ -70,7 +70,7 @@ pub(crate) struct NativeApi {
     pub cancel: Function<'static, FnArgs<(u32, u32)>, ()>,
     /// `(handle)`: releases what this handle holds; if no lock was ever requested by it, the exclusive lock of this process on
     /// the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
-    /// lock was lost before.
+    /// lock was lost before, its entry could not be removed, or others hold it.
     pub release: Function<'static, FnArgs<(u32,)>, Either3<f64, Failure, ()>>,
     /// `(handle, id?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it. Returns the
     /// same as `release`.
