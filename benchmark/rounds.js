@@ -48,9 +48,9 @@ async function measure({ row, entries, able, points, rounds }, trial) {
     }
   }
   const { id, title, detail, measures, curve } = row
-  const contestants = entries.map(({ contestant: { name, kind, runtime }, cannot, measured }) => {
+  const contestants = entries.map(({ contestant: { name, kind, runtime, rival }, cannot, measured }) => {
     const result = cannot ? { cannot } : curve ? { points: measured } : { rounds: measured[0].rounds }
-    return { name, kind, runtime, ...result }
+    return { name, kind, runtime, rival, ...result }
   })
   return { id, title, detail, x: curve?.x, measures, contestants }
 }

@@ -5,13 +5,15 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 
+const { contestants: allContestants } = require('../../benchmark/contestants/index.js')
 const { charts } = require('../../benchmark/report/charts.js')
 const { figure, spread } = require('../../benchmark/report/format.js')
 const { toJson } = require('../../benchmark/report/index.js')
 const { rewrite } = require('../../benchmark/report/markdown.js')
 const { median, summarise } = require('../../benchmark/report/statistics.js')
 const { look, terminal } = require('../../benchmark/report/terminal.js')
-const { planOf } = require('../../benchmark/rounds.js')
+const { measure, planOf, takesPart } = require('../../benchmark/rounds.js')
+const { rows } = require('../../benchmark/rows/index.js')
 const { installPackages } = require('../../benchmark/setup.js')
 
 const OURS = '@locket/native'
@@ -34,6 +36,9 @@ const contestant = (name, kind, measure, values) => ({
   kind,
   rounds: values.map((value) => ({ [measure.id]: value })),
 })
+
+/** Ours by another protocol. */
+const variant = (protocol, rival, ...figures) => ({ ...contestant(`${OURS} (${protocol})`, ...figures), rival })
 
 const rowOf = (contestants, measures = [LATENCY]) => ({
   id: 'hand-over',
@@ -95,6 +100,35 @@ describe('statistics', () => {
     assert.equal(ratio, undefined)
   })
 
+  test('ours by another protocol is compared with its rival, however others did', () => {
+    const { contestants } = resultsOf([
+      contestant(OURS, 'kernel', LATENCY, [10]),
+      variant('lockfile', 'lockfile', 'file', LATENCY, [20]),
+      variant('fcntl', OURS, 'kernel', LATENCY, [40]),
+      contestant('lockfile', 'file', LATENCY, [200]),
+      contestant('fs-ext', 'kernel', LATENCY, [1]),
+    ]).rows[0]
+    const ratios = contestants.slice(1, 3).map(({ summary }) => summary.p50.ratio)
+    assert.deepEqual(
+      ratios.map(({ median, of }) => [median, of]),
+      [
+        [0.1, 'lockfile'],
+        [4, OURS],
+      ],
+    )
+  })
+
+  test('ours by another protocol is no peer, and a rival without figures is not compared with', () => {
+    const entries = [
+      contestant(OURS, 'kernel', LATENCY, [10]),
+      variant('lockfile', 'lockfile', 'file', LATENCY, [1]),
+      { name: 'lockfile', kind: 'file', cannot: 'waits for ever' },
+      contestant('fs-ext', 'kernel', LATENCY, [20]),
+    ]
+    assert.equal(oursAmong(entries).ratio.of, 'fs-ext')
+    assert.equal(resultsOf(entries).rows[0].contestants[1].summary.p50.ratio, undefined)
+  })
+
   test('one failed round is a failure, and takes the figures of the other rounds with it', () => {
     const rounds = [{ p50: 1 }, { failed: 'lost 12 of 400 updates' }, { p50: 1 }]
     const [failed] = resultsOf([{ name: 'os-lock', kind: 'kernel', rounds }]).rows[0].contestants
@@ -142,6 +176,28 @@ describe('who takes part in a row', () => {
     assert.deepEqual(namesIn({ id: 'command', takes: ({ command }) => command !== undefined }), [OURS, 'flock'])
   })
 
+  test('is in the results with the rival that it is compared with', async () => {
+    const entry = { ...variant('lockfile', 'lockfile', 'file', LATENCY, []), rows: ['hand-over'] }
+    const [part] = planOf([{ ...rowOf([]), kinds: [] }], [entry], { quick: false, rounds: 1 }, new Map())
+    const { contestants } = await measure(part, async () => ({ p50: 1 }))
+    assert.deepEqual(contestants, [
+      { name: entry.name, kind: 'file', runtime: undefined, rival: 'lockfile', rounds: [{ p50: 1 }] },
+    ])
+  })
+
+  test('has its rival in all of its rows', () => {
+    const all = allContestants()
+    const variants = all.filter(({ rival }) => rival)
+    assert.notEqual(variants.length, 0)
+    for (const { name, rival, rows: ids } of variants) {
+      const found = all.find((each) => each.name === rival)
+      for (const id of ids) {
+        const row = rows.find((each) => each.id === id)
+        assert.ok(row && takesPart(found, row), `${name} has no rival in ${id}`)
+      }
+    }
+  })
+
   test('is told once why it cannot do rows that differ in a number', () => {
     const reasons = ['waiters', 'waiters-1000', 'waiters-of-1000'].map((id) => {
       const [, { cannot }] = entriesOf({ id, kinds: ['kernel'] })
@@ -179,6 +235,20 @@ describe('the report on a terminal', () => {
   test('says how ours compares with the best peer', () => {
     assert.match(terminal(results), /ours \/ best peer +0\.952 × \(0\.940–0\.965\), fs-ext/)
     assert.match(terminal(results), /Hand-over: p50 +80\.0 µs +84\.0 µs fs-ext +1\.05 ×/)
+  })
+
+  test('shows ours by other protocols beside their rivals, and not among the peers', () => {
+    const shown = terminal(
+      resultsOf([
+        contestant('lockfile', 'file', LATENCY, [200]),
+        variant('lockfile', 'lockfile', 'file', LATENCY, [20]),
+        contestant(OURS, 'kernel', LATENCY, [10]),
+      ]),
+    )
+    assert.match(shown, /@locket\/native \(lockfile\) \/ rival +0\.100 ×, lockfile/)
+    assert.match(shown, /Hand-over: p50 +20\.0 µs \(lockfile\) +200 µs lockfile +10\.0 ×/)
+    assert.match(shown, /Hand-over: p50 +10\.0 µs +200 µs lockfile +20\.0 ×/)
+    assert.doesNotMatch(terminal(results), /rival/)
   })
 
   test('fits the terminal', () => {
@@ -219,6 +289,14 @@ describe('what is written', () => {
     const [{ id, description }] = charts(drawn)
     assert.equal(id, 'scaling-waiters')
     assert.match(description, /@locket\/native 50\.0 µs at 100 waiters; fs-ext 10\.0 µs at 10 waiters/)
+  })
+
+  test('ours by other protocols stand in the report of the benchmark alone, and in no chart', () => {
+    const figures = resultsOf([...contestants, { name: `${OURS} (lockfile)`, kind: 'file', rival: 'a<b>', rounds }])
+    const made = (name) => rewrite(`<!-- benchmark:${name} -->\n<!-- /benchmark -->`, figures, 'charts')
+    assert.match(made('report'), /^\| Hand-over: p50 +\| \*\*80\.0 µs \(lockfile\)\*\* \|/m)
+    assert.doesNotMatch(made('summary'), /\(lockfile\)/)
+    assert.doesNotMatch(charts(figures)[0].description, /\(lockfile\)/)
   })
 
   test('the section of a README is made anew, and all else stays', () => {

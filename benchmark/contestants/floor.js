@@ -5,8 +5,9 @@
 // The six system calls are those of a lock done properly: open, fstat, flock, stat of the path (does it still name the file
 // that was locked?), flock to unlock, close.
 
-const fs = require('node:fs')
 const path = require('node:path')
+
+const { created } = require('./installed.js')
 
 const load = () => require(path.join(__dirname, '../floor/floor.node'))
 
@@ -20,12 +21,6 @@ const floor = (name, rows, abilities) => ({
 
 /** Parts that the crate in ../floor has. */
 const part = (name, row, open) => floor(name, [row], { needs: 'floor', open })
-
-/** An empty file, for calls that do not create it. */
-function created(file) {
-  fs.closeSync(fs.openSync(file, 'a'))
-  return file
-}
 
 /** All of acquire and release is one round trip. */
 function trips(file) {

@@ -1,11 +1,11 @@
 'use strict'
 
-// This clone, as its README says.
+// This clone, as its README says; and its other protocols, in the rows where those matter.
 
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { opener } = require('./installed.js')
+const { created, opener } = require('./installed.js')
 
 const ROOT = path.join(__dirname, '../..')
 const { name, version, files, bin } = require(path.join(ROOT, 'package.json'))
@@ -58,15 +58,38 @@ function paths() {
   return [...named, ...binaries, 'package.json', 'README.md', 'LICENSE'].map((entry) => path.join(ROOT, entry))
 }
 
-module.exports = {
-  name,
-  kind: 'kernel',
-  version: () => version,
-  entry: ROOT,
-  paths,
+const load = () => require(ROOT).lockFile
+
+/** `prepare` makes the file of a path, where the protocol needs one. */
+const by = (protocol, kind, { rival, rows, prepare = (file) => file }) => ({
+  name: `${name} (${protocol})`,
+  kind,
+  rival,
+  rows,
+  version: () => undefined,
   open: opener(() => {
-    const { lockFile } = require(ROOT)
-    return (file) => new Handle(lockFile(file))
+    const lockFile = load()
+    return (file, options) => new Handle(lockFile(prepare(file), { protocol, ...options }))
   }),
-  command: (file) => [process.execPath, path.join(ROOT, bin.locket), file, 'true'],
-}
+})
+
+const UNCONTENDED = ['uncontended-async', 'uncontended-sync']
+const WAITING = ['hand-over', 'waiters-1000', 'killed-holder', 'idle-waiter']
+
+module.exports = [
+  {
+    name,
+    kind: 'kernel',
+    version: () => version,
+    entry: ROOT,
+    paths,
+    open: opener(() => {
+      const lockFile = load()
+      return (file) => new Handle(lockFile(file))
+    }),
+    command: (file) => [process.execPath, path.join(ROOT, bin.locket), file, 'true'],
+  },
+  by('proper-lockfile', 'file', { rival: 'proper-lockfile', rows: [...UNCONTENDED, ...WAITING], prepare: created }),
+  by('lockfile', 'file', { rival: 'lockfile', rows: [...UNCONTENDED, ...WAITING] }),
+  by('fcntl', 'kernel', { rival: name, rows: [...UNCONTENDED, 'hand-over'] }),
+]

@@ -1,10 +1,15 @@
 'use strict'
 
 // A folder beside the file, made with mkdir(2), whose time is set anew every five seconds: who finds an old one takes it.
+// And the module of this clone that has the same functions.
+
+const path = require('node:path')
 
 const { installed, opener } = require('./installed.js')
 
 const properLockfile = installed('proper-lockfile')
+
+const DROP_IN = path.join(__dirname, '../../dist/proper-lockfile.js')
 
 /**
  * It does not wait unless it is told to try again. With `retry`'s own defaults the first retry comes after a second; this
@@ -15,16 +20,14 @@ const RETRIES = { forever: true, retries: 5, minTimeout: 5, maxTimeout: 50, rand
 /** Without `realpath: false` the file would have to exist. */
 const OPTIONS = { realpath: false, retries: RETRIES }
 
-module.exports = {
-  ...properLockfile,
-  kind: 'file',
-  open: opener(() => {
-    const { lock, lockSync } = properLockfile.load()
-    return (file) => {
+const openerOf = (load) =>
+  opener(() => {
+    const { lock, lockSync } = load()
+    return (file, options) => {
       let release
       return {
         async acquire() {
-          release = await lock(file, OPTIONS)
+          release = await lock(file, { ...OPTIONS, ...options })
         },
         // An option of `retry`: no try that fails after this time is followed by another one.
         acquireWithin: (maxRetryTime) => lock(file, { ...OPTIONS, retries: { ...RETRIES, maxRetryTime } }),
@@ -35,6 +38,22 @@ module.exports = {
         releaseSync: () => release(),
       }
     }
-  }),
-  cannot: { shared: 'has no shared mode', cancelled: 'cannot end a wait' },
-}
+  })
+
+module.exports = [
+  {
+    ...properLockfile,
+    kind: 'file',
+    open: openerOf(properLockfile.load),
+    cannot: { shared: 'has no shared mode', cancelled: 'cannot end a wait' },
+  },
+  {
+    name: '@locket/native/proper-lockfile',
+    kind: 'file',
+    rival: 'proper-lockfile',
+    rows: ['uncontended-async', 'uncontended-sync'],
+    version: () => undefined,
+    entry: DROP_IN,
+    open: openerOf(() => require(DROP_IN)),
+  },
+]

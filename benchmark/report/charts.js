@@ -3,7 +3,7 @@
 // Which charts there are, and what each shows of the results. draw.mjs draws them.
 
 const { figure, isSize, isTime } = require('./format.js')
-const { headline, isOurs, label, locksFile, medianOf, ranked } = require('./ranking.js')
+const { headline, isOurs, isVariant, label, locksFile, medianOf, ranked } = require('./ranking.js')
 const { amount, circumstances, measuredIn, number, pointsOf, reasonsIn } = require('./tables.js')
 
 const [FEW, MANY] = [1000, 10_000]
@@ -11,8 +11,9 @@ const [FEW, MANY] = [1000, 10_000]
 /** The row of that id, if any contestant has figures in it. */
 const rowOf = ({ rows }, id) => rows.find((row) => row.id === id && ranked(row).length > 0)
 
-/** The file locks, best first, and then those that only show a limit. */
-const shown = (row) => [true, false].flatMap((locks) => ranked(row).filter((each) => locksFile(each) === locks))
+/** The file locks, best first, and then those that only show a limit. Variants of ours are in the tables. */
+const shown = (row) =>
+  [true, false].flatMap((locks) => ranked(row).filter((each) => !isVariant(each) && locksFile(each) === locks))
 
 /** How every chart draws a contestant. `limit`: it locks no file, and is shown for scale. */
 const looks = (contestant) => ({ name: label(contestant), ours: isOurs(contestant), limit: !locksFile(contestant) })

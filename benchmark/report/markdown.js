@@ -3,7 +3,7 @@
 // The sections of README files that are made of results.json: no figure in them is typed by hand.
 
 const { charts } = require('./charts.js')
-const { circumstances, overview, sections } = require('./tables.js')
+const { circumstances, overview, overviewOfVariants, sections } = require('./tables.js')
 
 /** What stands between the two comments is replaced. */
 const SECTION = /(<!-- benchmark:(summary|report) -->\n)[\s\S]*?(<!-- \/benchmark -->)/g
@@ -69,7 +69,7 @@ const SECTIONS = {
   /** For the benchmark's README: every figure. */
   report: (results, pictures) => [
     circumstancesText(results.measured),
-    markdownTable(overview(results)),
+    ...[overview(results), overviewOfVariants(results)].filter(Boolean).map(markdownTable),
     ...REPORT_CHARTS.flatMap((id) => pictures[id] ?? []),
     ...sections(results).map((section) => markdownSection(section, pictures[section.chart])),
   ],

@@ -1,10 +1,14 @@
 'use strict'
 
-// The roles of contestants: ours, the peers that it is compared with, and those that only show a limit.
+// The roles of contestants: ours, by default and by other protocols, the peers that it is compared with, and those that
+// only show a limit.
 
 const OURS = '@locket/native'
 
 const isOurs = ({ name }) => name === OURS
+
+/** Returns true for ours by another protocol than the default one. It is compared with its rival, and is nobody's peer. */
+const isVariant = ({ rival }) => rival !== undefined
 
 /** Returns true for locks of files. The others lock only memory, or are the floor. */
 const locksFile = ({ kind }) => kind === 'kernel' || kind === 'file'
@@ -38,14 +42,28 @@ const unranked = ({ contestants }) => [
 ]
 
 /** Returns true for what a Node program can use instead of ours. Another language has no event loop to return to. */
-const isPeer = (contestant) => locksFile(contestant) && !isOurs(contestant) && contestant.runtime === undefined
+const isPeer = (contestant) =>
+  locksFile(contestant) && !isOurs(contestant) && !isVariant(contestant) && contestant.runtime === undefined
 
-/** The peer with a file lock that did best, by the median over the run. */
-function bestPeer(contestants, measure) {
+/** What ours, or a variant of it, is compared with: the variant's rival, or the peer that did best over the run. */
+function opponentOf({ rival }, contestants, measure) {
   if (measure.better === 'none') return undefined
   return contestants
-    .filter((each) => isPeer(each) && !obstacle(each) && medianOf(each, measure) !== undefined)
+    .filter((each) => (rival === undefined ? isPeer(each) : each.name === rival))
+    .filter((each) => !obstacle(each) && medianOf(each, measure) !== undefined)
     .sort(byMeasure(measure))[0]
 }
 
-module.exports = { OURS, bestPeer, headline, isOurs, label, locksFile, medianOf, obstacle, ranked, unranked }
+module.exports = {
+  OURS,
+  headline,
+  isOurs,
+  isVariant,
+  label,
+  locksFile,
+  medianOf,
+  obstacle,
+  opponentOf,
+  ranked,
+  unranked,
+}

@@ -1,8 +1,9 @@
 'use strict'
 
-// From raw rounds to what is reported: median, lowest and highest, and how ours compares with the best peer.
+// From raw rounds to what is reported: median, lowest and highest, and how ours compares with the best peer, or with its
+// rival.
 
-const { bestPeer, isOurs } = require('./ranking.js')
+const { isOurs, isVariant, opponentOf } = require('./ranking.js')
 
 function median(values) {
   const sorted = values.toSorted((a, b) => a - b)
@@ -51,11 +52,11 @@ function ratioTo(peer, ours, id) {
   return { ...(spreadOf(ratios) ?? { median: null, low: null, high: null }), of: peer.name }
 }
 
-/** Adds to our summary the ratio to the best peer, measure by measure. */
+/** Adds to our summary the ratio to the best peer, or to the rival, measure by measure. */
 function compared(ours, contestants, measures) {
   const summary = { ...ours.summary }
   for (const measure of measures) {
-    const peer = bestPeer(contestants, measure)
+    const peer = opponentOf(ours, contestants, measure)
     if (peer && summary[measure.id]) {
       summary[measure.id] = { ...summary[measure.id], ratio: ratioTo(peer, ours, measure.id) }
     }
@@ -65,7 +66,8 @@ function compared(ours, contestants, measures) {
 
 function summariseRow(row) {
   const contestants = row.contestants.map((contestant) => judged(contestant, row.measures))
-  const withRatio = (each) => (isOurs(each) && each.summary ? compared(each, contestants, row.measures) : each)
+  const withRatio = (each) =>
+    (isOurs(each) || isVariant(each)) && each.summary ? compared(each, contestants, row.measures) : each
   return { ...row, contestants: contestants.map(withRatio) }
 }
 

@@ -3,7 +3,18 @@
 // The report as sections of text and tables, for the terminal and for Markdown alike.
 
 const { figure, ratio, spread } = require('./format.js')
-const { OURS, bestPeer, headline, isOurs, label, locksFile, obstacle, ranked, unranked } = require('./ranking.js')
+const {
+  OURS,
+  headline,
+  isOurs,
+  isVariant,
+  label,
+  locksFile,
+  obstacle,
+  opponentOf,
+  ranked,
+  unranked,
+} = require('./ranking.js')
 
 const NONE = '–'
 
@@ -24,7 +35,7 @@ function measureText({ summary }, { id, unit }) {
   return values ? figure(values.median, unit) + spreadText(values, unit) : NONE
 }
 
-/** Ours over the best peer: `0.963 × (0.930–0.990), fs-ext`. Nothing if there is no such peer. */
+/** Ours over the best peer, or the rival: `0.963 × (0.930–0.990), fs-ext`. Nothing if there is none. */
 function ratioText({ summary }, { id }) {
   const values = summary?.[id]?.ratio
   if (!values) return ''
@@ -82,44 +93,56 @@ function circumstances({ date, command, rounds, machine, versions }) {
 }
 
 /** Ours stands out; a lock without a file, and the floor, stand back. */
-const styleOf = (contestant) => (isOurs(contestant) ? 'ours' : locksFile(contestant) ? undefined : 'limit')
+const styleOf = (contestant) =>
+  isOurs(contestant) || isVariant(contestant) ? 'ours' : locksFile(contestant) ? undefined : 'limit'
 
 /** A line of a table, all its cells in one style. */
 const line = (texts, style) => texts.map((text) => ({ text, style }))
 
 /** Ours and the best peer, row by row, by the measure that each row is ranked by. */
-function overview({ rows }) {
+const overview = (results) => comparison(results, isOurs, ['', OURS, 'best peer', 'advantage'])
+
+/** The same of ours by other protocols than the default one, each beside its rival. */
+const overviewOfVariants = (results) => comparison(results, isVariant, ['', 'ours, by protocol', 'rival', 'advantage'])
+
+/** @param isShown which contestants have a line in each of their rows. */
+function comparison({ rows }, isShown, head) {
   const lines = rows.flatMap(({ title, contestants, measures }) => {
     const measure = headline(measures)
-    const ours = contestants.find(isOurs)
-    if (!ours) return []
     const medianText = ({ summary }) =>
       summary?.[measure.id] ? figure(summary[measure.id].median, measure.unit) : NONE
-    const peer = bestPeer(contestants, measure)
-    const compared = ours.summary?.[measure.id]?.ratio
-    return [
-      [
+    return contestants.filter(isShown).map((ours) => {
+      const text = ours.failed ? 'failed' : medianText(ours)
+      const variant = ours.name.slice(OURS.length).trim()
+      const opponent = opponentOf(ours, contestants, measure)
+      const compared = ours.summary?.[measure.id]?.ratio
+      return [
         { text: `${title}: ${measure.title}` },
-        { text: ours.failed ? 'failed' : medianText(ours), style: 'ours' },
-        { text: peer ? `${medianText(peer)} ${peer.name}` : 'none' },
+        { text: variant ? `${text} ${variant}` : text, style: 'ours' },
+        { text: opponent ? `${medianText(opponent)} ${opponent.name}` : 'none' },
         compared ? { text: advantage(compared, measure), style: standing(compared, measure) } : { text: '' },
-      ],
-    ]
+      ]
+    })
   })
-  return lines.length > 0 ? [line(['', OURS, 'best peer', 'advantage'], 'head'), ...lines] : undefined
+  return lines.length > 0 ? [line(head, 'head'), ...lines] : undefined
 }
 
 /** A row of the benchmark. Its contestants stand below each other, best first. */
 function rowSection(row) {
   const { title, detail, measures } = row
   const entries = ranked(row)
-  const ratios = entries.filter(isOurs).map((ours) => measures.map((measure) => ratioText(ours, measure)))
+  const ratios = entries
+    .filter((each) => isOurs(each) || isVariant(each))
+    .map((each) => {
+      const name = isOurs(each) ? 'ours / best peer' : `${each.name} / rival`
+      return [name, ...measures.map((measure) => ratioText(each, measure))]
+    })
   const table = [
     line(['', ...measures.map((measure) => measure.title)], 'head'),
     ...entries.map((each) =>
       line([label(each), ...measures.map((measure) => measureText(each, measure))], styleOf(each)),
     ),
-    ...ratios.filter((texts) => texts.some(Boolean)).map((texts) => line(['ours / best peer', ...texts], 'ratio')),
+    ...ratios.filter(([, ...texts]) => texts.some(Boolean)).map((texts) => line(texts, 'ratio')),
   ]
   return { title, detail, tables: entries.length > 0 ? [table] : [], notes: reasonsIn(row) }
 }
@@ -143,4 +166,14 @@ function curveSection(curve) {
 /** A section for each row and curve: `{ title, detail, chart, tables, notes }`. */
 const sections = ({ rows, curves }) => [...rows.map(rowSection), ...curves.map(curveSection)]
 
-module.exports = { amount, circumstances, measuredIn, number, overview, pointsOf, reasonsIn, sections }
+module.exports = {
+  amount,
+  circumstances,
+  measuredIn,
+  number,
+  overview,
+  overviewOfVariants,
+  pointsOf,
+  reasonsIn,
+  sections,
+}

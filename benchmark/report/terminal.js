@@ -2,7 +2,7 @@
 
 // The report on a terminal.
 
-const { circumstances, overview, sections } = require('./tables.js')
+const { circumstances, overview, overviewOfVariants, sections } = require('./tables.js')
 
 const NARROWEST = 80
 const WIDEST = 120
@@ -20,21 +20,23 @@ function look(stream, env = process.env) {
 function terminal(results, { width = WIDEST, colours = false } = {}) {
   const paint = (text, style) => (colours && style && text ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text)
   const text = (string, style) => wrap(string, width - INDENT.length).map((each) => INDENT + paint(each, style))
-  const table = (rows) => parts(rows, width).flatMap((part) => ['', ...part.map((row) => lineOf(row, paint))])
+  const tableOf = (rows) => parts(rows, width).flatMap((part) => ['', ...part.map((row) => lineOf(row, paint))])
   const section = ({ title, detail, tables, notes }) => [
     paint(title, 'title'),
     ...(detail ? text(detail, 'head') : []),
-    ...tables.flatMap(table),
+    ...tables.flatMap(tableOf),
     ...(notes.length > 0 ? ['', ...notes.flatMap((note) => text(`${note.name}: ${note.text}`))] : []),
   ]
   const { run, machine, versions } = circumstances(results.measured)
   // At the end, where it is still on the screen.
-  const summary = overview(results)
-  const last = { title: 'Ours, and the best of the peers that lock a file', tables: [summary], notes: [] }
+  const summaries = [
+    { title: 'Ours by other protocols, and their rivals', table: overviewOfVariants(results) },
+    { title: 'Ours, and the best of the peers that lock a file', table: overview(results) },
+  ]
   const blocks = [
     [run, machine, versions].flatMap((each) => text(each, 'head')),
     ...sections(results).map(section),
-    ...(summary ? [section(last)] : []),
+    ...summaries.filter(({ table }) => table).map(({ title, table }) => section({ title, tables: [table], notes: [] })),
   ]
   return `${blocks.map((block) => block.join('\n')).join('\n\n')}\n`
 }
