@@ -89,7 +89,11 @@ module.exports = [
     }),
     command: (file) => [process.execPath, path.join(ROOT, bin.locket), file, 'true'],
   },
-  by('proper-lockfile', 'file', { rival: 'proper-lockfile', rows: [...UNCONTENDED, ...WAITING], prepare: created }),
+  by('proper-lockfile', 'file', {
+    rival: 'proper-lockfile',
+    rows: [...UNCONTENDED, ...WAITING, 'blocked-loop'],
+    prepare: created,
+  }),
   by('lockfile', 'file', { rival: 'lockfile', rows: [...UNCONTENDED, ...WAITING] }),
   by('fcntl', 'kernel', { rival: name, rows: [...UNCONTENDED, 'hand-over'] }),
 ]

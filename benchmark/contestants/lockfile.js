@@ -29,6 +29,7 @@ module.exports = {
   }),
   cannot: {
     'killed-holder': 'waits for ever: the file of a killed holder stays',
+    'blocked-loop': 'never renews a lock: with `stale`, others get in after that time, whatever the holder does',
     shared: 'has no shared mode',
     cancelled: 'cannot end a wait',
   },

@@ -18,6 +18,7 @@ module.exports = {
     require('./cancelled.js'),
     ...[10_000, 100_000].map(sharedHolds),
     require('./killed-holder.js'),
+    require('./blocked-loop.js'),
     require('./idle-waiter.js'),
     ...[1000, 6000].map(idleFiles),
     require('./neighbours.js'),

@@ -6,6 +6,8 @@
 //   release          releases them, or the one of that number in its list (not in Python), and says nothing: writing would take processor time from the process that gets the
 //                    lock now
 //   log              says when it asked, entered and left, for each acquire, in nanoseconds of the clock
+//   block {options}  acquires its file with options of the contestant, says "acquired", blocks its event loop for
+//                    `duration` ms, and releases (not in Python)
 //   count {options}  takes turns with other processes at incrementing a counter, then says how it went (see count.js)
 //   crowd {count}    says by how much it grows when so many wait for its file (see crowd.js; not in Python)
 //
@@ -17,7 +19,7 @@ const fs = require('node:fs')
 const readline = require('node:readline')
 
 const { contestant } = require('../../contestants/index.js')
-const { now } = require('./clock.js')
+const { now, sleepSync, MILLISECOND } = require('./clock.js')
 const { count } = require('./count.js')
 const { growthOfCrowd } = require('./crowd.js')
 
@@ -38,6 +40,14 @@ const commands = {
     await Promise.all(released.map((handle) => handle.release()))
   },
   log: () => JSON.stringify(log),
+  async block(options) {
+    const { duration, ...own } = JSON.parse(options)
+    const handle = contestant(name).open(files[0], own)
+    await handle.acquire()
+    say('acquired')
+    sleepSync(duration * MILLISECOND)
+    await handle.release()
+  },
   count: async (options) => JSON.stringify(await count(handles[0], JSON.parse(options))),
   crowd: async (size) => JSON.stringify(await growthOfCrowd(contestant(name), files[0], Number(size))),
 }
