@@ -8,7 +8,7 @@ const BENCHMARK = path.join(__dirname, '..')
 
 /**
  * Returns open(file, options), which makes a handle. `prepare` returns it, and is called when the first handle is made: no
- * row that makes many pays for more than the handle. Only those in the row of `stale` are passed options.
+ * row that makes many pays for more than the handle. The options are those of the package; the adapter has the usual ones.
  */
 function opener(prepare) {
   let open
