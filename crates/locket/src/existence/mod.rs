@@ -162,7 +162,7 @@ impl ExistenceLock {
     /// Creates the entry. Returns `None` if there is one by now.
     fn create(&self) -> Result<Option<Held>, CallError> {
         let record = Record::own();
-        let (content, mark) = (self.rules.content(&record), record.to_bytes());
+        let (content, mark) = (self.rules.content(&record), record.to_mark());
         let new = self.new_entry(&content, &mark);
         let published = self.folder.create(&new, false)?.publish(&new, self.name())?;
         Ok(published.map(|ours| Held::new(ours, None)))

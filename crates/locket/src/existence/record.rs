@@ -59,7 +59,7 @@ impl Record {
             return None;
         }
         let start = match start {
-            Some(token) => Some(parse_token(token)?),
+            Some(token) => Some(parse_word(token).or_else(|| parse_token(token))?),
             None => None,
         };
         Some(Self { pid: parse_pid(pid)?, host: host.to_owned(), start })
@@ -81,6 +81,12 @@ impl Record {
             text.push('\n');
         }
         text.into_bytes()
+    }
+
+    /// Returns the record as our mark has it: short, so that it fits into the inode (on ext4, 64 bytes do).
+    pub(crate) fn to_mark(&self) -> Vec<u8> {
+        let start = self.start.map(|start| format!("{:x}.{:x}\n", start.boot_word(), start.started));
+        format!("{}\n{}\n{}", self.pid, self.host, start.unwrap_or_default()).into_bytes()
     }
 
     /// Returns the record as the target of a symbolic link. A host name has no `|` there.
@@ -165,6 +171,13 @@ fn token(start: Start) -> String {
         let _ = write!(text, "{digit:09}");
     });
     text
+}
+
+/// Returns the start that stands in a mark.
+fn parse_word(text: &str) -> Option<Start> {
+    let (boot, started) = text.split_once('.')?;
+    let [boot, started] = [boot, started].map(|word| u64::from_str_radix(word, 16).ok());
+    Some(Start { boot: boot?.into(), started: started? })
 }
 
 /// Returns what a start token says, or `None` if it is none, or longer than any.

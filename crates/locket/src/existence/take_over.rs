@@ -45,7 +45,7 @@ impl ExistenceLock {
             return Ok(TakeOver::Refused(CHECK));
         }
         let record = Record::own();
-        let (content, mark) = (self.rules.content(&record), record.to_bytes());
+        let (content, mark) = (self.rules.content(&record), record.to_mark());
         let new = self.new_entry(&content, &mark);
         let private = self.folder.create(&new, true)?;
         let guarded = self.rules.guard_time(age(judged.modified));

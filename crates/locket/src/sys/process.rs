@@ -10,9 +10,19 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// Returns true if the two may be one.
+    /// Returns true if the two may be one. Either may have the word for its boot alone.
     pub(crate) fn may_be(&self, other: &Self) -> bool {
-        self.started == other.started && (self.boot == other.boot || self.boot == 0 || other.boot == 0)
+        let is_unknown = self.boot == 0 || other.boot == 0;
+        let is_same = self.boot == other.boot
+            || u128::from(self.boot_word()) == other.boot
+            || self.boot == other.boot_word().into();
+        self.started == other.started && (is_unknown || is_same)
+    }
+
+    /// Returns a number that tells the boot from others, in less space.
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    pub(crate) fn boot_word(&self) -> u64 {
+        (self.boot >> 64) as u64 ^ self.boot as u64
     }
 }
 
