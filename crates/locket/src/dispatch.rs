@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Drive(Arc<LockEntry>, Option<LockMode>),
     /// Drive a lock whose driver was suspended until now, and take up the next one.
     DriveTakenUp(Arc<LockEntry>),
+    /// Close the files of these locks.
+    Close(Vec<Arc<LockEntry>>),
     /// Renew a lock that is held.
     Renew(Arc<LockEntry>),
     /// Answer queries for holders.
@@ -40,6 +42,7 @@ impl exec::Job for Job {
             Task::Resolve(arriving, route) => engine.resolve_in_order(arriving, route),
             Task::Drive(entry, kernel_mode) => engine.drive(&entry, kernel_mode, Permit::Block),
             Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
+            Task::Close(entries) => drop(entries),
             Task::Renew(entry) => engine.renew(&entry),
             Task::AnswerQueries => engine.answer_queries(),
             Task::Probe(query) => engine.probe(&query),
@@ -56,6 +59,7 @@ impl exec::Job for Job {
                 engine.end_chain(true);
                 engine.abort(&entry, error);
             }
+            Task::Close(entries) => drop(entries),
             // The lock is held all the same, and renewed with the next release or never.
             Task::Renew(entry) => drop(entry.end_renewal()),
             Task::AnswerQueries => engine.fail_queries(error),
@@ -69,6 +73,7 @@ impl exec::Job for Job {
             Task::Resolve(arriving, _) => Some(arriving.request().handle.order_key),
             Task::Drive(..)
             | Task::DriveTakenUp(_)
+            | Task::Close(_)
             | Task::Renew(_)
             | Task::AnswerQueries
             | Task::Probe(_) => None,
@@ -81,6 +86,7 @@ impl exec::Job for Job {
             Task::Resolve(arriving, _) => !arriving.request().is_completed(),
             Task::Drive(..)
             | Task::DriveTakenUp(_)
+            | Task::Close(_)
             | Task::Renew(_)
             | Task::AnswerQueries
             | Task::Probe(_) => true,

@@ -270,7 +270,7 @@ impl Engine {
     }
 
     /// Has a worker renew the lock of `entry`, which is held, after a while, if it needs that.
-    fn begin_renewal(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+    pub(crate) fn begin_renewal(self: &Arc<Self>, entry: &Arc<LockEntry>) {
         let Some(delay) = entry.file().renewal() else { return };
         let key = self.timer_key(delay);
         if entry.begin_renewal(key) {

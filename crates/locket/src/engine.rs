@@ -229,6 +229,7 @@ impl Engine {
         for entry in entries {
             entry.file().unlock();
         }
+        self.warm_files.close_all();
     }
 
     /// Returns what the clients hold and wait for.
@@ -426,6 +427,9 @@ impl Engine {
 
     fn end_hold(self: &Arc<Self>, hold: &Arc<Request>) -> Option<Released> {
         let entry = hold.entry()?;
+        if entry.file().is_entry() {
+            entry.file().set_warm(self.warm_files.will_stay_open(hold.handle.order_key));
+        }
         let EndedHold { effect, was_lost } = entry.release(hold)?;
         if was_lost {
             self.retire(&entry);

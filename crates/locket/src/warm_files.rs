@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dispatch::Timer;
+use crate::dispatch::{Task, Timer};
 use crate::engine::Engine;
 use crate::exec::Guard;
 use crate::lock::{LockEntry, Outcome, PathCheck, Permit, Request};
@@ -69,13 +69,18 @@ impl WarmFiles {
         }
     }
 
+    /// Returns true if the file of this path will stay open when its lock becomes idle.
+    pub(crate) fn will_stay_open(&self, key: u64) -> bool {
+        self.paths().get(key).is_some_and(|path| path.releases + 1 >= CALM && path.entry.is_none())
+    }
+
     /// Takes the lock of this path, if its file is open.
     fn take(&self, key: u64) -> Option<Arc<LockEntry>> {
         self.paths().get(key)?.entry.take()
     }
 
-    /// Closes the files that are unused for a while. Returns true if another sweep is needed.
-    pub(crate) fn sweep(&self) -> bool {
+    /// Takes the locks whose files are unused for a while, so that they are closed. Also returns true if another sweep is needed.
+    pub(crate) fn sweep(&self) -> (Vec<Arc<LockEntry>>, bool) {
         let mut paths = self.paths();
         for path in &mut paths.list {
             path.unused += 1;
@@ -84,13 +89,11 @@ impl WarmFiles {
         // What is still open after its last sweep cannot be closed.
         let has_more = paths.list.iter().any(|path| path.entry.is_some() && path.unused < UNUSED);
         paths.has_timer = has_more;
-        drop(paths);
-        drop(closed);
-        has_more
+        (closed, has_more)
     }
 
     /// Closes all files. Returns true if there were any.
-    fn close_all(&self) -> bool {
+    pub(crate) fn close_all(&self) -> bool {
         let closed = self.paths().take_closable(|_| true);
         !closed.is_empty()
     }
@@ -151,6 +154,7 @@ impl Engine {
             self.drive(&entry, kernel_mode, Permit::TryLock);
         }
         if granted {
+            self.begin_renewal(&entry);
             self.complete(request, Outcome::Granted);
         }
         granted
@@ -205,7 +209,12 @@ impl Engine {
 
     /// Closes the files that were not used for a while.
     pub(crate) fn sweep_warm_files(self: &Arc<Self>) {
-        if self.warm_files.sweep() {
+        let (closed, has_more) = self.warm_files.sweep();
+        if closed.iter().any(|entry| entry.file().is_entry()) {
+            // Closing one removes what was set aside, which may take a while.
+            self.submit(Task::Close(closed));
+        }
+        if has_more {
             self.after(SWEEP, Timer::SweepWarmFiles);
         }
     }

@@ -8,6 +8,7 @@
 //! Windows has neither that lock for folders nor the exchange: the mark alone names the process, and an abandoned entry is removed by
 //! its handle, so that no other one can go. Then the name is free, and whoever comes first gets it.
 
+mod aside;
 mod clock;
 mod record;
 mod rules;
@@ -32,6 +33,7 @@ use crate::sys::{
     self, CallError, Changes, Entry, FileId, Folder, FoundHolders, LockFile, LockMode, OpenHow, ProcessWatch,
     ProtocolOptions, SystemError, Waker, Watch, Watcher,
 };
+use aside::Aside;
 use clock::{age, since_jump, wall_clock};
 use record::Record;
 use rules::{Abandoned, Place, Rules};
@@ -66,6 +68,12 @@ mod tests;
 #[derive(Default)]
 struct State {
     held: Option<Held>,
+    /// The entry, while it is set aside.
+    aside: Option<Aside>,
+    /// The entry is set aside when it is released.
+    is_warm: bool,
+    /// What others have left behind in the folder was removed.
+    has_swept: bool,
     /// What was last seen in the way, and since when it has been so.
     observed: Option<(Seen, Instant)>,
     /// The process that was in the way of the last try, if it can be watched, and how long that may be waited for.
@@ -131,6 +139,9 @@ impl ExistenceLock {
 
     /// Tries to create the entry, or to take it over.
     fn try_take(&self, state: &mut State) -> Result<bool, CallError> {
+        if let Some(held) = state.aside.take().and_then(|aside| self.take_back(aside)) {
+            return Ok(state.hold(held));
+        }
         for _ in 0..ROUNDS {
             let Some(seen) = self.folder.look(self.name())? else {
                 match self.create()? {
@@ -306,7 +317,7 @@ impl ExistenceLock {
 impl State {
     /// Notes that the entry is ours. Returns true.
     fn hold(&mut self, held: Held) -> bool {
-        *self = Self { held: Some(held), ..Self::default() };
+        *self = Self { held: Some(held), has_swept: self.has_swept, ..Self::default() };
         true
     }
 
@@ -366,12 +377,31 @@ impl LockFile for ExistenceLock {
 
     fn unlock(&self) {
         let mut state = self.state();
-        if let Some(held) = state.held.take() {
-            let removed = self.remove(&held);
-            state.release_error = removed.err().map(|failed| SystemError::from(&failed));
-            // Explicitly: a child that is being started may have a copy of the descriptor.
-            held.entry.unlock();
+        let Some(mut held) = state.held.take() else { return };
+        if state.is_warm {
+            match self.set_aside(held) {
+                Ok(aside) => {
+                    state.aside = Some(aside);
+                    if !mem::replace(&mut state.has_swept, true) {
+                        self.sweep();
+                    }
+                    return;
+                }
+                Err(back) => held = back,
+            }
         }
+        let removed = self.remove(&held);
+        state.release_error = removed.err().map(|failed| SystemError::from(&failed));
+        // Explicitly: a child that is being started may have a copy of the descriptor.
+        held.entry.unlock();
+    }
+
+    fn may_stay_open(&self) -> bool {
+        Folder::sets_aside(self.rules.kind)
+    }
+
+    fn set_warm(&self, warm: bool) {
+        self.state().is_warm = warm && self.may_stay_open();
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {

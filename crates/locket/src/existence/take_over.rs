@@ -5,10 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use super::clock::age;
-use super::record::{self, Record};
+use super::record::Record;
 use super::{CHECK, ExistenceLock, Held, MOMENT};
 use crate::sys::lock_entry::{EntryId, Flock, Kind, Seen};
-use crate::sys::{self, CallError, Entry, Private, Process};
+use crate::sys::{CallError, Entry, Private};
 
 /// The file that keeps a folder, which was taken over, from being removed by a program that judged its predecessor.
 pub(super) const GUARD: &str = ".locket-guard";
@@ -88,7 +88,7 @@ impl ExistenceLock {
     /// Returns that `ours` has taken the place of `entry`. If that was one of our own, its process may have left others behind.
     fn took_over(&self, entry: &Entry, ours: (Entry, EntryId), guarded: Option<Duration>) -> TakeOver {
         if entry.mark().is_some() {
-            self.folder.sweep(record::host_key(), |pid| sys::process(pid) == Process::Dead);
+            self.sweep();
         }
         TakeOver::Done(Held::new(ours, guarded))
     }

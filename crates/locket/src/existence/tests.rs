@@ -373,3 +373,106 @@ fn a_lock_is_looked_at_about_every_second_and_when_it_has_to_be_renewed() {
     assert_eq!(check(Protocol::ProperLockfile, Some(2700)), Duration::from_millis(900));
     assert_eq!(check(Protocol::Lockfile, Some(50)), Duration::from_millis(50));
 }
+
+/// The names of entries that nobody knows.
+fn private_names(place: &Place) -> Vec<String> {
+    place.names().into_iter().filter(|name| name.starts_with(".locket-")).collect()
+}
+
+#[test]
+fn a_warm_lock_sets_its_entry_aside_and_others_get_the_lock_meanwhile() {
+    for protocol in PROTOCOLS.into_iter().filter(|protocol| *protocol != Protocol::Symlink) {
+        let place = Place::new();
+        let [warm, other] = [(); 2].map(|()| place.lock(protocol));
+        place.make_room(&warm);
+        assert!(try_lock(&warm));
+        let id = see(&warm).id;
+        warm.set_warm(true);
+        warm.unlock();
+        assert!(!warm.is_held().unwrap().unwrap());
+        assert_eq!(private_names(&place).len(), 1, "{protocol:?}");
+        assert!(try_lock(&warm));
+        assert_eq!(see(&warm).id, id, "it is the same one: {protocol:?}");
+        assert!(private_names(&place).is_empty());
+        assert!(!try_lock(&other) && warm.is_at(&place.path()).unwrap());
+        warm.set_warm(true);
+        warm.unlock();
+        assert!(try_lock(&other));
+        assert!(!try_lock(&warm), "{protocol:?}");
+        assert!(private_names(&place).is_empty(), "nothing stays aside of a lock that is refused");
+        other.unlock();
+    }
+}
+
+#[test]
+fn what_is_set_aside_goes_with_the_lock() {
+    let place = Place::new();
+    let before = place.names();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    lock.set_warm(true);
+    lock.unlock();
+    assert_eq!(private_names(&place).len(), 1);
+    drop(lock);
+    assert_eq!(place.names(), before);
+}
+
+#[test]
+fn an_entry_of_others_is_not_set_aside_and_a_symbolic_link_never_is() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::Mkdir);
+    assert!(try_lock(&lock));
+    let entry = place.entry(&lock);
+    fs::remove_dir(&entry).unwrap();
+    fs::create_dir(&entry).unwrap();
+    lock.set_warm(true);
+    lock.unlock();
+    assert!(entry.exists() && private_names(&place).is_empty());
+    let link = place.lock(Protocol::Symlink);
+    link.set_warm(true);
+    fs::remove_dir(&entry).unwrap();
+    assert!(try_lock(&link));
+    link.set_warm(true);
+    link.unlock();
+    assert_eq!(place.names(), ["data"]);
+}
+
+#[test]
+fn what_was_removed_while_it_was_set_aside_is_made_anew() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    lock.set_warm(true);
+    lock.unlock();
+    fs::remove_dir(place.folder.path().join(&private_names(&place)[0])).unwrap();
+    assert!(try_lock(&lock));
+    assert!(lock.is_intact());
+    lock.unlock();
+    assert_eq!(place.names(), ["data"]);
+}
+
+#[test]
+fn a_folder_that_was_set_aside_for_long_is_young_when_it_comes_back() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    lock.set_warm(true);
+    lock.unlock();
+    age_by_a_minute(&place.folder.path().join(&private_names(&place)[0]));
+    assert!(try_lock(&lock));
+    let modified = fs::metadata(place.entry(&lock)).unwrap().modified().unwrap();
+    assert!(modified.elapsed().unwrap() < Duration::from_secs(30));
+    lock.unlock();
+}
+
+#[test]
+fn what_a_process_has_set_aside_that_has_died_is_swept_by_the_next_that_sets_something_aside() {
+    let place = Place::new();
+    let left = format!(".locket-{:x}-4194305-0", record::host_key());
+    fs::create_dir(place.folder.path().join(&left)).unwrap();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    lock.set_warm(true);
+    lock.unlock();
+    assert!(!place.names().contains(&left));
+}

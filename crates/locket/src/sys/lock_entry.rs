@@ -67,7 +67,7 @@ pub(crate) enum Flock {
 const PRIVATE: &str = ".locket-";
 
 /// Returns a name that no other entry has: `.locket-HOST-PID-NUMBER`.
-pub(super) fn private_name(host: u64) -> OsString {
+pub(crate) fn private_name(host: u64) -> OsString {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

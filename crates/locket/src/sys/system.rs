@@ -117,6 +117,11 @@ pub(crate) trait LockFile: Send + Sync {
         false
     }
 
+    /// Says whether the lock, when it is unlocked, will probably be locked again in a moment.
+    fn set_warm(&self, warm: bool) {
+        let _ = warm;
+    }
+
     /// Returns true if closing the file could drop fcntl(2) locks of this process. A process loses them when it closes any
     /// descriptor of the file.
     fn may_have_fcntl_locks(&self) -> bool {

@@ -101,9 +101,9 @@ impl Stage {
     /// Sweeps as often as it takes to close a file that is not used. Returns true if another sweep would follow.
     fn sweep(&self) -> bool {
         for _ in 1..UNUSED {
-            self.engine.warm_files.sweep();
+            drop(self.engine.warm_files.sweep());
         }
-        self.engine.warm_files.sweep()
+        self.engine.warm_files.sweep().1
     }
 }
 
@@ -203,7 +203,7 @@ fn a_file_is_closed_after_a_while_and_the_sweeps_end() {
 fn a_file_that_is_used_between_two_sweeps_stays_open() {
     let stage = Stage::warm();
     for _ in 0..3 * UNUSED {
-        assert!(stage.engine.warm_files.sweep());
+        assert!(stage.engine.warm_files.sweep().1);
         assert!(stage.is_granted_sync(&stage.user));
         assert_eq!(stage.open_files(), 1);
     }

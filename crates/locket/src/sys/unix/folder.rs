@@ -234,9 +234,16 @@ impl Folder {
         Ok(false)
     }
 
+    /// Returns true if entries can be set aside here.
+    pub(crate) const fn sets_aside(kind: Kind) -> bool {
+        // A symbolic link has no kernel lock, by which others could tell it from one that was left behind.
+        cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"))
+            && matches!(kind, Kind::File | Kind::Folder)
+    }
+
     /// Gives an entry another name, unless there is one of that name. Returns `None` if that is not possible here.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    pub(super) fn rename_if_free(&self, from: &OsStr, to: &OsStr) -> Option<Result<bool, CallError>> {
+    pub(crate) fn rename_if_free(&self, from: &OsStr, to: &OsStr) -> Option<Result<bool, CallError>> {
         use rustix::fs::RenameFlags;
 
         match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
@@ -249,7 +256,7 @@ impl Folder {
 
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     #[expect(clippy::unused_self, reason = "it is possible on Linux")]
-    pub(super) fn rename_if_free(&self, _: &OsStr, _: &OsStr) -> Option<Result<bool, CallError>> {
+    pub(crate) fn rename_if_free(&self, _: &OsStr, _: &OsStr) -> Option<Result<bool, CallError>> {
         None
     }
 

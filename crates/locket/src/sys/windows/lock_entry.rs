@@ -51,6 +51,17 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    /// Returns false: entries are not set aside here.
+    pub(crate) const fn sets_aside(_: Kind) -> bool {
+        false
+    }
+
+    /// Gives an entry another name. It is not used here.
+    #[expect(clippy::unused_self, reason = "as on Unix")]
+    pub(crate) fn rename_if_free(&self, _: &OsStr, _: &OsStr) -> Option<Result<bool, CallError>> {
+        None
+    }
+
     /// Opens a folder.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let folder = open_attributes(path, 0)?;
