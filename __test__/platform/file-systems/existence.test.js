@@ -210,8 +210,11 @@ locksOn(__filename, 'the file systems of locks by existence', () => {
       await next.kill()
       // Without a mark, what stands in the file is judged, and what is in no file cannot be.
       const isJudged = !FOLDERS.includes(protocol) && protocol !== 'pid-file'
-      assert.equal(await holder.ask('try'), String(isJudged))
-      if (!isJudged) {
+      if (isJudged) {
+        assert.equal(await holder.ask('acquire'), 'waiting')
+        assert.equal(await holder.line(), 'acquired')
+      } else {
+        assert.equal(await holder.ask('try'), 'false')
         assert.ok(fs.existsSync(entry))
         assert.equal(await lockFile(file, optionsOf(protocol)).breakLock(), true)
         assert.equal(await holder.ask('try'), 'true')
