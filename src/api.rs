@@ -29,7 +29,7 @@ pub(crate) struct NativeApi {
     /// which is a string, or bytes that are not UTF-8. The times are in ms.
     pub create_handle: Function<
         'static,
-        FnArgs<(Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<f64>, Option<f64>)>,
+        FnArgs<(Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<u32>, Option<u32>)>,
         u32,
     >,
     /// `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released.
@@ -82,7 +82,7 @@ pub(crate) struct NativeApi {
 }
 
 /// The arguments of `createHandle`.
-type CreateHandle = (Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<f64>, Option<f64>);
+type CreateHandle = (Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<u32>, Option<u32>);
 
 /// Opens the environment that calls, and returns its functions.
 #[napi(catch_unwind)]
@@ -121,8 +121,8 @@ fn create_handle(
         Some(name) => ProtocolOptions {
             protocol: Protocol::named(&name)
                 .ok_or_else(|| Error::new(Status::InvalidArg, format!("there is no protocol {name}")))?,
-            stale: stale.map(milliseconds),
-            update: update.map(milliseconds),
+            stale: stale.map(to_duration),
+            update: update.map(to_duration),
         },
     };
     if !protocol.protocol.is_kept_by_kernel() {
@@ -301,8 +301,8 @@ fn request_options(
 }
 
 /// Returns a time of so many ms.
-fn milliseconds(time: f64) -> Duration {
-    Duration::try_from_secs_f64(time / 1000.0).unwrap_or(Duration::MAX)
+fn to_duration(time: u32) -> Duration {
+    Duration::from_millis(time.into())
 }
 
 /// Returns the end of a wait of `timeout` ms, or `None` if that is beyond the range of the clock.

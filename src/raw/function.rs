@@ -21,22 +21,32 @@ impl<S: Instance> Live<S> {
         _body: F,
     ) -> Result<Function<'static, A, R>> {
         const { assert!(mem::size_of::<F>() == 0) };
+        let function = self.raw_function(env, name, call::<S, A, R, F>)?;
+        // SAFETY: the environment is calling us, and has made the function.
+        unsafe { Function::from_napi_value(env.raw, function) }
+    }
+
+    /// Returns a JavaScript function that calls `callback`.
+    fn raw_function(&self, env: Env<'_>, name: &CStr, callback: Callback) -> Result<sys::napi_value> {
         let data = Rc::as_ptr(&self.0).cast_mut().cast::<c_void>();
         let mut function = ptr::null_mut();
         // SAFETY: the environment is calling us. The instance outlives all its JavaScript.
-        unsafe {
-            check_status!(sys::napi_create_function(
+        check_status!(unsafe {
+            sys::napi_create_function(
                 env.raw,
                 name.as_ptr(),
                 name.count_bytes().cast_signed(),
-                Some(call::<S, A, R, F>),
+                Some(callback),
                 data,
                 &raw mut function,
-            ))?;
-            Function::from_napi_value(env.raw, function)
-        }
+            )
+        })?;
+        Ok(function)
     }
 }
+
+/// What Node calls.
+type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// What a function does.
 pub(crate) trait Body<S, A: Arguments, R>:

@@ -49,7 +49,8 @@ impl Protocol {
 
     /// Returns the protocol with this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(other, _)| *other == name).map(|&(_, protocol)| protocol)
+        let (_, protocol) = Self::NAMES.iter().find(|(other, _)| *other == name)?;
+        Some(*protocol)
     }
 
     /// Returns true if the lock is kept by the kernel, not by the existence of a directory entry.

@@ -90,8 +90,9 @@ fn start_of(process: &str) -> Option<Start> {
         return None;
     }
     let started = started_at(&fs::read(format!("/proc/{process}/stat")).ok()?)?;
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-    let boot = boot.and_then(|id| u128::from_str_radix(&id.trim().replace('-', ""), 16).ok()).unwrap_or(0);
+    let id = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits = id.iter().filter_map(|&byte| char::from(byte).to_digit(16));
+    let boot = digits.fold(0, |boot, digit| boot << 4 | u128::from(digit));
     Some(Start { boot, started })
 }
 
@@ -105,10 +106,9 @@ fn started_at(stat: &[u8]) -> Option<u64> {
 /// Returns true if this process is in a time namespace whose boot is at another time, or may be.
 fn has_own_clocks() -> bool {
     match fs::read_to_string("/proc/self/timens_offsets") {
+        // By its name since Linux 5.8, by its number before.
         Ok(offsets) => !offsets.lines().any(|line| {
-            let words: Vec<_> = line.split_whitespace().collect();
-            // By its name since Linux 5.8, by its number before.
-            words == ["boottime", "0", "0"] || words == ["7", "0", "0"]
+            ["boottime", "7"].into_iter().any(|clock| line.split_whitespace().eq([clock, "0", "0"]))
         }),
         // Before Linux 5.6 there are no such namespaces.
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
