@@ -346,6 +346,19 @@ describe('a time of an entry', { concurrency: 4 }, () => {
     lock.release()
   })
 
+  test("of ours, of 'mkdir': it is renewed, so that proper-lockfile does not find it stale", onUnix, async (t) => {
+    const { lock, entry } = scene(t, 'mkdir')
+    await lock.acquire()
+    fs.utimesSync(entry, hours(-1)(), hours(-1)())
+    const end = performance.now() + 20_000
+    while (Date.now() - Number(lstat(entry).mtimeMs) > 5000) {
+      assert.ok(performance.now() < end, 'it was not renewed')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    assert.equal(lock.held, true)
+    lock.release()
+  })
+
   test(
     "of ours, set to the past by others: 'proper-lockfile' is lost, and leaves the entry alone",
     onUnix,

@@ -122,7 +122,8 @@ impl Rules {
                 Self { abandoned: Abandoned::Malformed(MALFORMED_STALE), content: Content::Record, ..private }
             }
             Protocol::Link => Self { name: Name::Suffixed, ..file },
-            Protocol::Mkdir => folder,
+            // proper-lockfile judges a folder of this name by its time, whoever made it.
+            Protocol::Mkdir => Self { update: Some(PROPER_UPDATE), ..folder },
             Protocol::Symlink => Self { kind: Kind::Symlink, name: Name::Suffixed, ..file },
             Protocol::PidFile => private,
             Protocol::Dotlock => {

@@ -83,7 +83,7 @@ fn times_are_those_of_the_protocol_within_its_bounds() {
     for (protocol, abandoned, update) in [
         (Protocol::SoftFile, Abandoned::Malformed(2 * SECOND), None),
         (Protocol::Link, Abandoned::Never, None),
-        (Protocol::Mkdir, Abandoned::Never, None),
+        (Protocol::Mkdir, Abandoned::Never, Some(SECOND)),
         (Protocol::Symlink, Abandoned::Never, None),
         (Protocol::PidFile, Abandoned::Never, None),
         (Protocol::Dotlock, Abandoned::Process(300 * SECOND), seconds(60)),
