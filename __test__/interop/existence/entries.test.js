@@ -223,7 +223,10 @@ async function recordOf(t) {
   return { pid, host, token, python }
 }
 
-/** Records of 'soft-file': what is written, and whether it is taken: at once, once it is `ripe`, or never. */
+/**
+ * Records of 'soft-file': what is written, and whether it is taken: at once, once it is `ripe`, or never. What nobody writes into a
+ * lock is data: SoftFileLock removes it all the same.
+ */
 const RECORDS = {
   'a dead process': [({ host, token }) => `${deadPid()}\n${host}\n${token}\n`, 'at once'],
   'a dead process, without a start': [({ host }) => `${deadPid()}\n${host}\n`, 'at once'],
@@ -237,7 +240,8 @@ const RECORDS = {
   'the strict protocol': [() => '1\nfilelock-strict-v1\0\n0\n', 'never'],
   'half a record': [({ host }) => `${deadPid()}\n${host}`, 'ripe'],
   'a number alone': [() => '1\n', 'ripe'],
-  'no number': [({ host }) => `x\n${host}\n`, 'ripe'],
+  'no number': [({ host }) => `x\n${host}\n`, 'by theirs alone'],
+  data: [() => '{"important":true}', 'by theirs alone'],
   'a number of no process': [({ host }) => `0\n${host}\n`, 'ripe'],
   'a negative number': [({ host }) => `-1\n${host}\n`, 'ripe'],
   'a number beyond all': [({ host }) => `${2n ** 70n}\n${host}\n`, 'ripe'],
@@ -269,9 +273,9 @@ describe('a record of soft-file, as SoftFileLock has it', { concurrency: 8 }, ()
 
   test('another record that comes meanwhile makes the time begin anew', onUnix, async (t) => {
     const { file, lock, options } = scene(t, 'soft-file')
-    fs.writeFileSync(file, 'garbage')
-    let times = 0
-    const timer = setInterval(() => fs.writeFileSync(file, `garbage ${++times}`), RIPE / 10)
+    fs.writeFileSync(file, '1')
+    let times = 1
+    const timer = setInterval(() => fs.writeFileSync(file, `${++times}`), RIPE / 10)
     await assert.rejects(lock.acquire({ timeout: 1.5 * RIPE }), { code: 'ERR_LOCK_TIMEOUT' })
     clearInterval(timer)
     assert.equal(lockFile(file, options).tryAcquireSync(), false)

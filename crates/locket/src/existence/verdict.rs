@@ -98,6 +98,10 @@ pub(crate) fn judge(rules: &Rules, facts: &Facts<'_>, process: impl Fn(u32) -> P
     if let Some(record) = record_in(rules, facts) {
         return judge_record(&record, facts);
     }
+    // A file with anything else in it was never a lock: somebody has given the path of a file with data.
+    if facts.content.is_some_and(|content| !may_be_of_a_lock(rules, content)) {
+        return Verdict::held(facts);
+    }
     match rules.abandoned {
         Abandoned::Never => Verdict::held(facts),
         Abandoned::Unmodified(limit) => Verdict::by_age(unrenewed(facts.modified, facts), limit, facts),
@@ -116,6 +120,18 @@ pub(crate) fn judge(rules: &Rules, facts: &Facts<'_>, process: impl Fn(u32) -> P
             },
             _ => Verdict::by_age(Some(facts.watched), limit, facts),
         },
+    }
+}
+
+/// Returns true if this content, which is no record, may be what a holder has written, or begun to write.
+fn may_be_of_a_lock(rules: &Rules, content: &[u8]) -> bool {
+    let first = content.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let digits = first.strip_prefix(b"-").unwrap_or(first);
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    match (rules.kind, rules.protocol) {
+        (Kind::File, Protocol::Lockfile) => content.is_empty(),
+        (Kind::File, _) => content.is_empty() || is_number,
+        _ => true,
     }
 }
 

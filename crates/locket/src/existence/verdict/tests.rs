@@ -257,6 +257,9 @@ fn a_file_of_npms_lockfile_is_abandoned_when_nothing_about_it_has_changed_for_lo
     }
     let facts = Facts { is_local: false, changed: Some(SECOND), ..NEW };
     assert_eq!(verdict(Protocol::Lockfile, Some(limit), &facts), HELD_AFAR);
+    // Those that lock so leave the file empty: one with anything in it is data.
+    let facts = Facts { content: Some(b"1\n"), changed: Some(HOUR), ..NEW };
+    assert_eq!(verdict(Protocol::Lockfile, Some(limit), &facts), HELD);
 }
 
 #[test]
@@ -278,13 +281,17 @@ fn a_file_of_filelock_is_judged_by_its_record_and_without_one_by_how_long_it_was
         (Some(text(&own)), HOUR, held_by(own.pid)),
         (Some(text(&Record { start: None, ..own.clone() })), HOUR, held_by(own.pid)),
         // Half a record, or none.
-        (Some(b"garbage".to_vec()), SECOND, HELD),
-        (Some(b"garbage".to_vec()), 2 * SECOND, held_for(Duration::ZERO)),
-        (Some(b"garbage".to_vec()), 2 * SECOND + Duration::from_millis(1), Verdict::Abandoned),
+        (Some(b"4711".to_vec()), SECOND, HELD),
+        (Some(b"4711".to_vec()), 2 * SECOND, held_for(Duration::ZERO)),
+        (Some(b"4711".to_vec()), 2 * SECOND + Duration::from_millis(1), Verdict::Abandoned),
         (Some(b"4711\nvm".to_vec()), 3 * SECOND, Verdict::Abandoned),
         (Some(b"-1\nvm\n".to_vec()), 3 * SECOND, Verdict::Abandoned),
         (Some(b"1\nvm\n2\n3\n".to_vec()), 3 * SECOND, Verdict::Abandoned),
         (Some(long), 3 * SECOND, Verdict::Abandoned),
+        // What no holder writes is data.
+        (Some(b"{}".to_vec()), HOUR, HELD),
+        (Some(b"x\nvm\n".to_vec()), HOUR, HELD),
+        (Some(b"1,2\n".to_vec()), HOUR, HELD),
     ] {
         // Its times are those of others.
         for (modified, changed) in [(Some(HOUR), Some(HOUR)), (Some(Duration::ZERO), None)] {
@@ -317,7 +324,8 @@ fn a_file_of_dotlockfile_is_judged_by_its_pid_and_without_one_by_how_long_it_was
         ("0\n", five_minutes + Duration::from_millis(1), true, false, Verdict::Abandoned),
         ("", five_minutes, true, false, held_for(Duration::ZERO)),
         ("", HOUR, true, false, Verdict::Abandoned),
-        ("garbage", HOUR, true, false, Verdict::Abandoned),
+        // What no holder writes is data.
+        ("garbage", HOUR, true, false, HELD),
     ] {
         // The times are by the clock of another machine, perhaps.
         for age in [None, Some(HOUR)] {
