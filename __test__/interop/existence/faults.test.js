@@ -22,6 +22,13 @@ const MOST_CALLS = 60
 
 const ERRORS = ['EIO', 'EPERM', 'ENOSPC']
 
+/**
+ * So often a lock is acquired and released in a row here: then its entry is not removed any more, but set aside, and gets its
+ * name back. So many of the last calls are those of one time.
+ */
+const WARM = { times: 40 }
+const LAST_CALLS = 10
+
 const settings = { skip: isUnavailable() }
 
 const lstat = (entry) => fs.lstatSync(entry, { throwIfNoEntry: false })
@@ -36,9 +43,9 @@ function fileIn(parent, name) {
 const litterBeside = (file) => fs.readdirSync(path.dirname(file)).filter((name) => name !== path.basename(file))
 
 /** Has `it` begin with `word` and stand before its call number `i`. Resolves to that call, or to nothing if it has ended. */
-async function stopAt(it, file, word, i, fault) {
+async function stopAt(it, file, word, i, fault, options) {
   it.follow({ call: 'any', folder: path.dirname(file), skip: i, times: 1, ...fault })
-  it.say(`${word} ${JSON.stringify({ file })}`)
+  it.say(`${word} ${JSON.stringify({ file, ...options })}`)
   let answer
   it.line().then(
     (line) => {
@@ -93,6 +100,59 @@ for (const protocol of PROTOCOLS) {
         assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
       })
     }
+
+    /** How many calls it takes `it` to acquire and release the lock of `file` again and again. */
+    async function warmCalls(it, file) {
+      it.follow({ call: 'any', folder: path.dirname(file) })
+      assert.equal(await it.ask(`cycle ${JSON.stringify({ file, ...WARM })}`), 'done')
+      return it.met
+    }
+
+    test(
+      'killed before each call of a lock that it acquires again and again: the next one gets in',
+      settings,
+      async (t) => {
+        const { next, ask, makeFile, entry } = scene(t)
+        const usual = makeFile('usual')
+        const calls = await warmCalls(new Subject(t, usual, command(usual)), usual)
+        for (let i = 0; i < LAST_CALLS; i++) {
+          const file = makeFile(String(i))
+          const it = new Subject(t, file, command(file))
+          const { call } = await stopAt(it, file, 'cycle', calls - i, { delay: 'for ever' }, WARM)
+          await it.kill()
+          const where = `killed before a ${call}`
+          assert.equal(await ask(next, 'acquire', file, { timeout: 15_000 }), 'waiting')
+          assert.equal(await next.line(), 'acquired', where)
+          assert.equal(await ask(next, 'release', file), 'released', where)
+          // What the dead one had set aside is removed by the next one that sets something aside.
+          assert.equal(await ask(next, 'cycle', file, WARM), 'done', where)
+          await until(() => !lstat(entry(file)) && litterBeside(file).length === 0, `the end of all entries: ${where}`)
+        }
+      },
+    )
+
+    test('EIO of each call of a lock that it acquires again and again: it goes on, or says so', settings, async (t) => {
+      const { next, ask, makeFile, entry } = scene(t)
+      const first = makeFile('first')
+      const it = new Subject(t, first, command(first))
+      const calls = await warmCalls(it, first)
+      for (let i = 0; i < LAST_CALLS; i++) {
+        const file = makeFile(String(i))
+        const { call, answer } = await stopAt(it, file, 'cycle', calls - i, { errno: os.constants.errno.EIO }, WARM)
+        it.follow()
+        const where = `${call}: ${answer}`
+        assert.match(answer, /^(done|EIO)$/, where)
+        assert.equal(await ask(it, 'held', file), 'false', where)
+        // What is left of it has no kernel lock, by whose end others would see that nobody holds it.
+        if (protocol === 'symlink' && answer === 'EIO') fs.rmSync(entry(file), { force: true })
+        await until(() => !lstat(entry(file)), `the end of the entry: ${where}`)
+        assert.equal(await ask(next, 'try', file), 'true', where)
+        assert.equal(await ask(it, 'try', file), 'false', where)
+        assert.equal(await ask(next, 'release', file), 'released', where)
+        assert.equal(await ask(it, 'try', file), 'true', where)
+        assert.equal(await ask(it, 'release', file), 'released', where)
+      }
+    })
 
     for (const error of ERRORS) {
       test(`${error} of each call: the answer is true, false or that error, and all goes on`, settings, async (t) => {

@@ -44,18 +44,36 @@ function contestants(name) {
   }
 }
 
+/** A file to lock, in a new folder below `parent`. */
+function newFile(parent, name, protocol) {
+  const file = path.join(parent, name, 'test')
+  fs.mkdirSync(path.dirname(file))
+  if (protocol === 'proper-lockfile') fs.writeFileSync(file, '')
+  return file
+}
+
 /** Files to lock, each in a folder of its own. */
-function makeFiles(t) {
+function makeFiles(t, protocol) {
   const parent = temporaryFolder(t)
-  return Array.from({ length: MOST_CALLS }, (_, i) => {
-    const file = path.join(parent, String(i), 'test')
-    fs.mkdirSync(path.dirname(file))
-    return file
-  })
+  return Array.from({ length: MOST_CALLS }, (_, i) => newFile(parent, String(i), protocol))
+}
+
+/**
+ * So often a lock is acquired and released in a row here: then its entry is not removed any more, but set aside, and gets its
+ * name back. So many of the last calls are those of one time.
+ */
+const WARM_CYCLES = 40
+const LAST_CALLS = 12
+
+/** How many calls it takes `it` to acquire and release the lock of `file` so often. */
+async function warmCalls(it, file) {
+  it.follow({ call: 'any', folder: path.dirname(file) })
+  assert.equal(await it.ask(`cycle ${JSON.stringify({ file, times: WARM_CYCLES })}`), 'done')
+  return it.met
 }
 
 /** Commands that are about one file of many. */
-const say = (talker, word, file) => talker.say(`${word} ${JSON.stringify({ file })}`)
+const say = (talker, word, file, options) => talker.say(`${word} ${JSON.stringify({ file, ...options })}`)
 function ask(talker, word, file) {
   say(talker, word, file)
   return talker.line()
@@ -69,19 +87,22 @@ function start(t, command) {
 /** All these files are locked by a process that is dead, and the locks are stale if they ever become so. */
 async function leaveLocks(t, command, files, protocol) {
   const dying = start(t, command)
-  for (const file of files) assert.equal(await ask(dying, 'try', file), 'true')
+  for (const file of files) {
+    assert.equal(await ask(dying, 'acquire', file), 'waiting')
+    assert.equal(await dying.line(), 'acquired')
+  }
   await dying.kill()
   if (protocol === 'proper-lockfile') for (const file of files) fs.utimesSync(entryOf(protocol, file), 1, 1)
   if (protocol === 'lockfile') await new Promise((resolve) => setTimeout(resolve, STALE + 100))
 }
 
 /**
- * What `actor` answers to a try while `stopped` stands before its call number `i` of what `word` tells it, and what comes of
+ * What `actor` answers to a try while `stopped` stands before its call number `i` of what `command` tells it, and what comes of
  * that then. `meanwhile` comes before that try.
  */
-async function interleave(stopped, actor, file, i, word = 'try', meanwhile = () => {}) {
+async function interleave(stopped, actor, file, i, [word, options] = ['try'], meanwhile = () => {}) {
   stopped.follow({ call: 'any', folder: path.dirname(file), skip: i, times: 1, delay: 'for now' })
-  say(stopped, word, file)
+  say(stopped, word, file, options)
   let answered = false
   const answer = stopped.line().finally(() => {
     answered = true
@@ -147,8 +168,7 @@ for (const [name, { dead, options }] of Object.entries(PEERS)) {
 
       for (const who of ['theirs', 'ours']) {
         test(`${state}: ${who} is stopped at each call while the other takes it`, settings, async (t) => {
-          const files = makeFiles(t)
-          if (protocol === 'proper-lockfile') for (const file of files) fs.writeFileSync(file, '')
+          const files = makeFiles(t, protocol)
           if (dyingOne) await leaveLocks(t, commands[dyingOne](files[0]), files, protocol)
           const stopped = new Subject(t, files[0], commands[who](files[0]))
           const actor = start(t, commands[who === 'ours' ? 'theirs' : 'ours'](files[0]))
@@ -174,8 +194,7 @@ for (const [name, { dead, options }] of Object.entries(PEERS)) {
       'a lock that is broken and taken by theirs, at each call of its release, stays theirs',
       settings,
       async (t) => {
-        const files = makeFiles(t)
-        if (protocol === 'proper-lockfile') for (const file of files) fs.writeFileSync(file, '')
+        const files = makeFiles(t, protocol)
         const ours = new Subject(t, files[0], commands.ours(files[0]))
         const theirs = start(t, commands.theirs(files[0]))
         const third = start(t, commands.ours(files[0]))
@@ -185,7 +204,7 @@ for (const [name, { dead, options }] of Object.entries(PEERS)) {
           const entry = entryOf(protocol, file)
           assert.equal(await ask(ours, 'try', file), 'true')
           const breakIt = () => fs.rmSync(entry, { recursive: true, force: true })
-          const { call, actors, stoppeds } = await interleave(ours, theirs, file, calls, 'release', breakIt)
+          const { call, actors, stoppeds } = await interleave(ours, theirs, file, calls, ['release'], breakIt)
           const where = `stopped before ${calls + 1}. ${call}: ours ${stoppeds}, theirs ${actors}`
           assert.equal(actors, 'true', where)
           // ENOTEMPTY: theirs is a folder with something in it.
@@ -200,6 +219,41 @@ for (const [name, { dead, options }] of Object.entries(PEERS)) {
           if (call === undefined) break
         }
         assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
+      },
+    )
+
+    test(
+      'a lock that ours acquires again and again, stopped at each call of that, while others take it',
+      settings,
+      async (t) => {
+        const ours = new Subject(t, 'none', commands.ours('none'))
+        const others = [commands.theirs('none'), commands.ours('none')].map((command) => start(t, command))
+        const parent = temporaryFolder(t)
+        const usual = await warmCalls(ours, newFile(parent, 'usual', protocol))
+        for (const other of others) {
+          for (let i = 0; i < LAST_CALLS; i++) {
+            const file = newFile(parent, `${others.indexOf(other)}-${i}`, protocol)
+            const entry = entryOf(protocol, file)
+            const cycles = ['cycle', { times: WARM_CYCLES }]
+            const { call, actors, stoppeds } = await interleave(ours, other, file, usual - i, cycles)
+            const where = `stopped before a ${call}: ours ${stoppeds}, the other ${actors}`
+            if (actors === 'true') {
+              // It had been released when it was stopped, and was not acquired any more.
+              assert.match(stoppeds, /^(false|done)$/, where)
+              assert.equal(await ask(ours, 'held', file), 'false', where)
+              assert.ok(lstat(entry), `the lock of the other was removed: ${where}`)
+              assert.equal(await ask(ours, 'try', file), 'false', where)
+              assert.equal(await ask(other, 'release', file), 'released', where)
+            } else {
+              assert.equal(actors, 'false', where)
+              assert.equal(stoppeds, 'done', where)
+            }
+            await until(() => !lstat(entry) && litterBeside(file).length === 0, `the end of all entries: ${where}`)
+            assert.equal(await ask(other, 'try', file), 'true', where)
+            assert.equal(await ask(ours, 'try', file), 'false', where)
+            assert.equal(await ask(other, 'release', file), 'released', where)
+          }
+        }
       },
     )
   })
