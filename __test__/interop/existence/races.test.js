@@ -32,16 +32,21 @@ const obstacle = isUnavailable()
 
 const lstat = (entry) => fs.lstatSync(entry, { throwIfNoEntry: false, bigint: true })
 
-/** The programs of a race: how each is started, and the options that both have. */
-function contestants(name) {
-  const { protocol } = PEERS[name]
+/** Another process of ours, in the place of a peer. */
+const OURS = 'another process of ours'
+
+const protocols = new Set(Object.values(PEERS).map(({ protocol }) => protocol))
+const RIVALS = [
+  ...Object.entries(PEERS),
+  ...[...protocols].map((protocol) => [OURS, { protocol, dead: 'never', options: {} }]),
+]
+
+/** How the programs of a race are started, with the options that both have. */
+function commandsOf(name, protocol) {
   const stale = protocol === 'lockfile' ? { stale: STALE } : {}
   const own = JSON.stringify({ protocol, ...stale })
-  return {
-    protocol,
-    ours: (file) => [process.execPath, AGENT, file, own],
-    theirs: (file) => commandOf(name, file, stale),
-  }
+  const ours = (file) => [process.execPath, AGENT, file, own]
+  return { ours, theirs: name === OURS ? ours : (file) => commandOf(name, file, stale) }
 }
 
 /** A file to lock, in a new folder below `parent`. */
@@ -158,15 +163,16 @@ const STATES = {
   'the lock of a dead process of theirs': 'theirs',
 }
 
-for (const [name, { dead, options }] of Object.entries(PEERS)) {
-  const { protocol, ...commands } = contestants(name)
+for (const [name, { protocol, dead, options }] of RIVALS) {
+  const commands = commandsOf(name, protocol)
   const settings = { ...options, skip: options.skip || obstacle }
 
   describe(`${name} and '${protocol}'`, { concurrency: 2 }, () => {
     for (const [state, dyingOne] of Object.entries(STATES)) {
       if (dyingOne === 'theirs' && dead === 'never') continue
 
-      for (const who of ['theirs', 'ours']) {
+      // Two of ours are the same, whichever is stopped.
+      for (const who of name === OURS ? ['ours'] : ['theirs', 'ours']) {
         test(`${state}: ${who} is stopped at each call while the other takes it`, settings, async (t) => {
           const files = makeFiles(t, protocol)
           if (dyingOne) await leaveLocks(t, commands[dyingOne](files[0]), files, protocol)
