@@ -224,6 +224,8 @@ class FileLock {
   /** Returns the number of the native part. */
   #native() {
     if (this.#handle === undefined) {
+      // Before anything is acquired: it may fail for lack of descriptors.
+      if (this.#isByExistence()) existence ??= require('./existence.js').watchOver(native)
       this.#handle = native.createHandle(...this.#parts)
       registry.register(this, this.#handle)
     }
@@ -303,7 +305,6 @@ class FileLock {
       this.#lostBegun = true
     }
     if (this.#isByExistence()) {
-      existence ??= require('./existence.js').watchOver(native)
       existence.addHold(this.#handle, acquisition, () => this.#lose(lostError(this.#identity())))
     }
   }

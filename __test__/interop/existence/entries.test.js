@@ -350,6 +350,26 @@ describe('a time of an entry', { concurrency: 4 }, () => {
     lock.release()
   })
 
+  for (const protocol of PROTOCOLS) {
+    test(`of ours, of '${protocol}', whose folder is replaced: the loss is told`, onUnix, async (t) => {
+      const { lock, entry, options } = scene(t, protocol)
+      await lock.acquire()
+      const folder = path.dirname(entry)
+      const told = once(lock.lost, 'abort')
+      fs.renameSync(folder, `${folder}.moved`)
+      fs.mkdirSync(folder)
+      t.after(() => fs.rmSync(`${folder}.moved`, { recursive: true }))
+      if (protocol === 'proper-lockfile') fs.writeFileSync(lock.path, '')
+      const other = lockFile(lock.path, options)
+      assert.equal(await other.tryAcquire(), true)
+      await eventually(told, 'the loss')
+      assert.equal(lock.held, false)
+      assert.throws(() => lock.release(), { code: 'ERR_LOCK_LOST' })
+      assert.equal(other.held, true)
+      other.release()
+    })
+  }
+
   test("of ours, of 'mkdir': it is renewed, so that proper-lockfile does not find it stale", onUnix, async (t) => {
     const { lock, entry } = scene(t, 'mkdir')
     await lock.acquire()
@@ -361,6 +381,15 @@ describe('a time of an entry', { concurrency: 4 }, () => {
     }
     assert.equal(lock.held, true)
     lock.release()
+  })
+
+  test("of 'proper-lockfile', whose file is gone: it can be found and broken all the same", onUnix, async (t) => {
+    const { file, lock, entry } = scene(t, 'proper-lockfile')
+    fs.mkdirSync(entry)
+    fs.rmSync(file)
+    assert.equal(await lock.isLocked(), true)
+    assert.equal(await lock.breakLock(), true)
+    assert.equal(await lock.breakLock(), false)
   })
 
   test(

@@ -91,6 +91,8 @@ struct Held {
     id: EntryId,
     /// When it was last renewed.
     renewed: Instant,
+    /// When it was last modified, by us, in the time of the file system.
+    known: Option<i128>,
     /// Until when the guard stays in the folder.
     guarded: Option<Instant>,
 }
@@ -105,7 +107,7 @@ impl ExistenceLock {
         // From now on it is noticed.
         since_jump();
         let rules = Rules::of(&how.protocol);
-        let place = rules.place(path)?;
+        let place = find_place(&rules, path, how.create.is_some())?;
         let folder = Folder::open(&place.folder)?;
         Ok(Self {
             id: folder.lock_id(rules.key(&place.name)),
@@ -122,11 +124,8 @@ impl ExistenceLock {
     /// Returns the id of the lock that `path` names now, or `None` if there is none.
     pub(crate) fn id_at(path: &Path, options: &ProtocolOptions) -> io::Result<Option<FileId>> {
         let rules = Rules::of(options);
-        match rules.place(path) {
-            Ok(Place { folder, name }) => Folder::lock_id_at(&folder, rules.key(&name)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Place { folder, name } = find_place(&rules, path, false)?;
+        Folder::lock_id_at(&folder, rules.key(&name))
     }
 
     fn name(&self) -> &OsStr {
@@ -237,13 +236,23 @@ impl ExistenceLock {
 
     /// Returns false if the entry is not ours any more, or may be taken from us.
     fn is_safe(&self, held: &Held) -> bool {
-        held.is_open() && self.is_ours(held) && !self.looks_abandoned(held)
+        held.is_open() && self.is_ours(held) && self.leads_here() && !self.looks_abandoned(held)
+    }
+
+    /// Returns false if the path of the folder is known to lead elsewhere by now, where others get the lock.
+    fn leads_here(&self) -> bool {
+        let id = Folder::lock_id_at(&self.place.folder, self.rules.key(self.name()));
+        id.ok().is_none_or(|id| id == Some(self.id))
     }
 
     /// Returns true if somebody has made our entry look abandoned: another program may be about to take it over.
     fn looks_abandoned(&self, held: &Held) -> bool {
         let Abandoned::Unmodified(limit) = self.rules.abandoned else { return false };
-        let is_old = |seen: Seen| age(seen.modified).is_some_and(|age| age > limit);
+        // A time that is none of ours: that of the file system may be by another clock.
+        let is_old = |seen: Seen| {
+            held.known.is_some_and(|known| seen.modified != known)
+                && age(seen.modified).is_some_and(|age| age > limit)
+        };
         held.renewed.elapsed() < limit
             && held.entry.seen().is_some_and(is_old)
             && since_jump().is_none_or(|since| since > limit)
@@ -344,7 +353,15 @@ impl LockFile for ExistenceLock {
     }
 
     fn try_lock(&self, _: LockMode) -> io::Result<bool> {
-        self.try_take(&mut self.state()).map_err(|failed| self.note(failed))
+        let mut state = self.state();
+        match self.try_take(&mut state) {
+            // Whoever waits already goes on: there may be descriptors again in a moment.
+            Err(failed) if state.watch.is_some() && sys::is_out_of_descriptors(&failed.error) => {
+                state.awaited = (None, POLL);
+                Ok(false)
+            }
+            taken => taken.map_err(|failed| self.note(failed)),
+        }
     }
 
     /// Fails: the kernel has no queue for such a lock.
@@ -466,6 +483,7 @@ impl LockFile for ExistenceLock {
             held.renewed = now;
             // If it fails, others may take the lock over, which is noticed then.
             let _ = held.entry.touch(wall_clock());
+            held.known = held.entry.seen().map(|seen| seen.modified);
         }
         true
     }
@@ -493,11 +511,21 @@ impl Held {
     /// Returns an entry that has just become ours, and is guarded for this time.
     fn new((entry, id): (Entry, EntryId), guarded: Option<Duration>) -> Self {
         let now = now();
-        Self { entry, id, renewed: now, guarded: guarded.map(|time| now + time) }
+        let known = entry.seen().map(|seen| seen.modified);
+        Self { entry, id, renewed: now, known, guarded: guarded.map(|time| now + time) }
     }
 
     /// Returns false if other code of this process has closed the descriptor.
     fn is_open(&self) -> bool {
         self.entry.seen().is_none_or(|seen| seen.id == self.id)
+    }
+}
+
+/// Returns where the lock entry of `path` is. There may be one although its file is gone, which only a lock that is to be
+/// acquired needs.
+fn find_place(rules: &Rules, path: &Path, needs_file: bool) -> io::Result<Place> {
+    match rules.place(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !needs_file => rules.place_of_missing(path),
+        place => place,
     }
 }

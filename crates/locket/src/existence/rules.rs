@@ -141,10 +141,17 @@ impl Rules {
 
     /// Returns where the lock entry of `path` is.
     pub(crate) fn place(&self, path: &Path) -> io::Result<Place> {
-        let (path, suffix) = match self.name {
-            Name::Path => (path.to_owned(), ""),
-            Name::Suffixed => (path.to_owned(), ".lock"),
-            Name::SuffixedTarget => (fs::canonicalize(path)?, ".lock"),
+        match self.name {
+            Name::SuffixedTarget => self.place_of_missing(&fs::canonicalize(path)?),
+            Name::Path | Name::Suffixed => self.place_of_missing(path),
+        }
+    }
+
+    /// Returns where the lock entry of `path` is, without following a symbolic link there.
+    pub(crate) fn place_of_missing(&self, path: &Path) -> io::Result<Place> {
+        let suffix = match self.name {
+            Name::Path => "",
+            Name::Suffixed | Name::SuffixedTarget => ".lock",
         };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             // The root, or a path that ends with `..`.

@@ -476,3 +476,17 @@ fn what_a_process_has_set_aside_that_has_died_is_swept_by_the_next_that_sets_som
     lock.unlock();
     assert!(!place.names().contains(&left));
 }
+
+#[test]
+fn a_time_by_another_clock_that_nobody_has_set_since_does_not_make_a_lock_lost() {
+    let place = Place::new();
+    let lock = place.lock(Protocol::ProperLockfile);
+    assert!(try_lock(&lock));
+    // As if the server of the file system were a minute behind.
+    age_by_a_minute(&place.entry(&lock));
+    lock.state().held.as_mut().unwrap().known = Some(see(&lock).modified);
+    assert!(lock.is_intact() && lock.renew());
+    age_by_a_minute(&place.entry(&lock));
+    assert!(!lock.is_intact(), "somebody has set it");
+    lock.unlock();
+}
