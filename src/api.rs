@@ -119,8 +119,7 @@ fn create_handle(
     let protocol = match protocol {
         None => ProtocolOptions::FLOCK,
         Some(name) => ProtocolOptions {
-            protocol: Protocol::named(&name)
-                .ok_or_else(|| Error::new(Status::InvalidArg, format!("there is no protocol {name}")))?,
+            protocol: Protocol::named(&name).ok_or_else(|| Error::from_status(Status::InvalidArg))?,
             stale: stale.map(to_duration),
             update: update.map(to_duration),
         },
@@ -307,5 +306,8 @@ fn to_duration(time: u32) -> Duration {
 
 /// Returns the end of a wait of `timeout` ms, or `None` if that is beyond the range of the clock.
 fn deadline_in(timeout: f64) -> Option<Instant> {
-    Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|wait| Instant::now().checked_add(wait))
+    // The conversion saturates.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "JavaScript has checked it")]
+    let wait = Duration::from_micros((timeout * 1000.0) as u64);
+    if timeout.is_finite() { Instant::now().checked_add(wait) } else { None }
 }

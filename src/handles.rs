@@ -29,7 +29,7 @@ impl Handles {
     /// Returns the handle with this number.
     pub(crate) fn get(&self, number: u32) -> Result<&Arc<Handle>> {
         let handle = self.handles.get(number as usize).and_then(Option::as_ref);
-        handle.ok_or_else(|| Error::new(Status::InvalidArg, format!("there is no handle {number}")))
+        handle.ok_or_else(|| Error::from_status(Status::InvalidArg))
     }
 
     /// Forgets the handle with this number, which JavaScript does not use any more. What it holds stays held.

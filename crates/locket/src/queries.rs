@@ -15,7 +15,7 @@ use crate::exec::{Guard, TimerKey};
 use crate::holders::{Holder, LockedFile, Party, Proc};
 use crate::lock::{CompletionSink, Handle, Knowledge, LockEntry, Outcome, Request};
 use crate::sync::{Mutex, MutexGuard, now};
-use crate::sys::{FoundHolders, KernelLock, LockMode, OpenHow, Protocol, SystemError, is_busy};
+use crate::sys::{FoundHolders, KernelLock, LockFile, LockMode, OpenHow, Protocol, SystemError, is_busy};
 use crate::watchdog::SERVER_GRACE;
 
 #[cfg(all(test, not(loom)))]
@@ -225,10 +225,16 @@ impl Engine {
 
     /// Returns the processes that hold the lock, as its entry tells.
     fn find_holders_by_file(&self, handle: &Handle) -> Result<FoundHolders, SystemError> {
+        let file = self.open_existing(handle)?;
+        Ok(file.map_or_else(|| FoundHolders::Known(Vec::new()), |file| file.holders()))
+    }
+
+    /// Opens the lock file of `handle`, unless there is none.
+    fn open_existing(&self, handle: &Handle) -> Result<Option<Box<dyn LockFile>>, SystemError> {
         match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
-            Ok(file) => Ok(file.holders()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FoundHolders::Known(Vec::new())),
-            Err(error) => Err(SystemError::new(&error, "open")),
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SystemError::opening(&error)),
         }
     }
 
@@ -358,22 +364,14 @@ impl Engine {
 
     /// Returns true if anybody holds the lock, as its file tells.
     fn ask_file(&self, handle: &Handle) -> Result<bool, SystemError> {
-        let file = match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(SystemError::opening(&error)),
-        };
+        let Some(file) = self.open_existing(handle)? else { return Ok(false) };
         let held = file.is_held().unwrap_or(Ok(false));
         held.map_err(|error| file.describe(&error))
     }
 
     /// Removes the lock entry of `handle`. Returns true if there was one.
     fn break_entry(self: &Arc<Self>, handle: &Handle) -> Result<bool, SystemError> {
-        let file = match self.open(&handle.path, &OpenHow { create: None, ..handle.open_how() }) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(SystemError::new(&error, "open")),
-        };
+        let Some(file) = self.open_existing(handle)? else { return Ok(false) };
         let broken = file.break_entry()?;
         let known = self.table().get(&file.id()).cloned();
         if let Some(entry) = known {

@@ -135,9 +135,9 @@ pub(crate) struct Private<'a> {
 impl Private<'_> {
     /// Opens the new folder, and fills it in.
     pub(super) fn open_folder(&mut self, new: &NewEntry<'_>) -> Result<(), CallError> {
-        let name = self.name.as_ref().expect("a folder has a name");
+        let name = self.name.as_deref().unwrap_or_default();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = retry_on_intr(|| rustix::fs::openat(&self.folder.fd, &**name, flags, Mode::empty()))
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.folder.fd, name, flags, Mode::empty()))
             .map_err(|error| CallError::new(error.into(), "open"))?;
         self.entry = Entry(Some(fd));
         self.fill(new)
@@ -160,12 +160,9 @@ impl Private<'_> {
         Ok(())
     }
 
-    /// Returns the name that nobody else knows.
-    ///
-    /// # Panics
-    /// Panics if the entry has no name.
+    /// Returns the name that nobody else knows, which is empty if the entry has none.
     pub(crate) fn name(&self) -> &OsStr {
-        self.name.as_deref().expect("it was created with a name")
+        self.name.as_deref().unwrap_or_default()
     }
 
     /// Returns the id of the entry.
@@ -231,7 +228,7 @@ impl Private<'_> {
 
     /// Renames the file, since it could not be linked.
     fn rename_to(&mut self, name: &OsStr, error: Errno) -> Result<bool, CallError> {
-        let private = self.name.as_deref().expect("a file without a name is not renamed");
+        let private = self.name.as_deref().unwrap_or_default();
         match self.folder.rename_if_free(private, name) {
             Some(renamed) => renamed,
             None => Err(CallError::unsupported(error.into(), "link")),
@@ -239,7 +236,7 @@ impl Private<'_> {
     }
 
     fn publish_folder(&mut self, new: &NewEntry<'_>, name: &OsStr) -> Result<bool, CallError> {
-        let private = self.name.as_deref().expect("a folder has a name");
+        let private = self.name.as_deref().unwrap_or_default();
         if let Some(renamed) = self.folder.rename_if_free(private, name) {
             return renamed;
         }
