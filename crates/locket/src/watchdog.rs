@@ -57,11 +57,12 @@ impl Engine {
         let mut unanswered = if is_stuck { last.unanswered + 1 } else { 0 };
         let mut pause = CHECK_AGAIN;
         if unanswered >= needed {
-            // A wait has a deadline of its own. A try gives a server more time than a disk.
+            // A wait has a deadline of its own. A try gives a server more time than a disk, unless it writes to that.
             let age = request.age();
+            let writes = !request.handle.options.protocol.protocol.is_kept_by_kernel();
             let may_be_slow = !request.blocking
                 && age < SERVER_GRACE
-                && !self.system.is_on_local_mount(&request.handle.path);
+                && (writes || !self.system.is_on_local_mount(&request.handle.path));
             if !may_be_slow {
                 return self.cancel(&request, CancelReason::Unanswered);
             }
