@@ -121,6 +121,19 @@ async function interleave(stopped, actor, file, i, [word, options] = ['try'], me
   return { call, actors, stoppeds: await answer }
 }
 
+/** What ours says of a try that it gives up, since the disk does not answer: on a busy machine it may just be slow. */
+const GIVEN_UP = 'ERR_LOCK_TIMEOUT'
+
+/** A process of ours tries, and it comes of it what is `expected`. `isLate`: a try before was given up, and may hold it yet. */
+async function tries(it, file, expected, where, isLate = false) {
+  let said
+  await until(async () => {
+    said = await ask(it, 'try', file)
+    return said !== GIVEN_UP && !(isLate && said === 'false' && expected === 'true')
+  }, where)
+  assert.equal(said, expected, where)
+}
+
 /** Exactly one of them has the lock, or nobody has, and all goes on from there. `where` says of what race. */
 async function judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid, defect, where }) {
   const entry = entryOf(protocol, file)
@@ -132,7 +145,8 @@ async function judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid
   } else {
     assert.equal(oursHold, oursSaid === 'true', where)
   }
-  assert.equal(await ask(third, 'try', file), String(!oursHold && !theirsHold), `a third one: ${where}`)
+  const isLate = [oursSaid, theirsSaid].includes(GIVEN_UP)
+  await tries(third, file, String(!oursHold && !theirsHold), `a third one: ${where}`, isLate)
   if (oursSaid === 'true') {
     const before = lstat(entry)
     const alone = !theirsHold
@@ -140,12 +154,12 @@ async function judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid
     if (!alone) assert.deepEqual(lstat(entry)?.ino, before.ino, `the lock of another was removed: ${where}`)
   }
   if (theirsHold) {
-    assert.equal(await ask(ours, 'try', file), 'false', `while theirs is held: ${where}`)
+    await tries(ours, file, 'false', `while theirs is held: ${where}`)
     assert.equal(await ask(theirs, 'release', file), 'released', where)
   }
   if (!oursHold && !theirsHold) assert.equal(await ask(third, 'release', file), 'released', where)
   assert.equal(lstat(entry), undefined, `what is left: ${where}`)
-  assert.equal(await ask(ours, 'try', file), 'true', `in the end: ${where}`)
+  await tries(ours, file, 'true', `in the end: ${where}`)
   assert.equal(await ask(ours, 'release', file), 'released', where)
 }
 
@@ -208,7 +222,7 @@ for (const [name, { protocol, dead, options }] of RIVALS) {
         for (; calls < MOST_CALLS; calls++) {
           const file = files[calls]
           const entry = entryOf(protocol, file)
-          assert.equal(await ask(ours, 'try', file), 'true')
+          await tries(ours, file, 'true', 'at first')
           const breakIt = () => fs.rmSync(entry, { recursive: true, force: true })
           const { call, actors, stoppeds } = await interleave(ours, theirs, file, calls, ['release'], breakIt)
           const where = `stopped before ${calls + 1}. ${call}: ours ${stoppeds}, theirs ${actors}`
@@ -217,10 +231,10 @@ for (const [name, { protocol, dead, options }] of RIVALS) {
           assert.match(stoppeds, /^(released|ERR_LOCK_LOST|ENOTEMPTY)$/, where)
           assert.equal(await ask(ours, 'held', file), 'false', where)
           // No call removes an entry only if it is the one that was looked at: what comes between these two is removed.
-          if (lstat(entry)) assert.equal(await ask(third, 'try', file), 'false', where)
+          if (lstat(entry)) await tries(third, file, 'false', where)
           else assert.ok(['unlink', 'rmdir'].includes(call), `theirs was removed: ${where}`)
           await ask(theirs, 'release', file)
-          assert.equal(await ask(ours, 'try', file), 'true', where)
+          await tries(ours, file, 'true', where)
           assert.equal(await ask(ours, 'release', file), 'released', where)
           if (call === undefined) break
         }
@@ -237,18 +251,20 @@ for (const [name, { protocol, dead, options }] of RIVALS) {
         const parent = temporaryFolder(t)
         const usual = await warmCalls(ours, newFile(parent, 'usual', protocol))
         for (const other of others) {
-          for (let i = 0; i < LAST_CALLS; i++) {
-            const file = newFile(parent, `${others.indexOf(other)}-${i}`, protocol)
+          for (let i = 0, n = 0; i < LAST_CALLS; n++) {
+            const file = newFile(parent, `${others.indexOf(other)}-${n}`, protocol)
             const entry = entryOf(protocol, file)
             const cycles = ['cycle', { times: WARM_CYCLES }]
             const { call, actors, stoppeds } = await interleave(ours, other, file, usual - i, cycles)
+            if ([actors, stoppeds].includes(GIVEN_UP)) continue
+            i++
             const where = `stopped before a ${call}: ours ${stoppeds}, the other ${actors}`
             if (actors === 'true') {
               // It had been released when it was stopped, and was not acquired any more.
               assert.match(stoppeds, /^(false|done)$/, where)
               assert.equal(await ask(ours, 'held', file), 'false', where)
               assert.ok(lstat(entry), `the lock of the other was removed: ${where}`)
-              assert.equal(await ask(ours, 'try', file), 'false', where)
+              await tries(ours, file, 'false', where)
               assert.equal(await ask(other, 'release', file), 'released', where)
             } else {
               assert.equal(actors, 'false', where)
@@ -256,7 +272,7 @@ for (const [name, { protocol, dead, options }] of RIVALS) {
             }
             await until(() => !lstat(entry) && litterBeside(file).length === 0, `the end of all entries: ${where}`)
             assert.equal(await ask(other, 'try', file), 'true', where)
-            assert.equal(await ask(ours, 'try', file), 'false', where)
+            await tries(ours, file, 'false', where)
             assert.equal(await ask(other, 'release', file), 'released', where)
           }
         }
