@@ -177,106 +177,109 @@ const STATES = {
   'the lock of a dead process of theirs': 'theirs',
 }
 
-for (const [name, { protocol, dead, options }] of RIVALS) {
-  const commands = commandsOf(name, protocol)
-  const settings = { ...options, skip: options.skip || obstacle }
+// Most of it is waiting for processes.
+describe('races', { concurrency: 2 }, () => {
+  for (const [name, { protocol, dead, options }] of RIVALS) {
+    const commands = commandsOf(name, protocol)
+    const settings = { ...options, skip: options.skip || obstacle }
 
-  describe(`${name} and '${protocol}'`, { concurrency: 2 }, () => {
-    for (const [state, dyingOne] of Object.entries(STATES)) {
-      if (dyingOne === 'theirs' && dead === 'never') continue
+    describe(`${name} and '${protocol}'`, { concurrency: 2 }, () => {
+      for (const [state, dyingOne] of Object.entries(STATES)) {
+        if (dyingOne === 'theirs' && dead === 'never') continue
 
-      // Two of ours are the same, whichever is stopped.
-      for (const who of name === OURS ? ['ours'] : ['theirs', 'ours']) {
-        test(`${state}: ${who} is stopped at each call while the other takes it`, settings, async (t) => {
+        // Two of ours are the same, whichever is stopped.
+        for (const who of name === OURS ? ['ours'] : ['theirs', 'ours']) {
+          test(`${state}: ${who} is stopped at each call while the other takes it`, settings, async (t) => {
+            const files = makeFiles(t, protocol)
+            if (dyingOne) await leaveLocks(t, commands[dyingOne](files[0]), files, protocol)
+            const stopped = new Subject(t, files[0], commands[who](files[0]))
+            const actor = start(t, commands[who === 'ours' ? 'theirs' : 'ours'](files[0]))
+            const third = start(t, commands.ours(files[0]))
+            const [ours, theirs] = who === 'ours' ? [stopped, actor] : [actor, stopped]
+            const removes = who === 'theirs' && dyingOne && REMOVES_BY_PATH.includes(name)
+            let calls = 0
+            for (; calls < MOST_CALLS; calls++) {
+              const file = files[calls]
+              const { call, actors, stoppeds } = await interleave(stopped, actor, file, calls)
+              const [oursSaid, theirsSaid] = who === 'ours' ? [stoppeds, actors] : [actors, stoppeds]
+              const where = `stopped before ${calls + 1}. ${call}: ours ${oursSaid}, theirs ${theirsSaid}`
+              await judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid, defect: removes, where })
+              assert.deepEqual(litterBeside(file), [], where)
+              if (call === undefined) break
+            }
+            assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
+          })
+        }
+      }
+
+      test(
+        'a lock that is broken and taken by theirs, at each call of its release, stays theirs',
+        settings,
+        async (t) => {
           const files = makeFiles(t, protocol)
-          if (dyingOne) await leaveLocks(t, commands[dyingOne](files[0]), files, protocol)
-          const stopped = new Subject(t, files[0], commands[who](files[0]))
-          const actor = start(t, commands[who === 'ours' ? 'theirs' : 'ours'](files[0]))
+          const ours = new Subject(t, files[0], commands.ours(files[0]))
+          const theirs = start(t, commands.theirs(files[0]))
           const third = start(t, commands.ours(files[0]))
-          const [ours, theirs] = who === 'ours' ? [stopped, actor] : [actor, stopped]
-          const removes = who === 'theirs' && dyingOne && REMOVES_BY_PATH.includes(name)
           let calls = 0
           for (; calls < MOST_CALLS; calls++) {
             const file = files[calls]
-            const { call, actors, stoppeds } = await interleave(stopped, actor, file, calls)
-            const [oursSaid, theirsSaid] = who === 'ours' ? [stoppeds, actors] : [actors, stoppeds]
-            const where = `stopped before ${calls + 1}. ${call}: ours ${oursSaid}, theirs ${theirsSaid}`
-            await judge({ protocol, ours, theirs, third, file, oursSaid, theirsSaid, defect: removes, where })
-            assert.deepEqual(litterBeside(file), [], where)
+            const entry = entryOf(protocol, file)
+            await tries(ours, file, 'true', 'at first')
+            const breakIt = () => fs.rmSync(entry, { recursive: true, force: true })
+            const { call, actors, stoppeds } = await interleave(ours, theirs, file, calls, ['release'], breakIt)
+            const where = `stopped before ${calls + 1}. ${call}: ours ${stoppeds}, theirs ${actors}`
+            assert.equal(actors, 'true', where)
+            // ENOTEMPTY: theirs is a folder with something in it.
+            assert.match(stoppeds, /^(released|ERR_LOCK_LOST|ENOTEMPTY)$/, where)
+            assert.equal(await ask(ours, 'held', file), 'false', where)
+            // No call removes an entry only if it is the one that was looked at: what comes between these two is removed.
+            if (lstat(entry)) await tries(third, file, 'false', where)
+            else assert.ok(['unlink', 'rmdir'].includes(call), `theirs was removed: ${where}`)
+            await ask(theirs, 'release', file)
+            await tries(ours, file, 'true', where)
+            assert.equal(await ask(ours, 'release', file), 'released', where)
             if (call === undefined) break
           }
           assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
-        })
-      }
-    }
+        },
+      )
 
-    test(
-      'a lock that is broken and taken by theirs, at each call of its release, stays theirs',
-      settings,
-      async (t) => {
-        const files = makeFiles(t, protocol)
-        const ours = new Subject(t, files[0], commands.ours(files[0]))
-        const theirs = start(t, commands.theirs(files[0]))
-        const third = start(t, commands.ours(files[0]))
-        let calls = 0
-        for (; calls < MOST_CALLS; calls++) {
-          const file = files[calls]
-          const entry = entryOf(protocol, file)
-          await tries(ours, file, 'true', 'at first')
-          const breakIt = () => fs.rmSync(entry, { recursive: true, force: true })
-          const { call, actors, stoppeds } = await interleave(ours, theirs, file, calls, ['release'], breakIt)
-          const where = `stopped before ${calls + 1}. ${call}: ours ${stoppeds}, theirs ${actors}`
-          assert.equal(actors, 'true', where)
-          // ENOTEMPTY: theirs is a folder with something in it.
-          assert.match(stoppeds, /^(released|ERR_LOCK_LOST|ENOTEMPTY)$/, where)
-          assert.equal(await ask(ours, 'held', file), 'false', where)
-          // No call removes an entry only if it is the one that was looked at: what comes between these two is removed.
-          if (lstat(entry)) await tries(third, file, 'false', where)
-          else assert.ok(['unlink', 'rmdir'].includes(call), `theirs was removed: ${where}`)
-          await ask(theirs, 'release', file)
-          await tries(ours, file, 'true', where)
-          assert.equal(await ask(ours, 'release', file), 'released', where)
-          if (call === undefined) break
-        }
-        assert.ok(calls > 0 && calls < MOST_CALLS, `it was stopped ${calls} times`)
-      },
-    )
-
-    test(
-      'a lock that ours acquires again and again, stopped at each call of that, while others take it',
-      settings,
-      async (t) => {
-        const ours = new Subject(t, 'none', commands.ours('none'))
-        const others = [commands.theirs('none'), commands.ours('none')].map((command) => start(t, command))
-        const parent = temporaryFolder(t)
-        const usual = await warmCalls(ours, newFile(parent, 'usual', protocol))
-        for (const other of others) {
-          for (let i = 0, n = 0; i < LAST_CALLS; n++) {
-            const file = newFile(parent, `${others.indexOf(other)}-${n}`, protocol)
-            const entry = entryOf(protocol, file)
-            const cycles = ['cycle', { times: WARM_CYCLES }]
-            const { call, actors, stoppeds } = await interleave(ours, other, file, usual - i, cycles)
-            if ([actors, stoppeds].includes(GIVEN_UP)) continue
-            i++
-            const where = `stopped before a ${call}: ours ${stoppeds}, the other ${actors}`
-            if (actors === 'true') {
-              // It had been released when it was stopped, and was not acquired any more.
-              assert.match(stoppeds, /^(false|done)$/, where)
-              assert.equal(await ask(ours, 'held', file), 'false', where)
-              assert.ok(lstat(entry), `the lock of the other was removed: ${where}`)
+      test(
+        'a lock that ours acquires again and again, stopped at each call of that, while others take it',
+        settings,
+        async (t) => {
+          const ours = new Subject(t, 'none', commands.ours('none'))
+          const others = [commands.theirs('none'), commands.ours('none')].map((command) => start(t, command))
+          const parent = temporaryFolder(t)
+          const usual = await warmCalls(ours, newFile(parent, 'usual', protocol))
+          for (const other of others) {
+            for (let i = 0, n = 0; i < LAST_CALLS; n++) {
+              const file = newFile(parent, `${others.indexOf(other)}-${n}`, protocol)
+              const entry = entryOf(protocol, file)
+              const cycles = ['cycle', { times: WARM_CYCLES }]
+              const { call, actors, stoppeds } = await interleave(ours, other, file, usual - i, cycles)
+              if ([actors, stoppeds].includes(GIVEN_UP)) continue
+              i++
+              const where = `stopped before a ${call}: ours ${stoppeds}, the other ${actors}`
+              if (actors === 'true') {
+                // It had been released when it was stopped, and was not acquired any more.
+                assert.match(stoppeds, /^(false|done)$/, where)
+                assert.equal(await ask(ours, 'held', file), 'false', where)
+                assert.ok(lstat(entry), `the lock of the other was removed: ${where}`)
+                await tries(ours, file, 'false', where)
+                assert.equal(await ask(other, 'release', file), 'released', where)
+              } else {
+                assert.equal(actors, 'false', where)
+                assert.equal(stoppeds, 'done', where)
+              }
+              await until(() => !lstat(entry) && litterBeside(file).length === 0, `the end of all entries: ${where}`)
+              assert.equal(await ask(other, 'try', file), 'true', where)
               await tries(ours, file, 'false', where)
               assert.equal(await ask(other, 'release', file), 'released', where)
-            } else {
-              assert.equal(actors, 'false', where)
-              assert.equal(stoppeds, 'done', where)
             }
-            await until(() => !lstat(entry) && litterBeside(file).length === 0, `the end of all entries: ${where}`)
-            assert.equal(await ask(other, 'try', file), 'true', where)
-            await tries(ours, file, 'false', where)
-            assert.equal(await ask(other, 'release', file), 'released', where)
           }
-        }
-      },
-    )
-  })
-}
+        },
+      )
+    })
+  }
+})
