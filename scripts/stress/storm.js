@@ -195,7 +195,9 @@ class Storm {
     for (;;) {
       await this.#pause(this.#random.interval(KILL))
       if (this.#isOver()) return
-      const victim = this.#random.pick([...this.#running].filter(({ killed }) => !killed))
+      // A dotlockfile(1) that outlives who has started it takes a lock that is nobody's for five minutes.
+      const mayDie = ({ killed, program }) => !killed && program !== 'dotlockfile'
+      const victim = this.#random.pick([...this.#running].filter(mayDie))
       if (!victim) continue
       victim.killed = true
       this.#journal.write('kills', { process: victim.number })
