@@ -73,7 +73,7 @@ class Storm {
     const programs = [...Array(this.#options.processes).fill('node'), ...this.#options.neighbours]
     const places = Promise.all(programs.map((program, place) => this.#occupy(program, place)))
     const everyone = places.then(() => this.#isOver() || this.stop('nobody is left'))
-    await Promise.all([everyone, this.#kill(), this.#limitLogs()])
+    await Promise.all([everyone, this.#kill(), this.#limitLogs(), this.#takeOverAtTheEnd()])
     for (let file = 0; file < this.#options.files; file++) this.#mustBeFree(file)
     this.#journal.write('closed')
     return Math.min(this.#end, this.#journal.now()) / 1e9
@@ -202,6 +202,23 @@ class Storm {
       victim.killed = true
       this.#journal.write('kills', { process: victim.number })
       victim.child.kill('SIGKILL')
+    }
+  }
+
+  /**
+   * At the end, takes over what killed processes of ours have left behind, as the next one of ours would: programs that cannot
+   * see that it is dead would wait for ever.
+   */
+  async #takeOverAtTheEnd() {
+    const { protocol, files } = this.#options
+    if (!PROTOCOLS[protocol]?.breaks) return
+    await this.#pause(Infinity)
+    while (this.#running.size > 0) {
+      for (let file = 0; file < files; file++) {
+        const lock = lockFile(lockOf(this.#folder, file), { protocol })
+        if (await lock.tryAcquire()) lock.release()
+      }
+      await sleep(LOOK)
     }
   }
 
