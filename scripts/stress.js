@@ -35,7 +35,7 @@ ${Object.entries(NUMBERS)
   --sabotage=HOW  one process in which one lock in twenty is broken: ${WAYS.join(', ')}. It must be found out
   --protocol=HOW  how the lock is kept (flock): ${Object.keys(PROTOCOLS).join(', ')},
                   or all of these, one after the other, which share the seconds
-  --defects       with a protocol whose peers break stale locks by their path: they do. What comes of it is shown`
+  --defects       with a protocol whose peers remove locks by their path: they do. What comes of it is shown`
 
 /** Throws if the command line cannot be understood. */
 function readOptions(args) {
@@ -84,12 +84,17 @@ function parentFolder() {
   return fs.existsSync(memory) && roomIn(memory) >= ROOM ? memory : os.tmpdir()
 }
 
+const peersOf = (protocol, defects) => {
+  const { peers, defective = [] } = PROTOCOLS[protocol]
+  return defects ? [...peers, ...defective] : peers
+}
+
 /** The other programs that can take part. Prints which ones cannot, and why. */
-function neighbours(protocol) {
+function neighbours({ protocol, defects }) {
   // Their clock is ours on Linux. Elsewhere it may be another one.
   const python = process.platform === 'linux' ? preparePython() : 'this is not Linux'
   const obstacles = protocol
-    ? Object.fromEntries(PROTOCOLS[protocol].peers.map((peer) => [peer, obstacleOf(peer, python)]))
+    ? Object.fromEntries(peersOf(protocol, defects).map((peer) => [peer, obstacleOf(peer, python)]))
     : { locket: python, filelock: python, flock: python }
   if ('flock' in obstacles && spawnSync('flock', ['--version']).status !== 0) obstacles.flock ??= 'it is not installed'
   return Object.keys(obstacles).filter((name) => {
@@ -108,7 +113,7 @@ async function run(options) {
   const { Storm } = require('./stress/storm.js')
 
   const parent = parentFolder()
-  const others = neighbours(options.protocol)
+  const others = neighbours(options)
   const folder = fs.mkdtempSync(path.join(parent, 'locket-stress-'))
   const limit = Math.min(LOG_LIMIT, roomIn(parent) / 2)
   const storm = new Storm(options, { folder, limit, python: PYTHON, neighbours: others })

@@ -16,9 +16,9 @@ const STALE = 5000
 const NEVER = 3_600_000
 
 /**
- * By protocol: the `peers`; the options of `ours`; those of the peers as they are, and with `defects`, when they break locks
- * that are stale: by their path, whoever's lock that is by then. `defect` explains it. `breaks`: a lock that a killed peer has
- * left is broken by the storm, since nobody else may.
+ * By protocol: the `peers`; the options of `ours`; those of the peers as they are, and with `defects`, when they remove locks by
+ * their path, whoever's lock that is by then. `defect` explains it. `defective`: peers that always do, and so take part with
+ * `defects` alone. `breaks`: a lock that a killed peer has left is broken by the storm, since nobody else may.
  */
 const PROTOCOLS = {
   'proper-lockfile': {
@@ -41,11 +41,13 @@ const PROTOCOLS = {
   symlink: { peers: ['SymlinkLockFile'], breaks: true },
   'pid-file': { peers: ['PIDLockFile'], breaks: true },
   dotlock: {
-    peers: ['dotlockfile'],
+    peers: [],
+    defective: ['dotlockfile'],
     breaks: true,
-    theirs: { pid: false },
     defects: { pid: true },
-    defect: 'dotlockfile removes by its path the file whose process it has found to be dead',
+    defect:
+      'dotlockfile removes by its path the file whose process it has found to be dead, and whatever has that path when the lock ' +
+      'that it was refused is gone before it can look at it',
   },
 }
 

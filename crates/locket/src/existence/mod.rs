@@ -10,6 +10,7 @@
 
 mod aside;
 mod clock;
+mod held;
 mod record;
 mod rules;
 mod take_over;
@@ -23,18 +24,18 @@ use std::io;
 use std::mem;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::holders::Holder;
 use crate::sync::{Mutex, MutexGuard, now};
-use crate::sys::lock_entry::{EntryId, Flock, Kind, NewEntry, Seen};
+use crate::sys::lock_entry::{Flock, Kind, NewEntry, Seen};
 use crate::sys::{
     self, CallError, Changes, Entry, FileId, Folder, FoundHolders, LockFile, LockMode, OpenHow, ProcessWatch,
     ProtocolOptions, SystemError, Waker, Watch, Watcher,
 };
 use aside::Aside;
 use clock::{age, since_jump, wall_clock};
+use held::Held;
 use record::Record;
 use rules::{Abandoned, Place, Rules};
 use take_over::{GUARD, TakeOver};
@@ -44,10 +45,9 @@ use verdict::{Facts, POLL, Verdict, judge};
 const ROUNDS: u32 = 64;
 /// How often it is checked whether the lock is still ours.
 const CHECK: Duration = Duration::from_secs(1);
-/// The pause before an entry that is not ours is looked at again: another process may be putting ours back.
-const SECOND_LOOK: Duration = Duration::from_millis(2);
 /// How long a waiter waits for one that is taking the entry over.
 const MOMENT: Duration = Duration::from_millis(1);
+
 /// A lock that is kept by the existence of a directory entry.
 pub(crate) struct ExistenceLock {
     id: FileId,
@@ -83,18 +83,6 @@ struct State {
     was_gone: bool,
     /// Why the entry could not be removed by the last release.
     release_error: Option<SystemError>,
-}
-
-/// An entry of ours.
-struct Held {
-    entry: Entry,
-    id: EntryId,
-    /// When it was last renewed.
-    renewed: Instant,
-    /// When it was last modified, by us, in the time of the file system.
-    known: Option<i128>,
-    /// Until when the guard stays in the folder.
-    guarded: Option<Instant>,
 }
 
 impl ExistenceLock {
@@ -219,59 +207,6 @@ impl ExistenceLock {
         name.push(".STALE");
         let seen = self.folder.look(&name)?;
         Ok(seen.is_some_and(|seen| age(seen.changed).is_none_or(|age| age <= limit)))
-    }
-
-    /// Returns whether the entry is ours. Should another one be there, that is looked at again: a process that has taken ours for
-    /// another one, and exchanged it, puts it back at once.
-    fn find_ours(&self, held: &Held) -> Result<bool, CallError> {
-        for _ in 0..3 {
-            match self.folder.look(self.name())? {
-                Some(seen) if seen.id == held.id => return Ok(true),
-                Some(_) => thread::sleep(SECOND_LOOK),
-                None => return Ok(false),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Returns false if the entry is not ours any more, or may be taken from us.
-    fn is_safe(&self, held: &Held) -> bool {
-        held.is_open() && self.is_ours(held) && self.leads_here() && !self.looks_abandoned(held)
-    }
-
-    /// Returns false if the path of the folder is known to lead elsewhere by now, where others get the lock.
-    fn leads_here(&self) -> bool {
-        let id = Folder::lock_id_at(&self.place.folder, self.rules.key(self.name()));
-        id.ok().is_none_or(|id| id == Some(self.id))
-    }
-
-    /// Returns true if somebody has made our entry look abandoned: another program may be about to take it over.
-    fn looks_abandoned(&self, held: &Held) -> bool {
-        let Abandoned::Unmodified(limit) = self.rules.abandoned else { return false };
-        // A time that is none of ours: that of the file system may be by another clock.
-        let is_old = |seen: Seen| {
-            held.known.is_some_and(|known| seen.modified != known)
-                && age(seen.modified).is_some_and(|age| age > limit)
-        };
-        held.renewed.elapsed() < limit
-            && held.entry.seen().is_some_and(is_old)
-            && since_jump().is_none_or(|since| since > limit)
-    }
-
-    /// Returns false if the entry is known not to be ours.
-    fn is_ours(&self, held: &Held) -> bool {
-        self.find_ours(held).unwrap_or(true)
-    }
-
-    /// Removes the entry, if it is known to be ours.
-    fn remove(&self, held: &Held) -> Result<(), CallError> {
-        if !self.find_ours(held)? {
-            return Ok(());
-        }
-        if held.guarded.is_some() {
-            let _ = held.entry.remove_file(GUARD);
-        }
-        self.folder.remove(self.name(), self.rules.kind)
     }
 
     /// Returns who holds the lock.
@@ -504,20 +439,6 @@ impl LockFile for ExistenceLock {
 
     fn describe(&self, error: &io::Error) -> SystemError {
         self.failure.lock().unwrap_or_else(|| SystemError::new(error, "open"))
-    }
-}
-
-impl Held {
-    /// Returns an entry that has just become ours, and is guarded for this time.
-    fn new((entry, id): (Entry, EntryId), guarded: Option<Duration>) -> Self {
-        let now = now();
-        let known = entry.seen().map(|seen| seen.modified);
-        Self { entry, id, renewed: now, known, guarded: guarded.map(|time| now + time) }
-    }
-
-    /// Returns false if other code of this process has closed the descriptor.
-    fn is_open(&self) -> bool {
-        self.entry.seen().is_none_or(|seen| seen.id == self.id)
     }
 }
 

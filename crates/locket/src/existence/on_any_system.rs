@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::SystemTime;
 
 use super::*;
@@ -53,17 +54,10 @@ impl Place {
     }
 }
 
-/// The protocols that every system has: on Windows most users may not create symbolic links.
-const EVERYWHERE: [Protocol; 8] = [
-    Protocol::ProperLockfile,
-    Protocol::ProperLockfileAt,
-    Protocol::Lockfile,
-    Protocol::SoftFile,
-    Protocol::Link,
-    Protocol::Mkdir,
-    Protocol::PidFile,
-    Protocol::Dotlock,
-];
+/// Returns the protocols that every system has: on Windows most users may not create symbolic links.
+fn everywhere() -> impl Iterator<Item = Protocol> {
+    Protocol::by_existence().filter(|protocol| *protocol != Protocol::Symlink)
+}
 
 fn try_lock(lock: &ExistenceLock) -> bool {
     lock.try_lock(LockMode::Exclusive).map_err(|error| (lock.describe(&error), error)).unwrap()
@@ -89,7 +83,7 @@ fn open_to_change(path: &Path) -> File {
 
 #[test]
 fn the_first_one_gets_the_lock_and_the_next_one_when_it_is_released_and_nothing_stays() {
-    for protocol in EVERYWHERE {
+    for protocol in everywhere() {
         let place = Place::new();
         let (first, second) = (place.open(protocol), place.open(protocol));
         assert!(try_lock(&first), "{protocol:?}");
@@ -107,7 +101,7 @@ fn the_first_one_gets_the_lock_and_the_next_one_when_it_is_released_and_nothing_
 
 #[test]
 fn an_entry_of_the_other_kind_keeps_everybody_out() {
-    for protocol in EVERYWHERE {
+    for protocol in everywhere() {
         let place = Place::new();
         let lock = place.open(protocol);
         if lock.rules.kind == Kind::Folder {
@@ -122,7 +116,7 @@ fn an_entry_of_the_other_kind_keeps_everybody_out() {
 
 #[test]
 fn an_entry_that_appears_while_ours_is_being_created_stays_as_it_is() {
-    for protocol in EVERYWHERE {
+    for protocol in everywhere() {
         for theirs_is_folder in [false, true] {
             let place = Place::new();
             let lock = place.open(protocol);
@@ -142,7 +136,7 @@ fn an_entry_that_appears_while_ours_is_being_created_stays_as_it_is() {
 
 #[test]
 fn a_lock_that_was_replaced_is_lost_and_what_replaced_it_stays() {
-    for protocol in EVERYWHERE {
+    for protocol in everywhere() {
         let place = Place::new();
         let lock = place.open(protocol);
         assert!(try_lock(&lock));
@@ -219,7 +213,7 @@ fn a_file_whose_process_is_dead_is_taken_over_and_one_whose_process_is_alive_or_
 
 #[test]
 fn breaking_removes_whatever_is_there_and_its_holder_notices() {
-    for protocol in EVERYWHERE {
+    for protocol in everywhere() {
         let place = Place::new();
         let (holder, other) = (place.open(protocol), place.open(protocol));
         assert!(try_lock(&holder));
@@ -283,7 +277,7 @@ fn let_many_come(place: &Place, protocol: Protocol) {
 
 #[test]
 fn of_many_that_come_at_once_one_gets_the_lock() {
-    for protocol in EVERYWHERE {
+    for protocol in everywhere() {
         for _ in 0..10 {
             let_many_come(&Place::new(), protocol);
         }
@@ -321,7 +315,7 @@ fn a_path_may_be_as_long_as_the_system_lets_it_be() {
     }
 }
 
-/// Tells [`hold_until_killed`] the folder, and the number of the protocol in [`EVERYWHERE`].
+/// Tells [`hold_until_killed`] the folder, and the number of the protocol in [`everywhere`].
 const HOLDER: [&str; 2] = ["LOCKET_TEST_FOLDER", "LOCKET_TEST_PROTOCOL"];
 
 #[test]
@@ -329,7 +323,7 @@ const HOLDER: [&str; 2] = ["LOCKET_TEST_FOLDER", "LOCKET_TEST_PROTOCOL"];
 fn hold_until_killed() {
     let [folder, protocol] = HOLDER.map(|name| std::env::var(name).unwrap());
     let place = Place { folder: folder.into(), owned: None };
-    let lock = place.open(EVERYWHERE[protocol.parse::<usize>().unwrap()]);
+    let lock = place.open(everywhere().nth(protocol.parse().unwrap()).unwrap());
     assert!(try_lock(&lock));
     println!("held");
     let _ = std::io::stdin().read_line(&mut String::new());
@@ -340,7 +334,7 @@ fn hold_until_killed() {
 fn the_lock_of_a_process_that_was_killed_is_free_at_once() {
     let this = concat!(module_path!(), "::hold_until_killed");
     let (_, this) = this.split_once("::").unwrap();
-    for (number, protocol) in EVERYWHERE.into_iter().enumerate() {
+    for (number, protocol) in everywhere().enumerate() {
         let place = Place::new();
         let mut holder = Command::new(std::env::current_exe().unwrap())
             .args([this, "--exact", "--ignored", "--nocapture"])

@@ -1,24 +1,12 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
+use std::thread;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::sys::Protocol;
-
-/// All protocols that keep a lock by existence.
-const PROTOCOLS: [Protocol; 9] = [
-    Protocol::ProperLockfile,
-    Protocol::ProperLockfileAt,
-    Protocol::Lockfile,
-    Protocol::SoftFile,
-    Protocol::Link,
-    Protocol::Mkdir,
-    Protocol::Symlink,
-    Protocol::PidFile,
-    Protocol::Dotlock,
-];
 
 /// A folder with a file that is locked.
 struct Place {
@@ -91,7 +79,7 @@ fn age_by(path: &Path, seconds: u64) {
 
 #[test]
 fn one_holds_the_lock_at_a_time_and_nothing_is_left_of_it() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::by_existence() {
         let place = Place::new();
         let [one, other] = [(); 2].map(|()| place.lock(protocol));
         place.make_room(&one);
@@ -140,7 +128,7 @@ fn the_entry_is_of_the_kind_and_has_the_content_that_others_expect() {
 
 #[test]
 fn the_entry_of_a_process_of_ours_that_is_dead_is_taken_over_at_once() {
-    for protocol in PROTOCOLS.into_iter().filter(|protocol| *protocol != Protocol::Symlink) {
+    for protocol in Protocol::by_existence().filter(|protocol| *protocol != Protocol::Symlink) {
         let place = Place::new();
         let [dead, next, last] = [(); 3].map(|()| place.lock(protocol));
         place.make_room(&dead);
@@ -159,7 +147,7 @@ fn the_entry_of_a_process_of_ours_that_is_dead_is_taken_over_at_once() {
 
 #[test]
 fn an_entry_that_has_been_replaced_is_not_removed_and_the_lock_is_lost() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::by_existence() {
         let place = Place::new();
         let lock = place.lock(protocol);
         place.make_room(&lock);
@@ -274,7 +262,7 @@ fn an_old_folder_with_things_in_it_is_left_alone() {
 
 #[test]
 fn breaking_removes_whatever_is_there_and_says_whether_there_was_something() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::by_existence() {
         let place = Place::new();
         let lock = place.lock(protocol);
         place.make_room(&lock);
@@ -381,7 +369,7 @@ fn private_names(place: &Place) -> Vec<String> {
 
 #[test]
 fn a_warm_lock_sets_its_entry_aside_and_others_get_the_lock_meanwhile() {
-    for protocol in PROTOCOLS.into_iter().filter(|protocol| *protocol != Protocol::Symlink) {
+    for protocol in Protocol::by_existence().filter(|protocol| *protocol != Protocol::Symlink) {
         let place = Place::new();
         let [warm, other] = [(); 2].map(|()| place.lock(protocol));
         place.make_room(&warm);

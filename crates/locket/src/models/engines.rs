@@ -1,6 +1,6 @@
 //! Two engines: they exclude each other as two processes do.
 
-use super::kernel::Waits::{Blocked, Paced};
+use super::kernel::Waits::{Blocked, Paced, Watched};
 use super::model;
 use crate::sys::LockMode::{Exclusive, Shared};
 
@@ -37,19 +37,21 @@ fn two_engines_share_a_lock() {
 }
 
 #[test]
-fn an_engine_waits_in_the_kernel_until_another_releases() {
-    model(3, Paced, |process| {
-        let another = process.another(Blocked);
-        let a = process.user().acquire_here(Exclusive);
-        a.granted();
-        let b = another.user().acquire(Exclusive);
-        a.released();
-        b.granted();
-        assert!(process.locks().is_empty());
-        b.released();
-        drop(b);
-        another.end();
-    });
+fn an_engine_waits_in_the_kernel_or_for_news_until_another_releases() {
+    for waits in [Blocked, Watched] {
+        model(3, Paced, move |process| {
+            let another = process.another(waits);
+            let a = process.user().acquire_here(Exclusive);
+            a.granted();
+            let b = another.user().acquire(Exclusive);
+            a.released();
+            b.granted();
+            assert!(process.locks().is_empty());
+            b.released();
+            drop(b);
+            another.end();
+        });
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kernel::Waits::Blocked;
+use super::kernel::Waits::{Blocked, Watched};
 use super::kernel::{OTHER, PATH, SLOW, THIRD};
 use super::process::{Process, User, Wait};
 use super::{model, model_with, set_up, tidy_up};
@@ -67,39 +67,45 @@ fn a_deadline_gets_a_thread_out_of_the_kernel_though_its_first_signal_may_be_los
 
 #[test]
 fn a_lock_that_comes_and_a_cancel_at_once_end_in_one_of_them() {
-    model(2, Blocked, |process| {
-        let theirs = process.kernel.lock_by_others(Exclusive);
-        let a = process.user().acquire(Exclusive);
-        let cancelling = a.meanwhile(Wait::cancel);
-        process.kernel.unlock_by_others(theirs);
-        cancelling.join().unwrap();
-        a.outcome_in_time();
-        a.released_or("aborted");
-    });
+    for waits in [Blocked, Watched] {
+        model(2, waits, |process| {
+            let theirs = process.kernel.lock_by_others(Exclusive);
+            let a = process.user().acquire(Exclusive);
+            let cancelling = a.meanwhile(Wait::cancel);
+            process.kernel.unlock_by_others(theirs);
+            cancelling.join().unwrap();
+            a.outcome_in_time();
+            a.released_or("aborted");
+        });
+    }
 }
 
 #[test]
 fn a_deadline_and_a_lock_that_comes_end_in_one_of_them() {
-    model(2, Blocked, |process| {
-        let theirs = process.kernel.lock_by_others(Exclusive);
-        let a = process.user().acquire_within(Exclusive, SHORT);
-        pass(SHORT);
-        process.kernel.unlock_by_others(theirs);
-        a.outcome_in_time();
-        a.released_or("timed out");
-    });
+    for waits in [Blocked, Watched] {
+        model(2, waits, |process| {
+            let theirs = process.kernel.lock_by_others(Exclusive);
+            let a = process.user().acquire_within(Exclusive, SHORT);
+            pass(SHORT);
+            process.kernel.unlock_by_others(theirs);
+            a.outcome_in_time();
+            a.released_or("timed out");
+        });
+    }
 }
 
 #[test]
 fn a_wait_goes_on_for_the_next_one_when_the_first_is_cancelled() {
-    model(2, Blocked, |process| {
-        let theirs = process.kernel.lock_by_others(Exclusive);
-        let [a, b] = [(); 2].map(|()| process.user().acquire(Exclusive));
-        a.cancel();
-        process.kernel.unlock_by_others(theirs);
-        a.released_or("aborted");
-        b.granted_and_released();
-    });
+    for waits in [Blocked, Watched] {
+        model(2, waits, |process| {
+            let theirs = process.kernel.lock_by_others(Exclusive);
+            let [a, b] = [(); 2].map(|()| process.user().acquire(Exclusive));
+            a.cancel();
+            process.kernel.unlock_by_others(theirs);
+            a.released_or("aborted");
+            b.granted_and_released();
+        });
+    }
 }
 
 #[test]

@@ -53,6 +53,12 @@ impl Protocol {
         Some(*protocol)
     }
 
+    /// Returns those that keep the lock by the existence of a directory entry.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn by_existence() -> impl Iterator<Item = Self> {
+        Self::NAMES.iter().map(|&(_, protocol)| protocol).filter(|protocol| !protocol.is_kept_by_kernel())
+    }
+
     /// Returns true if the lock is kept by the kernel, not by the existence of a directory entry.
     pub const fn is_kept_by_kernel(self) -> bool {
         matches!(self, Self::Flock | Self::Fcntl)

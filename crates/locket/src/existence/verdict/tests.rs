@@ -64,23 +64,11 @@ impl Records {
     }
 }
 
-const ALL: [Protocol; 9] = [
-    Protocol::ProperLockfile,
-    Protocol::ProperLockfileAt,
-    Protocol::Lockfile,
-    Protocol::SoftFile,
-    Protocol::Link,
-    Protocol::Mkdir,
-    Protocol::Symlink,
-    Protocol::PidFile,
-    Protocol::Dotlock,
-];
-
 #[test]
 fn an_entry_of_another_kind_is_held_however_old_it_is_and_whatever_it_says() {
     let dead = Records::new().dead;
     let (bytes, target) = (dead.to_bytes(), dead.to_target());
-    for protocol in ALL {
+    for protocol in Protocol::by_existence() {
         let own = Rules::of(&ProtocolOptions { protocol, ..ProtocolOptions::FLOCK }).kind;
         for kind in [File, Folder, Symlink, Other].into_iter().filter(|&kind| kind != own) {
             for content in [&bytes, &target] {
@@ -224,7 +212,7 @@ fn our_mark_tells_at_once_whether_the_holder_is_alive_whatever_the_time_says() {
 fn our_mark_tells_in_every_protocol() {
     let own = Record::own();
     let mark = own.to_bytes();
-    for protocol in ALL.into_iter().filter(|protocol| *protocol != Protocol::Symlink) {
+    for protocol in Protocol::by_existence().filter(|protocol| *protocol != Protocol::Symlink) {
         let kind = Rules::of(&ProtocolOptions { protocol, ..ProtocolOptions::FLOCK }).kind;
         let content = format!("{}\n", own.pid);
         let entry = Facts { kind, content: Some(content.as_bytes()), mark: Some(&mark), ..NEW };
