@@ -1,6 +1,6 @@
 'use strict'
 
-// The command-line tool with the protocols that lock by existence: it runs, says who holds the lock, and breaks it.
+// The command with the protocols that lock by existence: running a command, naming the holder, breaking the lock.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
@@ -44,7 +44,7 @@ for (const [protocol, entryOf] of Object.entries(ENTRIES)) {
     assert.deepEqual(runLocket([...options, file, 'true']), { ...GOOD_END, stdout: '' })
   })
 
-  test(`${protocol}: --who says who holds the lock`, async (t) => {
+  test(`${protocol}: --who names the holder`, async (t) => {
     const { file, options } = prepare(t)
     const free = { ...GOOD_END, code: 1, stdout: '' }
     assert.deepEqual(runLocket(['--who', ...options, file]), free)

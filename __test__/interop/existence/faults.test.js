@@ -13,9 +13,7 @@ const { AGENT, agent } = require('../../support/processes.js')
 const { temporaryFolder } = require('../../support/folders.js')
 const { isUnavailable, Subject } = require('../../support/system-calls/subject.js')
 const { until } = require('../../support/waiting.js')
-const { entryOf, PEERS } = require('./peers.js')
-
-const PROTOCOLS = [...new Set(Object.values(PEERS).map(({ protocol }) => protocol))]
+const { entryOf, PROTOCOLS } = require('./peers.js')
 
 /** More system calls than any of them makes for a lock. */
 const MOST_CALLS = 60

@@ -11,9 +11,7 @@ const { lockFile } = require('../../..')
 const { temporaryPath } = require('../../support/folders.js')
 const { eventually } = require('../../support/waiting.js')
 const { ownLock } = require('../neighbour.js')
-const { entryOf, PEERS, talkerOf } = require('./peers.js')
-
-const PROTOCOLS = [...new Set(Object.values(PEERS).map(({ protocol }) => protocol))]
+const { entryOf, PEERS, PROTOCOLS, talkerOf } = require('./peers.js')
 
 const lstat = (entry) => fs.lstatSync(entry, { throwIfNoEntry: false, bigint: true })
 

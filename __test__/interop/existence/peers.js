@@ -43,6 +43,9 @@ const PEERS = {
   'lockfile-create': { protocol: 'dotlock', options: debian('lockfile-remove', '--lock-name'), dead: 'at once' },
 }
 
+/** The protocols of these programs. */
+const PROTOCOLS = [...new Set(Object.values(PEERS).map(({ protocol }) => protocol))]
+
 /** The protocols whose lock entry is not the path itself. */
 const BESIDE = ['proper-lockfile', 'link', 'mkdir', 'symlink']
 
@@ -71,4 +74,4 @@ function talkerOf(t, name, file, options) {
 /** The same, with the methods of Agent. */
 const peerOf = (t, name, file, options) => new Agent(talkerOf(t, name, file, options))
 
-module.exports = { commandOf, entryOf, newPath, PEERS, peerOf, talkerOf }
+module.exports = { commandOf, entryOf, newPath, PEERS, PROTOCOLS, peerOf, talkerOf }

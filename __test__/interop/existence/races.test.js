@@ -13,7 +13,7 @@ const { AGENT, Talker } = require('../../support/processes.js')
 const { temporaryFolder } = require('../../support/folders.js')
 const { isUnavailable, Subject } = require('../../support/system-calls/subject.js')
 const { until } = require('../../support/waiting.js')
-const { commandOf, entryOf, PEERS } = require('./peers.js')
+const { commandOf, entryOf, PEERS, PROTOCOLS } = require('./peers.js')
 
 /** More system calls than any of them makes for a lock. */
 const MOST_CALLS = 60
@@ -35,10 +35,9 @@ const lstat = (entry) => fs.lstatSync(entry, { throwIfNoEntry: false, bigint: tr
 /** Another process of ours, in the place of a peer. */
 const OURS = 'another process of ours'
 
-const protocols = new Set(Object.values(PEERS).map(({ protocol }) => protocol))
 const RIVALS = [
   ...Object.entries(PEERS),
-  ...[...protocols].map((protocol) => [OURS, { protocol, dead: 'never', options: {} }]),
+  ...PROTOCOLS.map((protocol) => [OURS, { protocol, dead: 'never', options: {} }]),
 ]
 
 /** How the programs of a race are started, with the options that both have. */

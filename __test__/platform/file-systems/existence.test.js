@@ -73,6 +73,15 @@ const WITHOUT_ATTRIBUTES = { call: 'setxattr', errno: EOPNOTSUPP }
 const WITHOUT_RENAME_FLAGS = { call: 'rename', flags: 3, errno: EINVAL }
 const FAT = [WITHOUT_NAMELESS_FILES, WITHOUT_LINKS, WITHOUT_SYMLINKS, WITHOUT_ATTRIBUTES]
 
+/** `holder` takes the lock, keeps `next` out, and leaves nothing behind. */
+async function excludes(holder, next, file) {
+  assert.equal(await holder.ask('try'), 'true')
+  assert.equal(entriesBeside(file).length, 1)
+  assert.equal(await next.ask('try'), 'false')
+  assert.equal(await holder.ask('release'), 'released')
+  assert.deepEqual(entriesBeside(file), [])
+}
+
 /** Processes of ours for a lock in a new folder of `parent`, where these calls fail. */
 function sceneWithout(t, parent, protocol, lacking, options = optionsOf(protocol)) {
   if (isUnavailable()) return t.skip(isUnavailable())
@@ -201,11 +210,7 @@ locksOn(__filename, 'the file systems of locks by existence', () => {
         assert.deepEqual(entriesBeside(file), [])
         return
       }
-      assert.equal(await holder.ask('try'), 'true')
-      assert.equal(entriesBeside(file).length, 1)
-      assert.equal(await next.ask('try'), 'false')
-      assert.equal(await holder.ask('release'), 'released')
-      assert.deepEqual(entriesBeside(file), [])
+      await excludes(holder, next, file)
       assert.equal(await next.ask('try'), 'true')
       await next.kill()
       // Without a mark, what stands in the file is judged, and what is in no file cannot be.
@@ -233,11 +238,7 @@ locksOn(__filename, 'the file systems of locks by existence', () => {
         assert.deepEqual(entriesBeside(file), [])
         return
       }
-      assert.equal(await holder.ask('try'), 'true')
-      assert.equal(entriesBeside(file).length, 1)
-      assert.equal(await next.ask('try'), 'false')
-      assert.equal(await holder.ask('release'), 'released')
-      assert.deepEqual(entriesBeside(file), [])
+      await excludes(holder, next, file)
       // What is stale is not taken over: it could be another one by the time that it is removed.
       fs.mkdirSync(entry)
       fs.utimesSync(entry, 1, 1)
