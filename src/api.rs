@@ -184,7 +184,7 @@ fn is_locked(
     env: Env<'_>,
     (handle, id): (u32, u32),
 ) -> Result<PromiseRaw<'static, Either<bool, Failure>>> {
-    ask(environment, env, handle, id, |handle, sink, token| ENGINE.find_locked(handle, sink, token))
+    ask(environment, env, handle, id, &|handle, sink, token| ENGINE.find_locked(handle, sink, token))
 }
 
 fn holders(
@@ -208,7 +208,7 @@ fn break_lock(
     env: Env<'_>,
     (handle, id): (u32, u32),
 ) -> Result<PromiseRaw<'static, Either<bool, Failure>>> {
-    ask(environment, env, handle, id, |handle, sink, token| ENGINE.break_lock(handle, sink, token))
+    ask(environment, env, handle, id, &|handle, sink, token| ENGINE.break_lock(handle, sink, token))
 }
 
 fn next_losses(environment: &Environment, env: Env<'_>, (): ()) -> Result<PromiseRaw<'static, Vec<u32>>> {
@@ -261,7 +261,7 @@ fn find_holders(
     id: u32,
     party: Party,
 ) -> Result<PromiseRaw<'static, Either3<Vec<LockHolder>, Failure, ()>>> {
-    ask(environment, env, handle, id, |handle, sink, token| ENGINE.find_holders(&handle, party, sink, token))
+    ask(environment, env, handle, id, &|handle, sink, token| ENGINE.find_holders(&handle, party, sink, token))
 }
 
 /// Asks the engine a question about a handle. Returns a promise of the answer.
@@ -270,7 +270,7 @@ fn ask<T>(
     env: Env<'_>,
     handle: u32,
     id: u32,
-    question: impl FnOnce(Arc<Handle>, Arc<dyn CompletionSink>, u64),
+    question: &dyn Fn(Arc<Handle>, Arc<dyn CompletionSink>, u64),
 ) -> Result<PromiseRaw<'static, T>> {
     let token = token(handle, id);
     question(environment.handles.borrow().get(handle)?.clone(), environment.completions.clone(), token);

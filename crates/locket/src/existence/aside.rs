@@ -13,9 +13,9 @@ use crate::sys::{self, Entry, Process};
 
 /// An entry of ours that has been set aside. It is still marked and locked.
 pub(super) struct Aside {
-    entry: Entry,
-    id: EntryId,
-    name: OsString,
+    pub(super) entry: Entry,
+    pub(super) id: EntryId,
+    pub(super) name: OsString,
 }
 
 impl Aside {
@@ -26,21 +26,21 @@ impl Aside {
 }
 
 impl ExistenceLock {
-    /// Sets the entry aside. Returns it if that is not possible.
-    pub(super) fn set_aside(&self, held: Held) -> Result<Aside, Held> {
-        if held.guarded.is_some() || !matches!(self.find_ours(&held), Ok(true)) {
-            return Err(held);
+    /// Sets the entry aside. Returns the name that it has then, or `None` if that is not possible.
+    pub(super) fn set_aside(&self, held: &Held) -> Option<OsString> {
+        if held.guarded.is_some() || !matches!(self.find_ours(held), Ok(true)) {
+            return None;
         }
         let name = private_name(record::host_key());
         if !matches!(self.folder.rename_if_free(self.name(), &name), Some(Ok(true))) {
-            return Err(held);
+            return None;
         }
         if !matches!(self.folder.look(&name), Ok(Some(seen)) if seen.id == held.id) {
             // Another one has taken its place just before: back with that.
             let _ = self.folder.rename_if_free(&name, self.name());
-            return Err(held);
+            return None;
         }
-        Ok(Aside { entry: held.entry, id: held.id, name })
+        Some(name)
     }
 
     /// Gives the entry its name back. Returns `None` if there is one of that name by now, or the entry is gone: then nothing is

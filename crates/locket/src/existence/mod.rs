@@ -85,6 +85,17 @@ struct State {
     release_error: Option<SystemError>,
 }
 
+/// An entry that is in the way, open, and what has been found out about it.
+struct Judged {
+    seen: Seen,
+    verdict: Verdict,
+    entry: Entry,
+    /// Our mark, and what it says.
+    mark: Option<Vec<u8>>,
+    /// What is in the file, or the target of the symbolic link.
+    content: Option<Vec<u8>>,
+}
+
 impl ExistenceLock {
     /// Opens the lock of `path`.
     pub(crate) fn open(
@@ -136,9 +147,9 @@ impl ExistenceLock {
                     None => continue,
                 }
             };
-            let Some((verdict, entry)) = self.judge(&seen, state.watched(&seen))? else { continue };
-            let taken = match verdict {
-                Verdict::Abandoned => self.take_over(&entry, &seen)?,
+            let Some(judged) = self.judge(&seen, state.watched(&seen))? else { continue };
+            let taken = match judged.verdict {
+                Verdict::Abandoned => self.take_over(&judged)?,
                 Verdict::Held { process, again } => {
                     state.awaited = (process, again);
                     return Ok(false);
@@ -171,8 +182,8 @@ impl ExistenceLock {
     }
 
     /// Judges the entry that has been `seen`, and nothing of which has changed for as long as this process has `watched` it.
-    /// Returns the open entry, too, or `None` if there is another one by now.
-    fn judge(&self, seen: &Seen, watched: Duration) -> Result<Option<(Verdict, Entry)>, CallError> {
+    /// Returns `None` if there is another one by now.
+    fn judge(&self, seen: &Seen, watched: Duration) -> Result<Option<Judged>, CallError> {
         let Some(entry) = self.folder.pin(self.name(), seen)? else { return Ok(None) };
         let (mark, content) = self.read(&entry, seen.kind);
         let facts = Facts {
@@ -187,7 +198,14 @@ impl ExistenceLock {
             is_being_taken_over: self.is_being_taken_over()?,
             is_local: self.folder.is_local(),
         };
-        Ok(Some((judge(&self.rules, &facts, sys::process), entry)))
+        let verdict = judge(&self.rules, &facts, sys::process);
+        Ok(Some(Judged { seen: *seen, verdict, entry, mark, content }))
+    }
+
+    /// Looks at the entry and judges it. Returns `None` if there is none.
+    fn look_and_judge(&self) -> Result<Option<Judged>, CallError> {
+        let Some(seen) = self.folder.look(self.name())? else { return Ok(None) };
+        self.judge(&seen, Duration::ZERO)
     }
 
     /// Returns the mark and the content of an entry.
@@ -211,13 +229,8 @@ impl ExistenceLock {
 
     /// Returns who holds the lock.
     fn find_holder(&self) -> Result<FoundHolders, CallError> {
-        let nobody = || Ok(FoundHolders::Known(Vec::new()));
-        let Some(seen) = self.folder.look(self.name())? else { return nobody() };
-        let Some((verdict, entry)) = self.judge(&seen, Duration::ZERO)? else { return nobody() };
-        if verdict == Verdict::Abandoned {
-            return nobody();
-        }
-        let (mark, content) = self.read(&entry, seen.kind);
+        let judged = self.look_and_judge()?.filter(|judged| judged.verdict != Verdict::Abandoned);
+        let Some(Judged { mark, content, .. }) = judged else { return Ok(FoundHolders::Known(Vec::new())) };
         let record = mark.and_then(|mark| Record::parse(&mark)).or_else(|| {
             let content = content.as_deref()?;
             Record::parse(content).or_else(|| Record::parse_target(content))
@@ -228,12 +241,6 @@ impl ExistenceLock {
             (None, Some(pid)) => FoundHolders::Known(vec![holder(pid, None)]),
             (None, None) => FoundHolders::Unknown,
         })
-    }
-
-    /// Returns the verdict on the entry, or `None` if there is none.
-    fn find_verdict(&self) -> Result<Option<Verdict>, CallError> {
-        let Some(seen) = self.folder.look(self.name())? else { return Ok(None) };
-        Ok(self.judge(&seen, Duration::ZERO)?.map(|(verdict, _)| verdict))
     }
 
     /// Removes whatever is there. Returns true if there was something.
@@ -329,18 +336,13 @@ impl LockFile for ExistenceLock {
 
     fn unlock(&self) {
         let mut state = self.state();
-        let Some(mut held) = state.held.take() else { return };
-        if state.is_warm {
-            match self.set_aside(held) {
-                Ok(aside) => {
-                    state.aside = Some(aside);
-                    if !mem::replace(&mut state.has_swept, true) {
-                        self.sweep();
-                    }
-                    return;
-                }
-                Err(back) => held = back,
+        let Some(held) = state.held.take() else { return };
+        if let Some(name) = state.is_warm.then(|| self.set_aside(&held)).flatten() {
+            state.aside = Some(Aside { entry: held.entry, id: held.id, name });
+            if !mem::replace(&mut state.has_swept, true) {
+                self.sweep();
             }
+            return;
         }
         let removed = self.remove(&held);
         state.release_error = removed.err().map(|failed| SystemError::from(&failed));
@@ -428,8 +430,8 @@ impl LockFile for ExistenceLock {
     }
 
     fn is_held(&self) -> Option<io::Result<bool>> {
-        let held =
-            self.find_verdict().map(|verdict| verdict.is_some_and(|verdict| verdict != Verdict::Abandoned));
+        let judged = self.look_and_judge();
+        let held = judged.map(|judged| judged.is_some_and(|judged| judged.verdict != Verdict::Abandoned));
         Some(held.map_err(|failed| self.note(failed)))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clock::age;
 use super::record::Record;
-use super::{CHECK, ExistenceLock, Held, MOMENT};
+use super::{CHECK, ExistenceLock, Held, Judged, MOMENT};
 use crate::sys::lock_entry::{EntryId, Flock, Kind, Seen};
 use crate::sys::{CallError, Entry, Private};
 
@@ -25,21 +25,22 @@ pub(super) enum TakeOver {
 
 impl ExistenceLock {
     /// Takes over an entry that has been judged as abandoned.
-    pub(super) fn take_over(&self, entry: &Entry, judged: &Seen) -> Result<TakeOver, CallError> {
+    pub(super) fn take_over(&self, judged: &Judged) -> Result<TakeOver, CallError> {
+        let Judged { entry, seen, .. } = judged;
         // Those of ours that have judged it, too, stand back. They see then that it is another one.
         if entry.take_flock() == Flock::Taken {
             return Ok(TakeOver::Refused(MOMENT));
         }
         // A symbolic link cannot be locked.
-        let alone = if judged.kind == Kind::Symlink { self.folder.begin_take_over() } else { None };
-        if judged.kind == Kind::Symlink && alone.is_none() {
+        let alone = if seen.kind == Kind::Symlink { self.folder.begin_take_over() } else { None };
+        if seen.kind == Kind::Symlink && alone.is_none() {
             return Ok(TakeOver::Refused(MOMENT));
         }
-        let is_judged = |seen: &Seen| seen.id == judged.id && seen.modified == judged.modified;
+        let is_judged = |now: &Seen| now.id == seen.id && now.modified == seen.modified;
         if !self.folder.look(self.name())?.as_ref().is_some_and(is_judged) {
             return Ok(TakeOver::Changed);
         }
-        let inside = if judged.kind == Kind::Folder { names_in(entry)? } else { Vec::new() };
+        let inside = if seen.kind == Kind::Folder { names_in(entry)? } else { Vec::new() };
         if inside.iter().any(|name| name != GUARD) {
             // Things that nobody knows: it could not be removed.
             return Ok(TakeOver::Refused(CHECK));
@@ -48,18 +49,18 @@ impl ExistenceLock {
         let (content, mark) = (self.rules.content(&record), record.to_mark());
         let new = self.new_entry(&content, &mark);
         let private = self.folder.create(&new, true)?;
-        let guarded = self.rules.guard_time(age(judged.modified));
+        let guarded = self.rules.guard_time(age(seen.modified));
         if guarded.is_some() {
             // A program that has judged the same entry may be about to remove what it takes for it.
             private.entry().add_file(GUARD)?;
         }
         // Where an entry can be removed by what it is, not by its name alone, the name is free then: whoever comes first gets it.
-        let removed = self.folder.remove_exactly(self.name(), judged, &inside);
+        let removed = self.folder.remove_exactly(self.name(), seen, &inside);
         let is_free = matches!(removed, Some(Ok(_)));
         let refused = match removed.unwrap_or_else(|| self.folder.exchange(private.name(), self.name())) {
             Ok(true) if is_free => {
                 let published = private.publish(&new, self.name())?;
-                return Ok(published.map_or(TakeOver::Changed, |ours| self.took_over(entry, ours, guarded)));
+                return Ok(published.map_or(TakeOver::Changed, |ours| self.took_over(judged, ours, guarded)));
             }
             Ok(true) => None,
             Ok(false) => Some(Ok(TakeOver::Refused(CHECK))),
@@ -77,17 +78,18 @@ impl ExistenceLock {
             if !inside.is_empty() {
                 let _ = entry.remove_file(GUARD);
             }
-            if self.folder.remove(private.name(), judged.kind).is_ok() {
-                return Ok(self.took_over(entry, private.take(), guarded));
+            if self.folder.remove(private.name(), seen.kind).is_ok() {
+                return Ok(self.took_over(judged, private.take(), guarded));
             }
         }
         // Another one has come out, or something has been put into it: back with it.
         Ok(self.put_back(private, guarded))
     }
 
-    /// Returns that `ours` has taken the place of `entry`. If that was one of our own, its process may have left others behind.
-    fn took_over(&self, entry: &Entry, ours: (Entry, EntryId), guarded: Option<Duration>) -> TakeOver {
-        if entry.mark().is_some() {
+    /// Returns that `ours` has taken the place of what was judged. If that was one of our own, its process may have left others
+    /// behind.
+    fn took_over(&self, judged: &Judged, ours: (Entry, EntryId), guarded: Option<Duration>) -> TakeOver {
+        if judged.mark.is_some() {
             self.sweep();
         }
         TakeOver::Done(Held::new(ours, guarded))

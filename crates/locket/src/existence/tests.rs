@@ -186,12 +186,11 @@ fn what_has_changed_since_it_was_judged_is_not_taken_over() {
     let [dead, next, live] = [(); 3].map(|()| place.lock(Protocol::Mkdir));
     assert!(try_lock(&dead));
     die(&dead);
-    let judged = see(&next);
-    let (verdict, entry) = next.judge(&judged, Duration::ZERO).unwrap().unwrap();
-    assert_eq!(verdict, Verdict::Abandoned);
+    let judged = next.look_and_judge().unwrap().unwrap();
+    assert_eq!(judged.verdict, Verdict::Abandoned);
     // Another one was faster.
     assert!(try_lock(&live));
-    assert!(matches!(next.take_over(&entry, &judged).unwrap(), TakeOver::Changed));
+    assert!(matches!(next.take_over(&judged).unwrap(), TakeOver::Changed));
     assert!(live.is_intact());
     live.unlock();
     assert_eq!(place.names(), ["data"]);
