@@ -52,10 +52,11 @@ export interface LockInfo {
  */
 export interface NativeApi {
   /**
-   * `(path, fileMode, removeOnRelease, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path,
-   * which is a string, or bytes that are not UTF-8. The times are in ms.
+   * `(path, fileMode, removal, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path, which is a
+   * string, or bytes that are not UTF-8. `removal`: when the file is deleted: 0: never, 1: on release, 2: when nobody uses it.
+   * The times are in ms.
    */
-  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: boolean, arg3: boolean, arg4?: string | undefined | null, arg5?: number | undefined | null, arg6?: number | undefined | null) => number
+  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: number, arg3: boolean, arg4?: string | undefined | null, arg5?: number | undefined | null, arg6?: number | undefined | null) => number
   /** `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released. */
   forgetHandle: (arg0: number) => void
   /** `(handle)`: returns true if this handle holds the lock. */
@@ -65,6 +66,11 @@ export interface NativeApi {
    * only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the holders.
    */
   acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean) => Promise<Failure | undefined> | Failure | undefined
+  /**
+   * `(handle, id)`: same as `acquire` of the exclusive lock without waiting, but takes the lock from whatever holds it in this
+   * process, and comes before all that wait.
+   */
+  steal: (arg0: number, arg1: number) => Promise<Failure | undefined> | Failure | undefined
   /**
    * `(handle, id)`: marks the lock as received: it cannot be released before. Returns the number of the acquisition, unique
    * in this process.

@@ -38,6 +38,10 @@ const registry = new FinalizationRegistry(native.forgetHandle)
 /** What watches over the locks by existence that are held, once there was one. */
 let existence
 
+/** When the native part deletes the lock file, other than never. */
+const REMOVED_ON_RELEASE = 1
+const REMOVED_WHEN_UNUSED = 2
+
 /** Returns true for an object that the constructor has made, false for a proxy of one. */
 let isFileLock
 
@@ -50,6 +54,18 @@ let descriptorOf
  */
 let waitersOf
 
+/**
+ * Returns a FileLock for other parts of this package, with what they alone need. `whenUnused`: the lock file is the package's
+ * own, and is deleted when nobody uses it any more. `onLost` is called when the lock was stolen while it was held.
+ */
+let internalLock
+
+/**
+ * Acquires the lock of an internal FileLock from whatever holds it in this process, before all that wait for it. Resolves to
+ * false if another process holds it.
+ */
+let steal
+
 // The types and the documentation of the methods are in index.d.ts, where editors show them.
 
 class FileLock {
@@ -57,6 +73,8 @@ class FileLock {
 
   /** The arguments that create the native part. */
   #parts
+  /** What is called when the lock was stolen, if anybody can steal it. */
+  #onLost
   /** The number of the native part, which is created when it is first needed. */
   #handle
   /** The options of a wait without any. */
@@ -84,7 +102,7 @@ class FileLock {
     }
     const checked = checkPath(path)
     this.#defaults = { path: checked.path, timeout, shared: mode === 'shared', signal: undefined, protocol: undefined }
-    this.#parts = [checked.bytes ?? checked.path, fileMode, removeOnRelease, allowDirectory]
+    this.#parts = [checked.bytes ?? checked.path, fileMode, removeOnRelease ? REMOVED_ON_RELEASE : 0, allowDirectory]
     if (protocol !== undefined && protocol !== 'flock') {
       this.#defaults.protocol = protocol
       this.#parts.push(protocol, stale, update)
@@ -221,11 +239,16 @@ class FileLock {
     return isByExistence(this.#defaults.protocol)
   }
 
+  /** Returns true if this lock can be lost while it is held, without an error of this process. */
+  #canBeLost() {
+    return this.#onLost !== undefined || this.#isByExistence()
+  }
+
   /** Returns the number of the native part. */
   #native() {
     if (this.#handle === undefined) {
       // Before anything is acquired: it may fail for lack of descriptors.
-      if (this.#isByExistence()) existence ??= require('./existence.js').watchOver(native)
+      if (this.#canBeLost()) existence ??= require('./existence.js').watchOver(native)
       this.#handle = native.createHandle(...this.#parts)
       registry.register(this, this.#handle)
     }
@@ -304,8 +327,11 @@ class FileLock {
       if (this.#lostBegun) this.#lost = undefined
       this.#lostBegun = true
     }
-    if (this.#isByExistence()) {
-      existence.addHold(this.#handle, acquisition, () => this.#lose(lostError(this.#identity())))
+    if (this.#canBeLost()) {
+      const lose = this.#onLost ?? (() => this.#lose(lostError(this.#identity())))
+      // Stolen before it was received.
+      if (acquisition === undefined) lose()
+      else existence.addHold(this.#handle, acquisition, lose)
     }
   }
 
@@ -321,7 +347,7 @@ class FileLock {
 
   /** Ends an acquisition. `outcome` is its number, or the failure: it was lost, or its entry is left. Returns its error. */
   #end(outcome) {
-    if (this.#isByExistence()) existence?.removeHold(this.#handle, outcome)
+    if (this.#canBeLost()) existence?.removeHold(this.#handle, outcome)
     if (typeof outcome === 'number') {
       this.#lost = undefined
       tellReleased(this.path, outcome)
@@ -363,6 +389,29 @@ class FileLock {
   static {
     isFileLock = (value) => value !== null && typeof value === 'object' && #parts in value
     descriptorOf = (lock) => (lock.#handle === undefined ? undefined : native.descriptor(lock.#handle))
+    internalLock = (path, options, { whenUnused, onLost }) => {
+      const lock = new FileLock(path, options)
+      if (whenUnused) lock.#parts[2] = REMOVED_WHEN_UNUSED
+      lock.#onLost = onLost
+      return lock
+    }
+    steal = async (lock) => {
+      const wait = { ...lock.#defaults, timeout: 0, shared: false }
+      const take = async (setAcquisition) => {
+        const id = lock.#newId()
+        for (;;) {
+          const failure = await native.steal(lock.#native(), id)
+          if (failure === undefined) {
+            lock.#begin(native.receive(lock.#handle, id), setAcquisition)
+            return true
+          }
+          if (failure.reason !== 'timeout') throw failureError(failure, wait)
+          // It may have been granted to another thread of this process at the same time.
+          if (!native.query().held.some(({ path }) => path === lock.path)) return false
+        }
+      }
+      return isTraced() ? traced(wait, take) : take()
+    }
     waitersOf = async (lock) => lock.#answer(await native.waiters(lock.#native(), lock.#newId()))
   }
 }
@@ -378,4 +427,4 @@ function lockFile(path, options) {
   return new FileLock(path, options)
 }
 
-module.exports = { FileLock, lockFile, descriptorOf, waitersOf }
+module.exports = { FileLock, lockFile, descriptorOf, waitersOf, internalLock, steal }

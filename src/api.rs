@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use locket::{
-    CompletionSink, Handle, HandleOptions, LockMode, Party, Protocol, ProtocolOptions, RequestOptions,
-    is_first_thread,
+    CompletionSink, Handle, HandleOptions, LockMode, Outcome, Party, Protocol, ProtocolOptions, Removal,
+    RequestOptions, is_first_thread,
 };
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -25,11 +25,12 @@ use crate::remove_entries_at_exit;
 /// `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
 #[napi(object, object_from_js = false)]
 pub(crate) struct NativeApi {
-    /// `(path, fileMode, removeOnRelease, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path,
-    /// which is a string, or bytes that are not UTF-8. The times are in ms.
+    /// `(path, fileMode, removal, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path, which is a
+    /// string, or bytes that are not UTF-8. `removal`: when the file is deleted: 0: never, 1: on release, 2: when nobody uses it.
+    /// The times are in ms.
     pub create_handle: Function<
         'static,
-        FnArgs<(Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<u32>, Option<u32>)>,
+        FnArgs<(Either<String, Uint8Array>, u32, u32, bool, Option<String>, Option<u32>, Option<u32>)>,
         u32,
     >,
     /// `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released.
@@ -43,6 +44,10 @@ pub(crate) struct NativeApi {
         FnArgs<(u32, u32, bool, f64, bool)>,
         Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>,
     >,
+    /// `(handle, id)`: same as `acquire` of the exclusive lock without waiting, but takes the lock from whatever holds it in this
+    /// process, and comes before all that wait.
+    pub steal:
+        Function<'static, FnArgs<(u32, u32)>, Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>>,
     /// `(handle, id)`: marks the lock as received: it cannot be released before. Returns the number of the acquisition, unique
     /// in this process.
     pub receive: Function<'static, FnArgs<(u32, u32)>, Either<f64, ()>>,
@@ -82,7 +87,7 @@ pub(crate) struct NativeApi {
 }
 
 /// The arguments of `createHandle`.
-type CreateHandle = (Either<String, Uint8Array>, u32, bool, bool, Option<String>, Option<u32>, Option<u32>);
+type CreateHandle = (Either<String, Uint8Array>, u32, u32, bool, Option<String>, Option<u32>, Option<u32>);
 
 /// Opens the environment that calls, and returns its functions.
 #[napi(catch_unwind)]
@@ -94,6 +99,7 @@ pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
         forget_handle: environment.function(env, c"forgetHandle", forget_handle)?,
         is_held: environment.function(env, c"isHeld", is_held)?,
         acquire: environment.function(env, c"acquire", acquire)?,
+        steal: environment.function(env, c"steal", steal)?,
         receive: environment.function(env, c"receive", receive)?,
         acquire_sync: environment.function(env, c"acquireSync", acquire_sync)?,
         is_locked: environment.function(env, c"isLocked", is_locked)?,
@@ -114,7 +120,7 @@ pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
 fn create_handle(
     environment: &Environment,
     _: Env<'_>,
-    (path, file_mode, remove_on_release, allow_directory, protocol, stale, update): CreateHandle,
+    (path, file_mode, removal, allow_directory, protocol, stale, update): CreateHandle,
 ) -> Result<u32> {
     let protocol = match protocol {
         None => ProtocolOptions::FLOCK,
@@ -124,10 +130,15 @@ fn create_handle(
             update: update.map(to_duration),
         },
     };
-    if !protocol.protocol.is_kept_by_kernel() {
+    let removal = match removal {
+        0 => Removal::Never,
+        1 => Removal::OnRelease,
+        _ => Removal::WhenUnused,
+    };
+    if !protocol.protocol.is_kept_by_kernel() || removal == Removal::WhenUnused {
         remove_entries_at_exit();
     }
-    let options = HandleOptions { file_mode, remove_on_release, allow_directory, protocol };
+    let options = HandleOptions { file_mode, removal, allow_directory, protocol };
     Ok(environment.handles.borrow_mut().add(Handle::new(to_path(path)?, options)))
 }
 
@@ -151,7 +162,27 @@ fn acquire(
         token: token(handle, id),
         ..request_options(environment, handle, shared, timeout, sink)?
     };
-    Ok(match environment.start(env, options)? {
+    to_grant(environment.outcome_of(env, ENGINE.start(options))?)
+}
+
+fn steal(
+    environment: &Environment,
+    env: Env<'_>,
+    (handle, id): (u32, u32),
+) -> Result<Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>> {
+    let sink = environment.completions.clone();
+    let options = RequestOptions {
+        token: token(handle, id),
+        ..request_options(environment, handle, false, 0.0, sink)?
+    };
+    to_grant(environment.outcome_of(env, ENGINE.steal(options))?)
+}
+
+/// Returns what JavaScript gets for the outcome of a request, or for the promise of it.
+fn to_grant<T>(
+    outcome: Either<Outcome, PromiseRaw<'static, T>>,
+) -> Result<Either3<PromiseRaw<'static, T>, Failure, ()>> {
+    Ok(match outcome {
         Either::A(outcome) => Failure::of(outcome).map_or(Either3::C(()), Either3::B),
         Either::B(promise) => Either3::A(promise),
     })

@@ -56,14 +56,13 @@ struct Pending {
 }
 
 impl Environment {
-    /// Starts a request whose sink is the completion queue. Returns the outcome if it is there at once, or a promise of it.
-    pub(crate) fn start<T>(
+    /// Returns the outcome of a request, whose sink is the completion queue, if it is there at once, or a promise of it.
+    pub(crate) fn outcome_of<T>(
         &self,
         env: Env<'_>,
-        options: RequestOptions,
+        request: Arc<Request>,
     ) -> Result<Either<Outcome, PromiseRaw<'static, T>>> {
-        let token = options.token;
-        let request = ENGINE.start(options);
+        let token = request.token;
         if let Some(outcome) = self.completions.take(token) {
             return Ok(Either::A(outcome));
         }

@@ -42,7 +42,7 @@ impl exec::Job for Job {
             Task::Resolve(arriving, route) => engine.resolve_in_order(arriving, route),
             Task::Drive(entry, kernel_mode) => engine.drive(&entry, kernel_mode, Permit::Block),
             Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
-            Task::Close(entries) => drop(entries),
+            Task::Close(entries) => entries.iter().for_each(|entry| entry.remove_unused()),
             Task::Renew(entry) => engine.renew(&entry),
             Task::AnswerQueries => engine.answer_queries(),
             Task::Probe(query) => engine.probe(&query),
@@ -59,7 +59,7 @@ impl exec::Job for Job {
                 engine.end_chain(true);
                 engine.abort(&entry, error);
             }
-            Task::Close(entries) => drop(entries),
+            Task::Close(entries) => entries.iter().for_each(|entry| entry.remove_unused()),
             // The lock is held all the same, and renewed with the next release or never.
             Task::Renew(entry) => drop(entry.end_renewal()),
             Task::AnswerQueries => engine.fail_queries(error),

@@ -28,6 +28,9 @@ use crate::watchdog::LastCheck;
 /// Grace period before giving up on something that may never respond, such as a dead network mount.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
 
+/// The ticket of the first request. Those that come before all others have lower ones.
+const FIRST_TICKET: Ticket = 1 << 32;
+
 /// All locks that its clients hold and wait for, and the threads that serve them.
 ///
 /// One process needs one engine. Two engines exclude each other as two processes do. When an engine is dropped, its threads
@@ -39,6 +42,8 @@ pub struct Engine {
     pub(crate) paused: Paused,
     /// The next ticket. Timers without a request take their numbers from here, too.
     numbers: AtomicU64,
+    /// The ticket of the last request that came before all others.
+    earlier: AtomicU64,
     /// The number of requests that are on their way to a queue.
     resolving: AtomicUsize,
     pub(crate) warm_files: WarmFiles,
@@ -115,7 +120,8 @@ impl Engine {
                 system,
                 table: Mutex::new(BTreeMap::new()),
                 paused: Paused::new(),
-                numbers: AtomicU64::new(1),
+                numbers: AtomicU64::new(FIRST_TICKET),
+                earlier: AtomicU64::new(FIRST_TICKET),
                 resolving: AtomicUsize::new(0),
                 queries: Queries::new(),
                 jitter: RandomState::default(),
@@ -222,12 +228,16 @@ impl Engine {
         }
     }
 
-    /// Removes the lock entries that the clients hold: the process is about to end, and they would outlive it.
+    /// Removes the lock entries that the clients hold, and the files that are to go when nobody uses them: the process is about to
+    /// end, and they would outlive it.
     pub fn remove_entries(&self) {
         let entries: Vec<_> =
-            self.table().values().filter(|entry| entry.file().is_entry()).cloned().collect();
+            self.table().values().filter(|entry| entry.is_removed_when_closed()).cloned().collect();
         for entry in entries {
-            entry.file().unlock();
+            if entry.file().is_entry() {
+                entry.file().unlock();
+            }
+            entry.remove_unused();
         }
         self.warm_files.close_all();
     }
@@ -266,8 +276,8 @@ impl Engine {
             current.remove();
             drop(table);
             entry.end_renewal().into_iter().for_each(|timer| self.remove_timer(timer));
-            if !is_lost {
-                self.keep_warm(entry);
+            if !is_lost && !self.keep_warm(entry) {
+                entry.remove_unused();
             }
         }
     }
@@ -281,11 +291,7 @@ impl Engine {
             let mut completions = Completions::new();
             let (lost, replaced) = entry.lose(&mut completions);
             self.complete_all(entry, completions);
-            for hold in lost {
-                if let Some(losses) = hold.client.losses() {
-                    losses.complete(hold.token, Outcome::Lost);
-                }
-            }
+            self.tell_lost(&lost);
             self.resolve_again(replaced);
             self.retire(entry);
         }
@@ -295,6 +301,11 @@ impl Engine {
     /// Returns the ticket of the next request.
     pub(crate) fn next_ticket(&self) -> Ticket {
         self.numbers.load(Ordering::SeqCst)
+    }
+
+    /// Returns the ticket of a request that comes before all others.
+    pub(crate) fn earlier_ticket(&self) -> Ticket {
+        self.earlier.fetch_sub(1, Ordering::Relaxed) - 1
     }
 
     /// Returns true if requests are on their way to a queue.

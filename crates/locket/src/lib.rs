@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `engine` | what clients call; the table of locks |
 //! | `resolve`, `path_cache` | finding the file of a request |
+//! | `steal` | taking a lock from what holds it in this process |
 //! | `driver` | driving a lock, action by action |
 //! | `pause` | drivers that are suspended, where no thread can wait in the kernel |
 //! | `warm_files` | lock files that stay open for a moment, and requests that find them |
@@ -30,6 +31,7 @@ mod path_cache;
 mod pause;
 mod queries;
 mod resolve;
+mod steal;
 mod sync;
 mod sys;
 mod this_system;
@@ -57,6 +59,6 @@ pub use exec::at_exit;
 pub use exec::thread::is_first_thread;
 pub use holders::{Holder, Party};
 pub use lock::{
-    CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Request, RequestOptions, Ticket,
+    CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Removal, Request, RequestOptions, Ticket,
 };
 pub use sys::{LockMode, Protocol, ProtocolOptions, SystemError};

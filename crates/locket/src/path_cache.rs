@@ -52,7 +52,7 @@ impl Cached {
         let (own, other) = (&self.handle.options, &request.handle.options);
         ptr::eq(self.engine.as_ptr(), engine)
             && own.allow_directory == other.allow_directory
-            && own.remove_on_release == other.remove_on_release
+            && own.removal == other.removal
             && request.is_by_path_of(&self.handle)
     }
 }

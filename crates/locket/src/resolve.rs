@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::dispatch::Timer;
 use crate::engine::Engine;
 use crate::exec::Guard;
-use crate::lock::{Completions, DRAIN_TIME, Enqueued, LockEntry, Outcome, Permit, Request};
+use crate::lock::{Completions, DRAIN_TIME, Enqueued, LockEntry, Outcome, Permit, Removal, Request};
 use crate::path_cache;
 use crate::sync::now;
 use crate::sys::{LockFile, OpenHow, SystemError, is_busy};
@@ -176,7 +176,7 @@ impl Engine {
     /// waiting for.
     fn open_or_refuse(&self, request: &Request) -> Result<Box<dyn LockFile>, Option<Outcome>> {
         let handle = &request.handle;
-        let removes = handle.options.remove_on_release;
+        let removes = handle.options.removal == Removal::OnRelease;
         let creates =
             !removes || handle.path.parent().is_none_or(|folder| self.system.is_coherent_at(folder));
         let how = OpenHow {
@@ -219,10 +219,13 @@ impl Engine {
                 (current.get().clone(), enqueued)
             }
             Entry::Vacant(vacant) => {
-                let entry = LockEntry::new(file, is_local);
+                let entry = LockEntry::new(file, is_local, &request.handle);
                 let enqueued = entry.enqueue(request);
                 if matches!(enqueued, Enqueued::Drive) {
                     vacant.insert(entry.clone());
+                } else {
+                    drop(table);
+                    entry.remove_unused();
                 }
                 (entry, enqueued)
             }

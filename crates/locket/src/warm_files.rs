@@ -95,6 +95,7 @@ impl WarmFiles {
     /// Closes all files. Returns true if there were any.
     pub(crate) fn close_all(&self) -> bool {
         let closed = self.paths().take_closable(|_| true);
+        closed.iter().for_each(|entry| entry.remove_unused());
         !closed.is_empty()
     }
 }
@@ -186,14 +187,14 @@ impl Engine {
     }
 
     /// Keeps the file of `entry`, which the table has just forgotten, open for a while, if its last release allows that and
-    /// its path is calm.
-    pub(crate) fn keep_warm(self: &Arc<Self>, entry: &Arc<LockEntry>) {
-        let Some(key) = entry.take_warm_key() else { return };
+    /// its path is calm. Returns false if it is closed.
+    pub(crate) fn keep_warm(self: &Arc<Self>, entry: &Arc<LockEntry>) -> bool {
+        let Some(key) = entry.take_warm_key() else { return false };
         let mut paths = self.warm_files.paths();
-        let Some(path) = paths.add(key) else { return };
+        let Some(path) = paths.add(key) else { return false };
         path.releases = path.releases.saturating_add(1);
         if path.releases < CALM || path.entry.is_some() {
-            return;
+            return false;
         }
         path.entry = Some(entry.clone());
         path.unused = 0;
@@ -205,13 +206,14 @@ impl Engine {
                 self.warm_files.close_all();
             }
         }
+        true
     }
 
     /// Closes the files that were not used for a while.
     pub(crate) fn sweep_warm_files(self: &Arc<Self>) {
         let (closed, has_more) = self.warm_files.sweep();
-        if closed.iter().any(|entry| entry.file().is_entry()) {
-            // Closing one removes what was set aside, which may take a while.
+        if closed.iter().any(|entry| entry.is_removed_when_closed()) {
+            // Closing one deletes a file, which may take a while.
             self.submit(Task::Close(closed));
         }
         if has_more {

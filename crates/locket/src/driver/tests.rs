@@ -226,7 +226,7 @@ fn requests_whose_path_names_another_file_by_now_go_there_and_the_others_stay() 
 fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
     let stage = Stage::new();
     for (mode, expected) in [(Exclusive, &["unlink", "unlock"][..]), (Shared, &["unlock"])] {
-        let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
+        let user = User::with_options(&stage.engine, "/file", |options| options.removal = Removal::OnRelease);
         let hold = Stage::ask_by(user, mode);
         hold.assert_granted();
         stage.system.calls();
@@ -348,7 +348,7 @@ fn a_try_joins_a_shared_lock_however_many_share_it() {
 #[test]
 fn a_lock_whose_descriptor_was_closed_is_lost_and_nothing_is_done_to_the_descriptor() {
     let stage = Stage::new();
-    let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
+    let user = User::with_options(&stage.engine, "/file", |options| options.removal = Removal::OnRelease);
     let hold = Stage::ask_by(user, Exclusive);
     hold.assert_granted();
     let waiting = stage.ask("/file", Exclusive);
@@ -378,7 +378,7 @@ fn a_request_whose_file_cannot_be_locked_any_more_finds_it_anew() {
 #[test]
 fn the_end_of_a_client_does_nothing_to_a_descriptor_that_was_closed() {
     let stage = Stage::new();
-    let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
+    let user = User::with_options(&stage.engine, "/file", |options| options.removal = Removal::OnRelease);
     let hold = Stage::ask_by(user, Exclusive);
     hold.assert_granted();
     stage.system.calls();

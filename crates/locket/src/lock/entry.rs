@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
-use super::handle::Handle;
+use super::handle::{Handle, Removal};
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, millis};
 use super::state::{Knowledge, LockState, Replaced};
 use crate::client::Client;
@@ -30,14 +30,17 @@ pub(crate) struct LockEntry {
     checked: AtomicU64,
     /// The key of the path for which the file may stay open when the lock is idle. 0: it is closed.
     warm_key: AtomicU64,
+    /// By whose path the file is deleted when nobody uses it any more.
+    removed_by: Option<Arc<Handle>>,
     /// The timer that renews the lock.
     renewal: Mutex<Option<TimerKey>>,
     state: Mutex<LockState>,
 }
 
 impl LockEntry {
-    /// Returns the entry of an open file, with an idle state.
-    pub(crate) fn new(file: Box<dyn LockFile>, is_local: bool) -> Arc<Self> {
+    /// Returns the entry of a file that has been opened for `handle`, with an idle state.
+    pub(crate) fn new(file: Box<dyn LockFile>, is_local: bool, handle: &Arc<Handle>) -> Arc<Self> {
+        let is_removed = handle.options.removal == Removal::WhenUnused && file.is_coherent();
         Arc::new(Self {
             id: file.id(),
             file,
@@ -46,6 +49,7 @@ impl LockEntry {
             lost: AtomicBool::new(false),
             checked: AtomicU64::new(0),
             warm_key: AtomicU64::new(0),
+            removed_by: is_removed.then(|| handle.clone()),
             renewal: Mutex::new(None),
             state: Mutex::new(LockState::new()),
         })
@@ -243,8 +247,7 @@ impl LockEntry {
     /// Ends `hold`. Returns `None` if it is not held any more.
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = self.is_intact_still(now());
-        let stays_open =
-            is_intact && self.is_local && self.file.may_stay_open() && !hold.handle.options.remove_on_release;
+        let stays_open = is_intact && self.is_local && self.file.may_stay_open() && !removes_on_release(hold);
         self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);
         // Before the state ends the hold, so that the next request of the handle can be granted at once.
         hold.handle.forget_hold(hold.ticket);
@@ -304,6 +307,12 @@ impl LockEntry {
         effect
     }
 
+    /// Takes the lock from those that hold it in this process, for `request`, which comes before all that wait. Returns the holds
+    /// that have ended, or `None` if this process does not hold the lock.
+    pub(crate) fn steal(self: &Arc<Self>, request: &Arc<Request>) -> Option<(Vec<Arc<Request>>, Effect)> {
+        if self.is_lost() { None } else { self.state.lock().steal(self, request) }
+    }
+
     /// Takes out the requests that wait for the lock, which is gone, unless a thread drives: it notices by itself. Returns the
     /// holds that have been lost, and the requests that have to be resolved again.
     pub(crate) fn lose(&self, completions: &mut Completions) -> (Vec<Arc<Request>>, Replaced) {
@@ -313,6 +322,22 @@ impl LockEntry {
             state.on_lost(None, completions, &mut replaced);
         }
         (state.holds().cloned().collect(), replaced)
+    }
+
+    /// Returns true if closing the file also deletes it, or what stands for it.
+    pub(crate) fn is_removed_when_closed(&self) -> bool {
+        self.file.is_entry() || self.removed_by.is_some()
+    }
+
+    /// Deletes the file, if that is wanted when nobody uses it, and no process holds its lock. Called when this process is about
+    /// to close it.
+    pub(crate) fn remove_unused(&self) {
+        let Some(handle) = &self.removed_by else { return };
+        // A process that waits for it, or has opened it already, looks at the path once it has the lock.
+        if self.check_descriptor() && matches!(self.file.try_lock(LockMode::Exclusive), Ok(true)) {
+            let _ = self.file.unlink(&handle.path);
+            self.file.unlock();
+        }
     }
 
     fn interrupt_driver(&self, state: &LockState) -> bool {
@@ -325,9 +350,13 @@ impl LockEntry {
 
     /// Deletes the file under the exclusive lock, which the caller drives, if the handle of the hold says so.
     fn remove_on_release(&self, hold: &Request, effect: Effect) {
-        if hold.handle.options.remove_on_release && effect == Effect::Drive(Some(LockMode::Exclusive)) {
+        if removes_on_release(hold) && effect == Effect::Drive(Some(LockMode::Exclusive)) {
             // A folder that cannot be written keeps the file, which harms nobody.
             let _ = self.file.unlink(&hold.handle.path);
         }
     }
+}
+
+fn removes_on_release(hold: &Request) -> bool {
+    hold.handle.options.removal == Removal::OnRelease
 }

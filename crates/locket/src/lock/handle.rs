@@ -17,12 +17,24 @@ use crate::sys::{KernelLock, OpenHow, Protocol, ProtocolOptions};
 pub struct HandleOptions {
     /// The permission bits of a lock file that has to be created, before the umask.
     pub file_mode: u32,
-    /// Deletes the file on release, while it is still locked exclusively.
-    pub remove_on_release: bool,
+    /// When the file is deleted.
+    pub removal: Removal,
     /// Locks a folder, if the path names one (on Unix). Otherwise a folder is EISDIR.
     pub allow_directory: bool,
     /// How the lock is kept.
     pub protocol: ProtocolOptions,
+}
+
+/// When a lock file is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Never.
+    Never,
+    /// On release, while it is still locked exclusively.
+    OnRelease,
+    /// When nobody uses it any more: when this process closes it, and no other holds its lock. It stays where a file that is
+    /// deleted while it is locked could be held by two.
+    WhenUnused,
 }
 
 /// A path, and the hold that was acquired by it, if any.

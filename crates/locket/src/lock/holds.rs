@@ -61,6 +61,12 @@ impl Holds {
         Some(hold)
     }
 
+    /// Removes all holds.
+    pub(super) fn take(&mut self) -> Vec<Arc<Request>> {
+        self.threads.clear();
+        self.requests.extract(|_| true)
+    }
+
     /// Removes the holds of `client`.
     pub(super) fn extract(&mut self, client: &Arc<Client>) -> Vec<Arc<Request>> {
         let gone = self.requests.extract(|hold| Arc::ptr_eq(&hold.client, client));

@@ -474,16 +474,39 @@ impl LockState {
         let has_left = !gone.is_empty();
         completions.extend(gone.into_iter().map(|waiter| (waiter.request, Outcome::Aborted)));
         let ended = self.holds.extract(client);
-        for hold in &ended {
-            hold.handle.forget_hold(hold.ticket);
-            hold.end_hold();
-        }
+        Self::forget(&ended);
         let effect = match (ended.is_empty(), has_left) {
             (false, _) => self.drive_after_release(),
             (true, true) => self.effect_of_departure(),
             (true, false) => Effect::None,
         };
         (ended, effect)
+    }
+
+    /// Ends the holds, and queues `request`, which comes before all that wait. Returns the holds that have ended, or `None` if this
+    /// process does not hold the lock.
+    pub(super) fn steal(
+        &mut self,
+        entry: &Arc<LockEntry>,
+        request: &Arc<Request>,
+    ) -> Option<(Vec<Arc<Request>>, Effect)> {
+        if !matches!(self.phase, Phase::Held(_)) || !request.enqueue(entry) {
+            return None;
+        }
+        let stolen = self.holds.take();
+        Self::forget(&stolen);
+        self.queue.insert(request.clone());
+        // It gets the lock before other processes have their turn.
+        self.fairness.begin(now());
+        Some((stolen, self.drive_after_release()))
+    }
+
+    /// Has the handles of `holds`, which have ended, forget them.
+    fn forget(holds: &[Arc<Request>]) {
+        for hold in holds {
+            hold.handle.forget_hold(hold.ticket);
+            hold.end_hold();
+        }
     }
 
     /// Returns true if `request` may hold the lock beside shared holds.

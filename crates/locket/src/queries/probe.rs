@@ -47,7 +47,7 @@ impl Engine {
 
     /// Returns true if any process holds the lock: as this process knows, or the system's table where that has every lock,
     /// or a probe. Returns `None` if a driver is about to find out.
-    pub(super) fn is_locked(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
+    pub(super) fn is_locked(self: &Arc<Self>, handle: &Arc<Handle>) -> Result<Option<bool>, SystemError> {
         if !handle.is_free() {
             return Ok(Some(true));
         }
@@ -80,14 +80,14 @@ impl Engine {
     }
 
     /// Returns true if anybody holds the lock, as its file tells.
-    fn ask_file(&self, handle: &Handle) -> Result<bool, SystemError> {
+    fn ask_file(&self, handle: &Arc<Handle>) -> Result<bool, SystemError> {
         let Some(file) = self.open_existing(handle)? else { return Ok(false) };
         let held = file.is_held().unwrap_or(Ok(false));
         held.map_err(|error| file.describe(&error))
     }
 
     /// Removes the lock entry of `handle`. Returns true if there was one.
-    fn break_entry(self: &Arc<Self>, handle: &Handle) -> Result<bool, SystemError> {
+    fn break_entry(self: &Arc<Self>, handle: &Arc<Handle>) -> Result<bool, SystemError> {
         let Some(file) = self.open_existing(handle)? else { return Ok(false) };
         let broken = file.break_entry()?;
         let known = self.table().get(&file.id()).cloned();
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Tries the lock, and unlocks it at once. Requests that come meanwhile are queued, and driven afterwards.
-    fn probe_file(self: &Arc<Self>, handle: &Handle) -> Result<Option<bool>, SystemError> {
+    fn probe_file(self: &Arc<Self>, handle: &Arc<Handle>) -> Result<Option<bool>, SystemError> {
         let how = OpenHow { create: None, ..handle.open_how() };
         let file = match self.open(&handle.path, &how) {
             Ok(file) => file,
@@ -116,7 +116,7 @@ impl Engine {
             // A file that is not needed is closed with the table unlocked: a server may take long to answer.
             let entry = match table.entry(id) {
                 Entry::Occupied(current) => current.get().clone(),
-                Entry::Vacant(vacant) => vacant.insert(LockEntry::new(file, is_local)).clone(),
+                Entry::Vacant(vacant) => vacant.insert(LockEntry::new(file, is_local, handle)).clone(),
             };
             let knowledge = entry.drive_if_idle();
             (entry, knowledge)

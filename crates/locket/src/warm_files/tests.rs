@@ -257,7 +257,7 @@ fn a_file_that_may_be_on_a_server_does_not_stay_open() {
 #[test]
 fn a_file_that_is_deleted_on_release_does_not_stay_open() {
     let stage = Stage::new();
-    let user = User::with_options(&stage.engine, "/file", |options| options.remove_on_release = true);
+    let user = User::with_options(&stage.engine, "/file", |options| options.removal = Removal::OnRelease);
     stage.assert_never_warm(&user);
 }
 

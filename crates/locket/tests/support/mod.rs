@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 const OPTIONS: HandleOptions = HandleOptions {
     file_mode: 0o666,
-    remove_on_release: false,
+    removal: Removal::Never,
     allow_directory: false,
     protocol: ProtocolOptions::FLOCK,
 };
