@@ -247,7 +247,9 @@ impl LockEntry {
     /// Ends `hold`. Returns `None` if it is not held any more.
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = self.is_intact_still(now());
-        let stays_open = is_intact && self.is_local && self.file.may_stay_open() && !removes_on_release(hold);
+        // A file of this package's own harms nobody, whatever is in it.
+        let is_harmless = self.removed_by.is_some() || self.file.may_stay_open();
+        let stays_open = is_intact && self.is_local && is_harmless && !removes_on_release(hold);
         self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);
         // Before the state ends the hold, so that the next request of the handle can be granted at once.
         hold.handle.forget_hold(hold.ticket);
