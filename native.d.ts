@@ -12,13 +12,15 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Why a lock was not acquired, or a query not answered. `lib/errors.js` turns it into an error. */
 export interface Failure {
   /** What happened. */
-  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'system' | 'panicked'
+  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'permits' | 'system' | 'panicked'
   /** The system's error number, negative as in libuv. */
   errno?: number
   /** The call that failed. */
   syscall?: string
   /** The processes that held the lock when the wait timed out, if they were requested and are known. */
   holders?: Array<LockHolder>
+  /** How many permits the semaphore has, if others use it with another number. `undefined`: the file is no semaphore's. */
+  permits?: number
 }
 
 /** A process that holds a lock, or waits for it. The public `LockHolder`. */
@@ -52,11 +54,11 @@ export interface LockInfo {
  */
 export interface NativeApi {
   /**
-   * `(path, fileMode, removal, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path, which is a
-   * string, or bytes that are not UTF-8. `removal`: when the file is deleted: 0: never, 1: on release, 2: when nobody uses it.
-   * The times are in ms.
+   * `(path, fileMode, removal, allowDirectory, protocol?, stale?, update?, permits?)`: creates a handle for an absolute path,
+   * which is a string, or bytes that are not UTF-8. `removal`: when the file is deleted: 0: never, 1: on release, 2: when nobody
+   * uses it. The times are in ms. With `permits`, the path names a semaphore, and an acquire is that of one permit.
    */
-  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: number, arg3: boolean, arg4?: string | undefined | null, arg5?: number | undefined | null, arg6?: number | undefined | null) => number
+  createHandle: (arg0: string | Uint8Array, arg1: number, arg2: number, arg3: boolean, arg4?: string | undefined | null, arg5?: number | undefined | null, arg6?: number | undefined | null, arg7?: number | undefined | null) => number
   /** `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released. */
   forgetHandle: (arg0: number) => void
   /** `(handle)`: returns true if this handle holds the lock. */

@@ -42,6 +42,9 @@ let existence
 const REMOVED_ON_RELEASE = 1
 const REMOVED_WHEN_UNUSED = 2
 
+/** The place of the number of permits in the arguments that create the native part. */
+const PERMITS = 7
+
 /** Returns true for an object that the constructor has made, false for a proxy of one. */
 let isFileLock
 
@@ -56,7 +59,8 @@ let waitersOf
 
 /**
  * Returns a FileLock for other parts of this package, with what they alone need. `whenUnused`: the lock file is the package's
- * own, and is deleted when nobody uses it any more. `onLost` is called when the lock was stolen while it was held.
+ * own, and is deleted when nobody uses it any more. `onLost` is called when the lock was stolen while it was held. `permits`:
+ * the path names a semaphore with so many, and the lock is one of its permits.
  */
 let internalLock
 
@@ -389,10 +393,11 @@ class FileLock {
   static {
     isFileLock = (value) => value !== null && typeof value === 'object' && #parts in value
     descriptorOf = (lock) => (lock.#handle === undefined ? undefined : native.descriptor(lock.#handle))
-    internalLock = (path, options, { whenUnused, onLost }) => {
+    internalLock = (path, options, { whenUnused, onLost, permits }) => {
       const lock = new FileLock(path, options)
       if (whenUnused) lock.#parts[2] = REMOVED_WHEN_UNUSED
       lock.#onLost = onLost
+      if (permits !== undefined) lock.#parts[PERMITS] = permits
       return lock
     }
     steal = async (lock) => {

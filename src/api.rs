@@ -25,12 +25,21 @@ use crate::remove_entries_at_exit;
 /// `handle` is a number that `createHandle` gave. `id` is the caller's, unique among the pending promises of its handle.
 #[napi(object, object_from_js = false)]
 pub(crate) struct NativeApi {
-    /// `(path, fileMode, removal, allowDirectory, protocol?, stale?, update?)`: creates a handle for an absolute path, which is a
-    /// string, or bytes that are not UTF-8. `removal`: when the file is deleted: 0: never, 1: on release, 2: when nobody uses it.
-    /// The times are in ms.
+    /// `(path, fileMode, removal, allowDirectory, protocol?, stale?, update?, permits?)`: creates a handle for an absolute path,
+    /// which is a string, or bytes that are not UTF-8. `removal`: when the file is deleted: 0: never, 1: on release, 2: when nobody
+    /// uses it. The times are in ms. With `permits`, the path names a semaphore, and an acquire is that of one permit.
     pub create_handle: Function<
         'static,
-        FnArgs<(Either<String, Uint8Array>, u32, u32, bool, Option<String>, Option<u32>, Option<u32>)>,
+        FnArgs<(
+            Either<String, Uint8Array>,
+            u32,
+            u32,
+            bool,
+            Option<String>,
+            Option<u32>,
+            Option<u32>,
+            Option<u32>,
+        )>,
         u32,
     >,
     /// `(handle)`: frees a handle. It keeps what it holds: a lock is held until it is released.
@@ -87,7 +96,8 @@ pub(crate) struct NativeApi {
 }
 
 /// The arguments of `createHandle`.
-type CreateHandle = (Either<String, Uint8Array>, u32, u32, bool, Option<String>, Option<u32>, Option<u32>);
+type CreateHandle =
+    (Either<String, Uint8Array>, u32, u32, bool, Option<String>, Option<u32>, Option<u32>, Option<u32>);
 
 /// Opens the environment that calls, and returns its functions.
 #[napi(catch_unwind)]
@@ -120,7 +130,7 @@ pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
 fn create_handle(
     environment: &Environment,
     _: Env<'_>,
-    (path, file_mode, removal, allow_directory, protocol, stale, update): CreateHandle,
+    (path, file_mode, removal, allow_directory, protocol, stale, update, permits): CreateHandle,
 ) -> Result<u32> {
     let protocol = match protocol {
         None => ProtocolOptions::FLOCK,
@@ -138,7 +148,7 @@ fn create_handle(
     if !protocol.protocol.is_kept_by_kernel() || removal == Removal::WhenUnused {
         remove_entries_at_exit();
     }
-    let options = HandleOptions { file_mode, removal, allow_directory, protocol };
+    let options = HandleOptions { file_mode, removal, allow_directory, protocol, permits };
     Ok(environment.handles.borrow_mut().add(Handle::new(to_path(path)?, options)))
 }
 

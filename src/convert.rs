@@ -13,7 +13,7 @@ use napi_derive::napi;
 pub(crate) struct Failure {
     /// What happened.
     #[napi(
-        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'system' | 'panicked'"
+        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'permits' | 'system' | 'panicked'"
     )]
     pub reason: &'static str,
     /// The system's error number, negative as in libuv.
@@ -22,12 +22,14 @@ pub(crate) struct Failure {
     pub syscall: Option<&'static str>,
     /// The processes that held the lock when the wait timed out, if they were requested and are known.
     pub holders: Option<Vec<LockHolder>>,
+    /// How many permits the semaphore has, if others use it with another number. `undefined`: the file is no semaphore's.
+    pub permits: Option<u32>,
 }
 
 impl Failure {
     /// Returns a failure with nothing but a reason.
     pub(crate) fn new(reason: &'static str) -> Self {
-        Self { reason, errno: None, syscall: None, holders: None }
+        Self { reason, errno: None, syscall: None, holders: None, permits: None }
     }
 
     /// Returns the failure of a release of what others hold.
@@ -54,6 +56,7 @@ impl Failure {
             }
             Outcome::Unanswered => Some(Self::new("unanswered")),
             Outcome::Aborted => Some(Self::new("aborted")),
+            Outcome::OtherPermits(permits) => Some(Self { permits, ..Self::new("permits") }),
             Outcome::Deadlock => Some(Self::new("deadlock")),
             Outcome::Panicked => Some(Self::new("panicked")),
             Outcome::Failed(error) => Some(Self::system(error)),

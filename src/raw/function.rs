@@ -69,7 +69,7 @@ pub(crate) trait Arguments: JsValuesTupleIntoVec {
 }
 
 /// The longest list of arguments.
-const MAX_ARGUMENTS: usize = 7;
+const MAX_ARGUMENTS: usize = 8;
 
 impl Arguments for () {
     type Values = ();
@@ -96,7 +96,7 @@ arguments!(A 0, B 1);
 arguments!(A 0, B 1, C 2);
 arguments!(A 0, B 1, C 2, D 3);
 arguments!(A 0, B 1, C 2, D 3, E 4);
-arguments!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+arguments!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
 /// The callback of a function that [`Live::function`] has made.
 unsafe extern "C" fn call<S: Instance, A: Arguments, R: ToNapiValue, F: Body<S, A, R>>(

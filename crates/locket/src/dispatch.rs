@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::exec::{self, Due, TimerKey};
-use crate::lock::{LockEntry, Permit, Request};
+use crate::lock::{LockEntry, Permit, Request, Ticket};
 use crate::queries::Query;
 use crate::resolve::{Arriving, Route};
+use crate::semaphore::PermitWait;
 use crate::sys::{LockMode, SystemError};
 use crate::watchdog::LastCheck;
 
@@ -29,6 +30,10 @@ pub(crate) enum Task {
     Close(Vec<Arc<LockEntry>>),
     /// Renew a lock that is held.
     Renew(Arc<LockEntry>),
+    /// Look for a free slot of a semaphore.
+    ChoosePermit(Arc<PermitWait>),
+    /// Check whether a semaphore is used with another number of permits.
+    CheckPermits(Arc<PermitWait>),
     /// Answer queries for holders.
     AnswerQueries,
     /// Answer whether a lock is held.
@@ -44,6 +49,8 @@ impl exec::Job for Job {
             Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
             Task::Close(entries) => entries.iter().for_each(|entry| entry.remove_unused()),
             Task::Renew(entry) => engine.renew(&entry),
+            Task::ChoosePermit(wait) => wait.choose(),
+            Task::CheckPermits(wait) => engine.check_permits(&wait),
             Task::AnswerQueries => engine.answer_queries(),
             Task::Probe(query) => engine.probe(&query),
         }
@@ -62,6 +69,7 @@ impl exec::Job for Job {
             Task::Close(entries) => entries.iter().for_each(|entry| entry.remove_unused()),
             // The lock is held all the same, and renewed with the next release or never.
             Task::Renew(entry) => drop(entry.end_renewal()),
+            Task::ChoosePermit(wait) | Task::CheckPermits(wait) => wait.fail(error),
             Task::AnswerQueries => engine.fail_queries(error),
             Task::Probe(query) => query.fail(error),
         }
@@ -75,6 +83,8 @@ impl exec::Job for Job {
             | Task::DriveTakenUp(_)
             | Task::Close(_)
             | Task::Renew(_)
+            | Task::ChoosePermit(_)
+            | Task::CheckPermits(_)
             | Task::AnswerQueries
             | Task::Probe(_) => None,
         }
@@ -88,6 +98,8 @@ impl exec::Job for Job {
             | Task::DriveTakenUp(_)
             | Task::Close(_)
             | Task::Renew(_)
+            | Task::ChoosePermit(_)
+            | Task::CheckPermits(_)
             | Task::AnswerQueries
             | Task::Probe(_) => true,
         }
@@ -122,6 +134,8 @@ pub(crate) enum Timer {
     QueryTooLate(Weak<Query>),
     /// Probe again: a driver was about to find out.
     ProbeAgain(Arc<Query>),
+    /// Check whether the semaphore of the request with this ticket is used with another number of permits.
+    CheckPermits(Ticket),
     /// Renew this lock, if it is held.
     Renew(Weak<LockEntry>),
     /// Close the warm files that were not used for a while.
@@ -153,6 +167,7 @@ impl Due for TimedTask {
             Timer::Renew(entry) => {
                 entry.upgrade().into_iter().for_each(|entry| engine.submit(Task::Renew(entry)));
             }
+            Timer::CheckPermits(ticket) => engine.check_permits_later(ticket),
             Timer::SweepWarmFiles => engine.sweep_warm_files(),
         }
     }

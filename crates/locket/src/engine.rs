@@ -13,12 +13,13 @@ use crate::client::Client;
 use crate::dispatch::{Job, Task, TimedTask, Timer};
 use crate::exec::{self, Limits, Pool, TimerThread};
 use crate::lock::{
-    CancelReason, Cancellation, Completions, Effect, EndedHold, Handle, LockEntry, Outcome, Permit, Request,
-    RequestOptions, Ticket,
+    CancelReason, Cancellation, Completions, Effect, EndedHold, Handle, LockEntry, Outcome, Part, Permit,
+    Request, RequestOptions, Ticket,
 };
 use crate::pause::Paused;
 use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
+use crate::semaphore::Semaphores;
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
 use crate::sys::{FileId, System, SystemError};
 use crate::this_system::ThisSystem;
@@ -48,6 +49,7 @@ pub struct Engine {
     resolving: AtomicUsize,
     pub(crate) warm_files: WarmFiles,
     pub(crate) queries: Queries,
+    pub(crate) semaphores: Semaphores,
     pub(crate) jitter: RandomState,
     timer: TimerThread<TimedTask>,
     pub(crate) pool: Pool<Job>,
@@ -87,6 +89,7 @@ impl Drop for Engine {
         for entry in entries.values() {
             entry.list(&mut held, &mut pending);
         }
+        pending.extend(self.semaphores.list());
         for hold in held {
             // A lock and its holds keep each other alive, and the file open.
             if let Some(entry) = hold.entry() {
@@ -124,6 +127,7 @@ impl Engine {
                 earlier: AtomicU64::new(FIRST_TICKET),
                 resolving: AtomicUsize::new(0),
                 queries: Queries::new(),
+                semaphores: Semaphores::new(),
                 jitter: RandomState::default(),
                 timer: TimerThread::new(),
                 pool: Pool::new(limits, move |after, begun| {
@@ -139,6 +143,10 @@ impl Engine {
     pub fn start(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
         let now = now();
         let request = self.new_request(options, now);
+        if let Some(permits) = request.handle.options.permits {
+            self.start_permit(&request, permits);
+            return request;
+        }
         let is_queued = self.try_warm_here(&request, now);
         self.watch_deadline(&request);
         if !is_queued {
@@ -153,6 +161,10 @@ impl Engine {
     pub fn start_sync(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
         let now = now();
         let request = self.new_request(options, now);
+        if let Some(permits) = request.handle.options.permits {
+            self.start_permit(&request, permits);
+            return request;
+        }
         // Requests that were there first are queued first.
         if self.is_resolving() {
             self.watch_answer(&request);
@@ -163,17 +175,28 @@ impl Engine {
         request
     }
 
+    /// Starts a request that does not wait, on a worker, and as far as nobody else drives the lock.
+    pub(crate) fn start_here(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
+        let request = self.new_request(options, now());
+        self.watch_answer(&request);
+        self.resolve_here(&request);
+        request
+    }
+
     /// Times a request out. However short its timeout is, a request is refused only if the lock is held: one that is being
     /// resolved tries the lock first, unless its path never answers (on a dead network mount).
     pub fn expire(self: &Arc<Self>, request: &Arc<Request>) {
         self.cancel(request, CancelReason::TimedOut);
-        if request.is_resolving() {
+        if request.is_resolving() && request.handle.options.permits.is_none() {
             self.after(CANCEL_GRACE, Timer::CheckAnswer(request.clone(), LastCheck::default()));
         }
     }
 
     /// Cancels a request. Its outcome still goes to its sink: [`Outcome::Granted`] if the lock came first.
     pub fn cancel(self: &Arc<Self>, request: &Arc<Request>, reason: CancelReason) {
+        if self.cancel_permit(request, reason) {
+            return;
+        }
         loop {
             if let Some(entry) = request.queued_at() {
                 let mut completions = Completions::new();
@@ -209,7 +232,7 @@ impl Engine {
     /// Releases what `handle` itself holds, or with `token` only the hold that was requested with it. Returns `None` if
     /// there is no such lock.
     pub fn release_own(self: &Arc<Self>, handle: &Handle, token: Option<u64>) -> Option<Released> {
-        let hold = handle.take_hold(|hold| token.is_none_or(|token| hold.token == token))?;
+        let hold = handle.take_hold(&|hold| token.is_none_or(|token| hold.token == token))?;
         self.end_hold(&hold)
     }
 
@@ -252,6 +275,10 @@ impl Engine {
         for entry in self.table().values() {
             entry.list(&mut held, &mut pending);
         }
+        // Who waits for a permit may have the gate, and waits for all slots.
+        held.retain(|request| request.handle.part != Some(Part::Gate));
+        pending.retain(|request| request.handle.part.is_none());
+        pending.extend(self.semaphores.list());
         held.sort_by_key(|request| request.ticket);
         own.retain(|request| held.binary_search_by_key(&request.ticket, |hold| hold.ticket).is_err());
         pending.append(&mut own);

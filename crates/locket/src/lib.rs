@@ -8,6 +8,7 @@
 //! | `engine` | what clients call; the table of locks |
 //! | `resolve`, `path_cache` | finding the file of a request |
 //! | `steal` | taking a lock from what holds it in this process |
+//! | `semaphore` | permits: so many holders at a time |
 //! | `driver` | driving a lock, action by action |
 //! | `pause` | drivers that are suspended, where no thread can wait in the kernel |
 //! | `warm_files` | lock files that stay open for a moment, and requests that find them |
@@ -31,6 +32,7 @@ mod path_cache;
 mod pause;
 mod queries;
 mod resolve;
+mod semaphore;
 mod steal;
 mod sync;
 mod sys;

@@ -181,7 +181,7 @@ impl Engine {
             !removes || handle.path.parent().is_none_or(|folder| self.system.is_coherent_at(folder));
         let how = OpenHow {
             create: creates.then_some(handle.options.file_mode),
-            for_writing: handle.kernel_lock().needs_writing(request.mode),
+            for_writing: handle.needs_writing(request.mode),
             ..handle.open_how()
         };
         match self.open(&handle.path, &how) {

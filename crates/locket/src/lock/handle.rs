@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::entry::LockEntry;
 use super::request::{Request, Ticket};
 use crate::sync::Mutex;
-use crate::sys::{KernelLock, OpenHow, Protocol, ProtocolOptions};
+use crate::sys::{KernelLock, LockMode, OpenHow, Protocol, ProtocolOptions};
 
 /// What is done with the lock file of a handle.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,17 @@ pub struct HandleOptions {
     pub allow_directory: bool,
     /// How the lock is kept.
     pub protocol: ProtocolOptions,
+    /// The handle names a semaphore with so many permits.
+    pub permits: Option<u32>,
+}
+
+/// A part of a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The gate, which requests take in their order. Its file says how many permits there are.
+    Gate,
+    /// One of the slots. Who holds it has a permit.
+    Slot,
 }
 
 /// When a lock file is deleted.
@@ -42,12 +53,16 @@ pub struct Handle {
     /// The absolute path of the lock file.
     pub path: PathBuf,
     pub(crate) options: HandleOptions,
+    /// Its lock is a part of a semaphore.
+    pub(crate) part: Option<Part>,
     /// Equal for handles that name the same lock in the same way, and seldom for others.
     pub(crate) order_key: u64,
     /// A lock was requested by this handle, whether it was granted or not.
     has_requested: AtomicBool,
     /// The request that holds the lock.
     hold: Mutex<Option<Arc<Request>>>,
+    /// What holds the slot, if this names a semaphore and has a permit.
+    slot: Mutex<Option<Arc<Handle>>>,
 }
 
 impl fmt::Debug for Handle {
@@ -59,18 +74,46 @@ impl fmt::Debug for Handle {
 impl Handle {
     /// Returns a handle that holds nothing.
     pub fn new(path: PathBuf, options: HandleOptions) -> Self {
+        Self::new_part(path, options, None)
+    }
+
+    /// Returns a handle of a part of a semaphore.
+    pub(crate) fn new_part(path: PathBuf, options: HandleOptions, part: Option<Part>) -> Self {
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let order_key = match options.protocol.protocol {
             Protocol::Flock => hasher.hash_one(&path),
             _ => hasher.hash_one((&path, &options.protocol)),
         };
-        Self { path, options, order_key, has_requested: AtomicBool::new(false), hold: Mutex::new(None) }
+        Self {
+            path,
+            options,
+            part,
+            order_key,
+            has_requested: AtomicBool::new(false),
+            hold: Mutex::new(None),
+            slot: Mutex::new(None),
+        }
     }
 
     /// Returns how its lock file is opened, and created if it is missing.
     pub(crate) fn open_how(&self) -> OpenHow {
         let HandleOptions { file_mode, allow_directory, protocol, .. } = self.options;
         OpenHow { create: Some(file_mode), allow_directory, for_writing: false, protocol }
+    }
+
+    /// Returns true if a lock in `mode` needs a file that is open for writing.
+    pub(crate) fn needs_writing(&self, mode: LockMode) -> bool {
+        self.part == Some(Part::Gate) || self.kernel_lock().needs_writing(mode)
+    }
+
+    /// Sets what holds the slot: this handle, which names a semaphore, has a permit.
+    pub(crate) fn set_slot(&self, slot: Arc<Self>) {
+        *self.slot.lock() = Some(slot);
+    }
+
+    /// Returns what holds the slot, if this handle names a semaphore and has a permit.
+    fn slot(&self) -> Option<Arc<Self>> {
+        self.options.permits.and_then(|_| self.slot.lock().clone())
     }
 
     /// Returns the kernel's lock that keeps its lock, if that is kept by the kernel.
@@ -87,6 +130,9 @@ impl Handle {
 
     /// Returns true if this handle holds the lock, its client has received the hold, and it is not known to be lost.
     pub fn is_held(&self) -> bool {
+        if let Some(slot) = self.slot() {
+            return slot.is_held();
+        }
         let hold = self.hold.lock();
         let hold = hold.as_ref().filter(|hold| hold.is_received());
         hold.is_some_and(|hold| hold.entry().is_none_or(|entry| !entry.is_lost()))
@@ -95,6 +141,9 @@ impl Handle {
     /// Marks the hold that was requested with `token` as received: from now on the client can release it. Returns the
     /// ticket of the request, or `None` if there is no such hold.
     pub fn receive(&self, token: u64) -> Option<Ticket> {
+        if let Some(slot) = self.slot() {
+            return slot.receive(token);
+        }
         let hold = self.hold.lock();
         let hold = hold.as_ref().filter(|hold| hold.token == token)?;
         hold.set_received();
@@ -103,7 +152,10 @@ impl Handle {
 
     /// Returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it.
     pub fn descriptor(&self) -> Option<i32> {
-        self.held_entry()?.descriptor()
+        match self.slot() {
+            Some(slot) => slot.descriptor(),
+            None => self.held_entry()?.descriptor(),
+        }
     }
 
     /// Returns true if a lock was requested by this handle, whether it was granted or not. Such a handle releases its own
@@ -118,7 +170,10 @@ impl Handle {
     }
 
     /// Takes the hold, to release it, if it has been received and it `is_wanted`.
-    pub(crate) fn take_hold(&self, is_wanted: impl FnOnce(&Request) -> bool) -> Option<Arc<Request>> {
+    pub(crate) fn take_hold(&self, is_wanted: &dyn Fn(&Request) -> bool) -> Option<Arc<Request>> {
+        if let Some(slot) = self.slot() {
+            return slot.take_hold(is_wanted).inspect(|_| *self.slot.lock() = None);
+        }
         self.hold.lock().take_if(|hold| hold.is_received() && is_wanted(hold))
     }
 

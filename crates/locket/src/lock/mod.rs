@@ -17,6 +17,7 @@ pub(crate) use entry::LockEntry;
 pub(crate) use fairness::DRAIN_TIME;
 #[cfg(all(test, not(loom)))]
 pub(crate) use fairness::{HANDOFF_GRANTS, HANDOFF_TIME};
+pub(crate) use handle::Part;
 pub use handle::{Handle, HandleOptions, Removal};
 pub use request::{CancelReason, CompletionSink, Outcome, Request, RequestOptions, Ticket};
 pub(crate) use state::{Knowledge, LockState, PAUSE_DOUBLINGS, Replaced};

@@ -42,6 +42,8 @@ pub enum Outcome {
     Panicked,
     /// A lock that was granted before is gone, although it was not released. Goes to the client ([`Client::with_losses`]).
     Lost,
+    /// Others use the semaphore with so many permits, or the file is no semaphore's.
+    OtherPermits(Option<u32>),
     /// Answers [`Engine::break_lock`]: whether there was a lock entry, which has been removed.
     ///
     /// [`Engine::break_lock`]: crate::Engine::break_lock

@@ -183,6 +183,7 @@ impl Process {
     fn user_with(&self, path: &str, remove_on_release: bool) -> User {
         let options = HandleOptions {
             file_mode: 0o666,
+            permits: None,
             removal: if remove_on_release { Removal::OnRelease } else { Removal::Never },
             allow_directory: false,
             protocol: ProtocolOptions::FLOCK,

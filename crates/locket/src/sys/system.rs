@@ -193,6 +193,18 @@ pub(crate) trait LockFile: Send + Sync {
         unsafe { thread.interrupt() };
     }
 
+    /// Reads the beginning of the file into `buffer`. Returns how many bytes that are.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let _ = buffer;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Replaces what is in the file, which is open for writing.
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        let _ = content;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Unlocks the file.
     fn unlock(&self);
 

@@ -20,6 +20,7 @@ const OPTIONS: HandleOptions = HandleOptions {
     removal: Removal::Never,
     allow_directory: false,
     protocol: ProtocolOptions::FLOCK,
+    permits: None,
 };
 
 /// Waits until `happened` returns true.

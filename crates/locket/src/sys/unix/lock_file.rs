@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -180,6 +181,15 @@ impl LockFile for OpenFile {
 
     fn lock(&self, mode: LockMode) -> io::Result<()> {
         self.locking(|file| self.lock.lock(file, mode))
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(buffer, 0)
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(content, 0)?;
+        self.file.set_len(content.len() as u64)
     }
 
     fn unlock(&self) {

@@ -289,6 +289,15 @@ impl LockFile for OpenFile {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, 0)
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        std::os::windows::fs::FileExt::seek_write(&*self.file, content, 0)?;
+        self.file.set_len(content.len() as u64)
+    }
+
     fn unlock(&self) {
         if let Ok(file) = self.file() {
             // Fails if nothing is locked, which does no harm.
