@@ -12,7 +12,7 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Why a lock was not acquired, or a query not answered. `lib/errors.js` turns it into an error. */
 export interface Failure {
   /** What happened. */
-  reason: 'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'permits' | 'system' | 'panicked'
+  reason: 'timeout' | 'unanswered' | 'aborted' | 'replaced' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'permits' | 'system' | 'panicked'
   /** The system's error number, negative as in libuv. */
   errno?: number
   /** The call that failed. */
@@ -64,10 +64,11 @@ export interface NativeApi {
   /** `(handle)`: returns true if this handle holds the lock. */
   isHeld: (arg0: number) => boolean
   /**
-   * `(handle, id, shared, timeout, namesHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
-   * only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the holders.
+   * `(handle, id, shared, timeout, namesHolders, file?)`: waits for the lock, for at most `timeout` ms. The result is a
+   * promise only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the
+   * holders. With `file`, the number of a file, the wait fails as `replaced` if the path names another one.
    */
-  acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean) => Promise<Failure | undefined> | Failure | undefined
+  acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean, arg5?: bigint | undefined | null) => Promise<Failure | undefined> | Failure | undefined
   /**
    * `(handle, id)`: same as `acquire` of the exclusive lock without waiting, but takes the lock from whatever holds it in this
    * process, and comes before all that wait.
@@ -79,10 +80,15 @@ export interface NativeApi {
    */
   receive: (arg0: number, arg1: number) => number | undefined
   /**
-   * `(handle, shared, timeout, namesHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
+   * `(handle, shared, timeout, namesHolders, file?)`: same as `acquire`, but blocks the thread, and receives the lock itself:
    * returns the number of the acquisition.
    */
-  acquireSync: (arg0: number, arg1: boolean, arg2: number, arg3: boolean) => number | Failure
+  acquireSync: (arg0: number, arg1: boolean, arg2: number, arg3: boolean, arg4?: bigint | undefined | null) => number | Failure
+  /**
+   * `(handle)`: returns the number of the file that this handle holds, or that its last request has found. The numbers of
+   * files have the same order in all processes of a machine.
+   */
+  fileNumber: (arg0: number) => bigint | undefined
   /** `(handle, id)`: resolves to true if any process holds the lock now. */
   isLocked: (arg0: number, arg1: number) => Promise<boolean | Failure>
   /** `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell. */
@@ -109,10 +115,10 @@ export interface NativeApi {
    */
   release: (arg0: number) => number | Failure | undefined
   /**
-   * `(handle, id?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it. Returns the
-   * same as `release`.
+   * `(handle, id?, keepsFile?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it; with
+   * `keepsFile`, a file that is deleted on release stays. Returns the same as `release`.
    */
-  dispose: (arg0: number, arg1?: number | undefined | null) => number | Failure | undefined
+  dispose: (arg0: number, arg1?: number | undefined | null, arg2?: boolean | undefined | null) => number | Failure | undefined
   /** `(threadId)`: sets the `threadId` of this thread. */
   identify: (arg0: number) => void
   /** True on the first thread of the process, whose `threadId` is 0. Windows does not tell: `false`. */

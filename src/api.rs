@@ -14,7 +14,9 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::ENGINE;
-use crate::convert::{Failure, LockHolder, Snapshot, to_ended, to_number, to_path};
+use crate::convert::{
+    Failure, LockHolder, Snapshot, to_ended, to_file_id, to_file_number, to_number, to_path,
+};
 use crate::environment::Environment;
 use crate::handles::token;
 use crate::raw::{Env, Live};
@@ -46,11 +48,12 @@ pub(crate) struct NativeApi {
     pub forget_handle: Function<'static, FnArgs<(u32,)>, ()>,
     /// `(handle)`: returns true if this handle holds the lock.
     pub is_held: Function<'static, FnArgs<(u32,)>, bool>,
-    /// `(handle, id, shared, timeout, namesHolders)`: waits for the lock, for at most `timeout` ms. The result is a promise
-    /// only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the holders.
+    /// `(handle, id, shared, timeout, namesHolders, file?)`: waits for the lock, for at most `timeout` ms. The result is a
+    /// promise only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the
+    /// holders. With `file`, the number of a file, the wait fails as `replaced` if the path names another one.
     pub acquire: Function<
         'static,
-        FnArgs<(u32, u32, bool, f64, bool)>,
+        FnArgs<(u32, u32, bool, f64, bool, Option<BigInt>)>,
         Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>,
     >,
     /// `(handle, id)`: same as `acquire` of the exclusive lock without waiting, but takes the lock from whatever holds it in this
@@ -60,9 +63,12 @@ pub(crate) struct NativeApi {
     /// `(handle, id)`: marks the lock as received: it cannot be released before. Returns the number of the acquisition, unique
     /// in this process.
     pub receive: Function<'static, FnArgs<(u32, u32)>, Either<f64, ()>>,
-    /// `(handle, shared, timeout, namesHolders)`: same as `acquire`, but blocks the thread, and receives the lock itself:
+    /// `(handle, shared, timeout, namesHolders, file?)`: same as `acquire`, but blocks the thread, and receives the lock itself:
     /// returns the number of the acquisition.
-    pub acquire_sync: Function<'static, FnArgs<(u32, bool, f64, bool)>, Either<f64, Failure>>,
+    pub acquire_sync: Function<'static, FnArgs<(u32, bool, f64, bool, Option<BigInt>)>, Either<f64, Failure>>,
+    /// `(handle)`: returns the number of the file that this handle holds, or that its last request has found. The numbers of
+    /// files have the same order in all processes of a machine.
+    pub file_number: Function<'static, FnArgs<(u32,)>, Either<BigInt, ()>>,
     /// `(handle, id)`: resolves to true if any process holds the lock now.
     pub is_locked: Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either<bool, Failure>>>,
     /// `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell.
@@ -86,9 +92,9 @@ pub(crate) struct NativeApi {
     /// the same file. Returns the number of the acquisition that has ended, or `undefined` if there is none. A failure: the
     /// lock was lost before, its entry could not be removed, or others hold it.
     pub release: Function<'static, FnArgs<(u32,)>, Either3<f64, Failure, ()>>,
-    /// `(handle, id?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it. Returns the
-    /// same as `release`.
-    pub dispose: Function<'static, FnArgs<(u32, Option<u32>)>, Either3<f64, Failure, ()>>,
+    /// `(handle, id?, keepsFile?)`: releases what this handle holds, if anything; with `id`, only what was acquired with it; with
+    /// `keepsFile`, a file that is deleted on release stays. Returns the same as `release`.
+    pub dispose: Function<'static, FnArgs<(u32, Option<u32>, Option<bool>)>, Either3<f64, Failure, ()>>,
     /// `(threadId)`: sets the `threadId` of this thread.
     pub identify: Function<'static, FnArgs<(u32,)>, ()>,
     /// True on the first thread of the process, whose `threadId` is 0. Windows does not tell: `false`.
@@ -112,6 +118,7 @@ pub(crate) fn open(env: napi::Env) -> Result<NativeApi> {
         steal: environment.function(env, c"steal", steal)?,
         receive: environment.function(env, c"receive", receive)?,
         acquire_sync: environment.function(env, c"acquireSync", acquire_sync)?,
+        file_number: environment.function(env, c"fileNumber", file_number)?,
         is_locked: environment.function(env, c"isLocked", is_locked)?,
         holders: environment.function(env, c"holders", holders)?,
         waiters: environment.function(env, c"waiters", waiters)?,
@@ -164,11 +171,12 @@ fn is_held(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<b
 fn acquire(
     environment: &Environment,
     env: Env<'_>,
-    (handle, id, shared, timeout, names_holders): (u32, u32, bool, f64, bool),
+    (handle, id, shared, timeout, names_holders, file): (u32, u32, bool, f64, bool, Option<BigInt>),
 ) -> Result<Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>> {
     let sink = environment.completions.clone();
     let options = RequestOptions {
         names_holders,
+        expected: file.map(to_file_id),
         token: token(handle, id),
         ..request_options(environment, handle, shared, timeout, sink)?
     };
@@ -206,11 +214,17 @@ fn receive(environment: &Environment, _: Env<'_>, (handle, id): (u32, u32)) -> R
 fn acquire_sync(
     environment: &Environment,
     env: Env<'_>,
-    (handle, shared, timeout, names_holders): (u32, bool, f64, bool),
+    (handle, shared, timeout, names_holders, file): (u32, bool, f64, bool, Option<BigInt>),
 ) -> Result<Either<f64, Failure>> {
     let sink = environment.sync_waiter.clone();
     let options = request_options(environment, handle, shared, timeout, sink)?;
-    let options = RequestOptions { names_holders, blocks_client: true, token: token(handle, 0), ..options };
+    let options = RequestOptions {
+        names_holders,
+        expected: file.map(to_file_id),
+        blocks_client: true,
+        token: token(handle, 0),
+        ..options
+    };
     let (request, outcome) = environment.wait(env, options);
     let acquisition = request.handle.receive(request.token);
     Ok(match (Failure::of(outcome), acquisition) {
@@ -218,6 +232,11 @@ fn acquire_sync(
         (Some(failure), _) => Either::B(failure),
         (None, None) => Either::B(Failure::new("aborted")),
     })
+}
+
+fn file_number(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<Either<BigInt, ()>> {
+    let file = environment.handles.borrow().get(handle)?.file_id();
+    Ok(file.map_or(Either::B(()), |file| Either::A(to_file_number(file))))
 }
 
 fn is_locked(
@@ -284,10 +303,13 @@ fn release(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<E
 fn dispose(
     environment: &Environment,
     _: Env<'_>,
-    (handle, id): (u32, Option<u32>),
+    (handle, id, keeps_file): (u32, Option<u32>, Option<bool>),
 ) -> Result<Either3<f64, Failure, ()>> {
     let token = id.map(|id| token(handle, id));
-    Ok(to_ended(ENGINE.release_own(environment.handles.borrow().get(handle)?, token)))
+    let handles = environment.handles.borrow();
+    let handle = handles.get(handle)?;
+    let keeps_file = keeps_file.unwrap_or_default();
+    Ok(to_ended(if keeps_file { ENGINE.give_back(handle, token) } else { ENGINE.release_own(handle, token) }))
 }
 
 fn identify(environment: &Environment, _: Env<'_>, (thread_id,): (u32,)) -> Result<()> {
@@ -333,6 +355,7 @@ fn request_options(
         mode: if shared { LockMode::Shared } else { LockMode::Exclusive },
         blocking,
         deadline: if blocking { deadline_in(timeout) } else { None },
+        expected: None,
         blocks_client: false,
         names_holders: false,
         sink,

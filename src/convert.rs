@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use locket::{Holder, LockMode, Outcome, Released, Request, SystemError, Ticket};
+use locket::{FileId, Holder, LockMode, Outcome, Released, Request, SystemError, Ticket};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -13,7 +13,7 @@ use napi_derive::napi;
 pub(crate) struct Failure {
     /// What happened.
     #[napi(
-        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'permits' | 'system' | 'panicked'"
+        ts_type = "'timeout' | 'unanswered' | 'aborted' | 'replaced' | 'deadlock' | 'unsupported' | 'lost' | 'others' | 'permits' | 'system' | 'panicked'"
     )]
     pub reason: &'static str,
     /// The system's error number, negative as in libuv.
@@ -57,6 +57,7 @@ impl Failure {
             Outcome::Unanswered => Some(Self::new("unanswered")),
             Outcome::Aborted => Some(Self::new("aborted")),
             Outcome::OtherPermits(permits) => Some(Self { permits, ..Self::new("permits") }),
+            Outcome::Replaced => Some(Self::new("replaced")),
             Outcome::Deadlock => Some(Self::new("deadlock")),
             Outcome::Panicked => Some(Self::new("panicked")),
             Outcome::Failed(error) => Some(Self::system(error)),
@@ -131,6 +132,16 @@ pub(crate) fn to_ended(released: Option<Released>) -> Either3<f64, Failure, ()> 
 /// Returns the number of an acquisition. Exact for the first 2^53 of them.
 pub(crate) fn to_number(ticket: Ticket) -> f64 {
     ticket as f64
+}
+
+/// Returns the number by which JavaScript knows a file.
+pub(crate) fn to_file_number(file: FileId) -> BigInt {
+    BigInt { sign_bit: false, words: file.to_words().to_vec() }
+}
+
+/// Returns the file with this number.
+pub(crate) fn to_file_id(BigInt { words, .. }: BigInt) -> FileId {
+    FileId::from_words(std::array::from_fn(|index| words.get(index).copied().unwrap_or_default()))
 }
 
 /// Returns a path that is given as a string or as bytes.

@@ -236,6 +236,13 @@ impl Engine {
         self.end_hold(&hold)
     }
 
+    /// Same as [`Engine::release_own`], but a file that is deleted on release stays.
+    pub fn give_back(self: &Arc<Self>, handle: &Handle, token: Option<u64>) -> Option<Released> {
+        let hold = handle.take_hold(&|hold| token.is_none_or(|token| hold.token == token))?;
+        hold.keep_file();
+        self.end_hold(&hold)
+    }
+
     /// Ends all that `client` holds and waits for, on every file. Outcomes that are under way may still come to its sinks.
     pub fn end(self: &Arc<Self>, client: &Arc<Client>) {
         client.end();

@@ -63,4 +63,4 @@ pub use holders::{Holder, Party};
 pub use lock::{
     CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Removal, Request, RequestOptions, Ticket,
 };
-pub use sys::{LockMode, Protocol, ProtocolOptions, SystemError};
+pub use sys::{FileId, LockMode, Protocol, ProtocolOptions, SystemError};

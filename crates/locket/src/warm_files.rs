@@ -142,7 +142,7 @@ impl Engine {
     /// another file by now, which has to be opened before the request waits or is refused.
     pub(crate) fn try_warm(self: &Arc<Self>, request: &Arc<Request>, now: Instant) -> bool {
         let Some(entry) = self.warm_files.take(request.handle.order_key) else { return false };
-        if !entry.is_intact_still(now) || !self.drive_warm(&entry) {
+        if !request.is_for(entry.id()) || !entry.is_intact_still(now) || !self.drive_warm(&entry) {
             return false;
         }
         let on_panic = Guard::new(|| self.abort_with(&entry, || Outcome::Panicked));

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::*;
-use crate::Released;
 use crate::exec::Limits;
 use crate::fake::{FakeSystem, NO_WORKERS};
 use crate::lock::{CancelReason, Effect, EndedHold, HANDOFF_GRANTS, HANDOFF_TIME};
 use crate::support::{Pending as Wait, User, until};
+use crate::sys::FileId;
+use crate::{Released, Removal};
 
 use LockMode::{Exclusive, Shared};
 
@@ -223,6 +224,46 @@ fn requests_whose_path_names_another_file_by_now_go_there_and_the_others_stay() 
 }
 
 #[test]
+fn a_request_for_one_file_waits_for_it_and_for_no_other() {
+    let stage = Stage::with_workers();
+    let ask_for = |path, file: &Asked| {
+        let user = User::new(&stage.engine, path);
+        let file = file.user.handle.file_id();
+        let wait = user.start_sync(Exclusive, |options| options.expected = file);
+        Asked { user, wait }
+    };
+    let holding = stage.ask("/file", Exclusive);
+    holding.assert_granted();
+    let [staying, moving] = ["/file", "/moved"].map(|path| ask_for(path, &holding));
+    stage.system.replace("/moved", 2);
+    let late = ask_for("/moved", &holding);
+    assert!(matches!(late.wait.outcome(), Outcome::Replaced));
+    holding.release();
+    staying.assert_granted();
+    staying.release();
+    assert!(matches!(moving.wait.outcome(), Outcome::Replaced));
+    until(|| stage.engine.table().is_empty());
+}
+
+#[test]
+fn a_handle_knows_the_file_that_it_holds_or_that_its_last_request_has_found() {
+    let stage = Stage::new();
+    let holding = stage.ask("/file", Exclusive);
+    holding.assert_granted();
+    let file = holding.user.handle.file_id();
+    assert_eq!(file, Some(FileId::new(1, 1)));
+    let user = User::new(&stage.engine, "/other");
+    assert_eq!(user.handle.file_id(), None);
+    let refused = user.start_sync(Exclusive, |options| options.blocking = false);
+    assert!(matches!(refused.outcome(), Outcome::TimedOut(None)));
+    assert_eq!(user.handle.file_id(), file);
+    stage.system.replace("/other", 2);
+    let granted = user.start_sync(Exclusive, |_| {});
+    assert!(matches!(granted.outcome(), Outcome::Granted));
+    assert_eq!(user.handle.file_id(), Some(FileId::new(1, 2)));
+}
+
+#[test]
 fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
     let stage = Stage::new();
     for (mode, expected) in [(Exclusive, &["unlink", "unlock"][..]), (Shared, &["unlock"])] {
@@ -232,6 +273,24 @@ fn the_file_is_removed_under_the_exclusive_lock_before_it_is_unlocked() {
         stage.system.calls();
         hold.release();
         stage.assert_calls(expected);
+    }
+}
+
+#[test]
+fn a_file_that_is_removed_on_release_stays_when_its_lock_is_given_back() {
+    let stage = Stage::new();
+    let user = User::with_options(&stage.engine, "/file", |options| options.removal = Removal::OnRelease);
+    for give_back in [true, false] {
+        let hold = Stage::ask_by(user.with_the_same_handle(), Exclusive);
+        hold.assert_granted();
+        stage.system.calls();
+        if give_back {
+            assert!(stage.engine.give_back(&user.handle, None).is_some());
+            stage.assert_calls(&["unlock"]);
+        } else {
+            hold.release();
+            stage.assert_calls(&["unlink", "unlock"]);
+        }
     }
 }
 

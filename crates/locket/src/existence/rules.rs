@@ -163,14 +163,16 @@ impl Rules {
     }
 
     /// Returns a number that tells the lock of this entry from the others in its folder. Handles with other rules have locks of
-    /// their own, which exclude each other by the entry alone.
+    /// their own, which exclude each other by the entry alone; they have the same order as their names, whatever the rules.
     pub(crate) fn key(&self, name: &OsStr) -> u64 {
+        const RULES: u64 = 0xffff;
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let protocol = match self.protocol {
             Protocol::ProperLockfileAt => Protocol::ProperLockfile,
             protocol => protocol,
         };
-        hasher.hash_one((name, protocol, self.abandoned, self.update))
+        let rules = hasher.hash_one((name, protocol, self.abandoned, self.update));
+        hasher.hash_one(name) & !RULES | rules & RULES
     }
 
     /// Returns for how long a folder that takes the place of one, last modified so long ago, needs a guard: others may have judged

@@ -477,3 +477,21 @@ fn a_time_by_another_clock_that_nobody_has_set_since_does_not_make_a_lock_lost()
     assert!(!lock.is_intact(), "somebody has set it");
     lock.unlock();
 }
+
+#[test]
+fn the_locks_of_two_names_have_the_same_order_in_programs_with_other_rules() {
+    let names = ["one", "other", "third"].map(OsStr::new);
+    let order_by = |options: ProtocolOptions| {
+        let rules = Rules::of(&options);
+        let mut order = names;
+        order.sort_by_key(|name| rules.key(name));
+        order
+    };
+    let options = |update| ProtocolOptions { protocol: Protocol::ProperLockfile, stale: None, update };
+    let orders: Vec<_> =
+        (0..64).map(|i| order_by(options((i > 0).then(|| Duration::from_millis(1000 + i))))).collect();
+    assert!(orders.iter().all(|order| *order == orders[0]));
+    let keys: std::collections::BTreeSet<_> =
+        (1..64).map(|i| Rules::of(&options(Some(Duration::from_millis(1000 + i)))).key(names[0])).collect();
+    assert!(keys.len() > 32, "each has a lock of its own");
+}

@@ -360,5 +360,5 @@ impl LockEntry {
 }
 
 fn removes_on_release(hold: &Request) -> bool {
-    hold.handle.options.removal == Removal::OnRelease
+    hold.handle.options.removal == Removal::OnRelease && !hold.keeps_file()
 }

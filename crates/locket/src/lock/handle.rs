@@ -3,14 +3,14 @@
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{self, Arc, PoisonError};
 use std::time::Instant;
 
 use super::entry::LockEntry;
 use super::request::{Request, Ticket};
 use crate::sync::Mutex;
-use crate::sys::{KernelLock, LockMode, OpenHow, Protocol, ProtocolOptions};
+use crate::sys::{FileId, KernelLock, LockMode, OpenHow, Protocol, ProtocolOptions};
 
 /// What is done with the lock file of a handle.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,8 @@ pub struct Handle {
     pub(crate) order_key: u64,
     /// A lock was requested by this handle, whether it was granted or not.
     has_requested: AtomicBool,
+    /// The file that its last request has found, unless that was warm. (No order depends on it: it is nothing of loom's.)
+    file: sync::Mutex<Option<FileId>>,
     /// The request that holds the lock.
     hold: Mutex<Option<Arc<Request>>>,
     /// What holds the slot, if this names a semaphore and has a permit.
@@ -90,6 +92,7 @@ impl Handle {
             part,
             order_key,
             has_requested: AtomicBool::new(false),
+            file: sync::Mutex::new(None),
             hold: Mutex::new(None),
             slot: Mutex::new(None),
         }
@@ -148,6 +151,18 @@ impl Handle {
         let hold = hold.as_ref().filter(|hold| hold.token == token)?;
         hold.set_received();
         Some(hold.ticket)
+    }
+
+    /// Returns which file this handle has locked, or its last request has found.
+    pub fn file_id(&self) -> Option<FileId> {
+        self.held_entry()
+            .map(|entry| entry.id())
+            .or_else(|| *self.file.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes which file its last request has found.
+    pub(super) fn set_file(&self, file: FileId) {
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
 
     /// Returns the descriptor of the file that this handle has locked, if a child can inherit the lock by it.

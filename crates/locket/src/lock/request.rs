@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::exec::thread::{self, ThreadNumber};
 use crate::holders::Holder;
 use crate::sync::{Mutex, now};
-use crate::sys::{LockMode, SystemError};
+use crate::sys::{FileId, LockMode, SystemError};
 
 /// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file.
 const RESOLVES_AGAIN: u32 = 64;
@@ -34,6 +34,8 @@ pub enum Outcome {
     Unanswered,
     /// The client cancelled the request.
     Aborted,
+    /// The path names another file than [`RequestOptions::expected`].
+    Replaced,
     /// The wait would never end: the lock, or a place ahead in the queue, belongs to the thread that would wait.
     Deadlock,
     /// The operating system refused.
@@ -102,6 +104,9 @@ pub struct RequestOptions {
     pub blocking: bool,
     /// When the wait ends. `None`: never.
     pub deadline: Option<Instant>,
+    /// The file that the path is expected to name. The request waits for no other: should the path name another one, now or
+    /// once the lock is granted, it ends with [`Outcome::Replaced`]. `None`: it waits for whichever file the path names.
+    pub expected: Option<FileId>,
     /// The client's thread is blocked until the outcome is there.
     pub blocks_client: bool,
     /// [`Outcome::TimedOut`] names the holders.
@@ -128,6 +133,7 @@ pub struct Request {
     pub deadline: Option<Instant>,
     /// The number by which the sink knows the request.
     pub token: u64,
+    expected: Option<FileId>,
     pub(crate) blocks_client: bool,
     pub(crate) names_holders: bool,
     pub(crate) sink: Arc<dyn CompletionSink>,
@@ -139,6 +145,8 @@ pub struct Request {
     resolved_again: AtomicU32,
     /// The client has received the hold: it can release it.
     received: AtomicBool,
+    /// The file stays when the hold is released, also where its handle deletes it on release.
+    keeps_file: AtomicBool,
     state: Mutex<RequestState>,
 }
 
@@ -178,6 +186,7 @@ impl Request {
             mode,
             blocking,
             deadline,
+            expected,
             blocks_client,
             names_holders,
             sink,
@@ -191,6 +200,7 @@ impl Request {
             blocking,
             deadline,
             token,
+            expected,
             blocks_client,
             names_holders,
             sink,
@@ -198,6 +208,7 @@ impl Request {
             answers_by: OnceLock::new(),
             resolved_again: AtomicU32::new(0),
             received: AtomicBool::new(false),
+            keeps_file: AtomicBool::new(false),
             state: Mutex::new(RequestState::Resolving(None)),
         }
     }
@@ -230,6 +241,11 @@ impl Request {
     /// Returns true if it would block its client's thread for ever, should the lock never be released.
     pub(super) fn blocks_for_ever(&self) -> bool {
         self.blocks_client && self.blocking && self.deadline.is_none()
+    }
+
+    /// Returns true if it may wait for the lock of this file.
+    pub(crate) fn is_for(&self, file: FileId) -> bool {
+        self.expected.is_none_or(|expected| expected == file)
     }
 
     /// Returns true if its path is that of `other`.
@@ -326,6 +342,16 @@ impl Request {
     /// Marks the hold as received by the client.
     pub(super) fn set_received(&self) {
         self.received.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the file stays when the hold is released.
+    pub(super) fn keeps_file(&self) -> bool {
+        self.keeps_file.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the file when the hold is released, also where its handle deletes it on release.
+    pub(crate) fn keep_file(&self) {
+        self.keeps_file.store(true, Ordering::Relaxed);
     }
 
     /// Marks it as completed. The caller delivers the outcome if this returns true.

@@ -115,6 +115,10 @@ impl LockState {
 
     /// Queues a request whose path named this file a moment ago.
     pub(super) fn enqueue(&mut self, entry: &Arc<LockEntry>, request: &Arc<Request>) -> Enqueued {
+        request.handle.set_file(entry.id());
+        if !request.is_for(entry.id()) {
+            return Enqueued::Refused(Outcome::Replaced);
+        }
         let others_wait = self.queue.ahead_of(request.ticket).next().is_some();
         let is_exempt = !request.blocking || self.is_held_by_blocked(request);
         if matches!(self.phase, Phase::Held(LockMode::Shared)) && Self::may_join(request) {

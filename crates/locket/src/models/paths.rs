@@ -126,6 +126,35 @@ fn a_file_that_is_replaced_while_a_thread_waits_in_the_kernel_is_found_anew() {
 }
 
 #[test]
+fn a_request_for_one_file_waits_for_no_other_that_its_path_names_later() {
+    model(2, Paced, |process| {
+        let old = process.user().acquire_here(Exclusive);
+        old.granted();
+        let a = process.user().acquire_this_file(Exclusive);
+        process.replace_file();
+        let new = process.user().acquire_here(Exclusive);
+        old.released();
+        // It does not wait for the new file, which is held.
+        assert_eq!(a.outcome(), "replaced");
+        new.granted_and_released();
+    });
+}
+
+#[test]
+fn a_request_for_one_file_can_be_cancelled_while_that_is_replaced() {
+    model(3, Paced, |process| {
+        let old = process.user().acquire_here(Exclusive);
+        old.granted();
+        let a = process.user().acquire_this_file(Exclusive);
+        process.replace_file();
+        let releasing = old.meanwhile(Wait::released);
+        a.cancel();
+        releasing.join().unwrap();
+        assert!(matches!(a.outcome(), "aborted" | "replaced"));
+    });
+}
+
+#[test]
 fn a_file_that_its_server_has_forgotten_is_found_anew() {
     model(2, Blocked, |process| {
         let theirs = process.kernel.lock_by_others(Exclusive);

@@ -11,7 +11,9 @@ use super::{set_up, tidy_up};
 use crate::client::Client;
 use crate::engine::{Engine, Released};
 use crate::exec::Limits;
-use crate::lock::{CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Request, RequestOptions};
+use crate::lock::{
+    CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Removal, Request, RequestOptions,
+};
 use crate::sync::modelled::{join_threads, notify_watcher, pass_to_next, sleeps, wait_until};
 use crate::sync::now;
 use crate::sys::{LockMode, ProtocolOptions};
@@ -92,6 +94,7 @@ impl CompletionSink for Note {
             Outcome::TimedOut(_) => "timed out",
             Outcome::Unanswered => "unanswered",
             Outcome::Aborted => "aborted",
+            Outcome::Replaced => "replaced",
             Outcome::Deadlock => "deadlock",
             Outcome::Failed(_) => "failed",
             Outcome::Panicked => "panicked",
@@ -287,6 +290,7 @@ impl User {
             mode,
             blocking: true,
             deadline: None,
+            expected: None,
             blocks_client: false,
             names_holders: false,
             sink: answer.note.clone(),
@@ -323,6 +327,13 @@ impl User {
     /// The same by the calling thread, which has to say when the time has come.
     pub(super) fn acquire_here_within(&self, mode: LockMode, timeout: Duration) -> Wait {
         self.start(mode, true, |options| options.deadline = Some(now() + timeout))
+    }
+
+    /// Waits for the lock of the file that the path names now, and no other. A worker finds the file.
+    pub(super) fn acquire_this_file(&self, mode: LockMode) -> Wait {
+        let system = &self.process.engine.system;
+        let file = system.lock_id_at(&self.handle.path, &ProtocolOptions::FLOCK).unwrap();
+        self.start(mode, false, |options| options.expected = file)
     }
 
     /// Tries to take the lock. A worker finds the file.

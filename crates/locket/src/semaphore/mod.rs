@@ -398,6 +398,7 @@ impl PermitWait {
             deadline: self.request.deadline.filter(|_| blocking),
             blocks_client: false,
             names_holders: false,
+            expected: None,
             sink: Arc::new(PartSink { wait: self.clone(), slot }),
             token: self.request.token,
         };

@@ -10,7 +10,7 @@ use crate::client::TIME_ON_THREAD;
 use crate::exec::Limits;
 use crate::fake::FakeSystem;
 use crate::support::{User, until};
-use crate::{LockMode, Outcome};
+use crate::{FileId, LockMode, Outcome, Removal};
 
 struct Stage {
     system: Arc<FakeSystem>,
@@ -176,6 +176,15 @@ fn a_path_that_names_another_file_does_not_wait_for_the_lock_of_the_old_one() {
     stage.system.replace("/file", 2);
     assert!(stage.user.try_acquire(Exclusive));
     assert!(old.release() && stage.user.release());
+}
+
+#[test]
+fn a_file_that_is_open_is_not_taken_for_another_one_that_a_request_expects() {
+    let stage = Stage::warm();
+    let request = stage.user.start_sync(Exclusive, |options| options.expected = Some(FileId::new(1, 2)));
+    assert!(matches!(request.outcome(), Outcome::Replaced));
+    assert!(!stage.system.calls().contains(&"lock Exclusive".to_owned()));
+    assert!(!stage.user.release());
 }
 
 #[test]

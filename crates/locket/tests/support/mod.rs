@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use locket::{
     Client, CompletionSink, Engine, Handle, HandleOptions, Holder, LockMode, Outcome, Party, ProtocolOptions,
-    Request, RequestOptions,
+    Removal, Request, RequestOptions,
 };
 
 /// Longer than anything here takes: it only limits how long a failure takes.
@@ -105,6 +105,7 @@ impl User {
             mode,
             blocking: true,
             deadline: None,
+            expected: None,
             blocks_client: false,
             names_holders: false,
             sink,

@@ -12,7 +12,7 @@ use crate::sys::KernelLock;
 
 /// The lock of a file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FileId {
+pub struct FileId {
     // The inode first: it differs where the device mostly does not.
     inode: u64,
     device: u64,
@@ -26,6 +26,17 @@ impl FileId {
     /// Returns the id of this inode on this device.
     pub(crate) const fn new(device: u64, inode: u64) -> Self {
         Self { inode, device, name: 0, lock: KernelLock::Flock }
+    }
+
+    /// Returns the id as numbers, the least significant first. They have the same order in all processes of a machine.
+    pub const fn to_words(self) -> [u64; 4] {
+        [self.lock as u64, self.name, self.inode, self.device]
+    }
+
+    /// Returns the id with these numbers.
+    pub const fn from_words([lock, name, inode, device]: [u64; 4]) -> Self {
+        let lock = if lock == KernelLock::Fcntl as u64 { KernelLock::Fcntl } else { KernelLock::Flock };
+        Self { inode, device, name, lock }
     }
 
     /// Returns the id of this lock of the same file.
@@ -164,4 +175,25 @@ pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
     Ok(Found::of_stat(&rustix::fs::fstat(file)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_made_of_its_numbers_which_have_the_order_of_device_and_inode() {
+        let ids = [
+            FileId::new(1, u64::MAX),
+            FileId::new(1, u64::MAX).of_lock(KernelLock::Fcntl),
+            FileId::of_entry(1, u64::MAX, 7),
+            FileId::new(2, 1),
+            FileId::new(2, 3),
+        ];
+        for id in ids {
+            assert_eq!(FileId::from_words(id.to_words()), id);
+        }
+        let numbers = ids.map(|id| id.to_words().map(u64::to_be_bytes).into_iter().rev().collect::<Vec<_>>());
+        assert!(numbers.is_sorted());
+    }
 }

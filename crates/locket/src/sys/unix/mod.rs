@@ -19,7 +19,8 @@ pub(crate) use error::{
     EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, invalid_argument, is_busy, is_out_of_descriptors, is_stale,
     is_unsupported, uv_errno,
 };
-pub(crate) use file_id::{FileId, lock_id_at};
+pub use file_id::FileId;
+pub(crate) use file_id::lock_id_at;
 pub(crate) use file_system::{is_coherent_at, is_on_local_mount};
 pub(crate) use folder::Folder;
 pub(crate) use lock_entry::{Entry, Private};

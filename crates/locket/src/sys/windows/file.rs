@@ -30,7 +30,7 @@ use crate::sys::{KernelLock, LockFile, LockMode, OpenHow};
 
 /// A file, however its path is spelled: two paths with equal ids name one file, as long as it is kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FileId {
+pub struct FileId {
     volume: u64,
     /// ReFS has numbers of 128 bits.
     file: u128,
@@ -43,6 +43,17 @@ impl FileId {
     #[cfg(test)]
     pub(crate) const fn new(volume: u64, file: u64) -> Self {
         Self { volume, file: file as u128, name: 0 }
+    }
+
+    /// Returns the id as numbers, the least significant first. They have the same order in all processes of a machine.
+    #[expect(clippy::cast_possible_truncation, reason = "the number of the file takes two")]
+    pub const fn to_words(self) -> [u64; 4] {
+        [self.name, self.file as u64, (self.file >> 64) as u64, self.volume]
+    }
+
+    /// Returns the id with these numbers.
+    pub const fn from_words([name, low, high, volume]: [u64; 4]) -> Self {
+        Self { volume, file: (high as u128) << 64 | low as u128, name }
     }
 
     /// Returns the id of a lock that is kept by an entry in the folder with this id. `key` tells it from the others there.

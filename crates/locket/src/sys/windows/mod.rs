@@ -10,7 +10,8 @@ pub(crate) use error::{
     EAGAIN, LOCK_CALL, THREAD_CALL, UV_ENOTSUP, invalid_argument, is_busy, is_out_of_descriptors, is_stale,
     is_unsupported, uv_errno,
 };
-pub(crate) use file::{FileId, is_coherent_at, is_on_local_mount, lock_id_at, open, spare_descriptors};
+pub use file::FileId;
+pub(crate) use file::{is_coherent_at, is_on_local_mount, lock_id_at, open, spare_descriptors};
 pub(crate) use lock_entry::{Entry, Folder, Private};
 pub(crate) use processes::{host_name, own_start, pid_namespace, process, runs_elsewhere};
 
