@@ -308,6 +308,92 @@ export interface HeldLock extends FileLock, Disposable, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** A file of {@link lockFiles}: its path, or the path with a mode of its own. */
+export type LockFilesPath = LockPath | { path: LockPath; mode?: LockMode | undefined }
+
+/**
+ * Returns a handle for the locks of several files, which are acquired together: all or none.
+ *
+ * Programs that acquire the same files in this way never wait for each other for ever, in whatever order they name them, and by
+ * whatever links. A file that is named more than once is locked once, in the stricter mode.
+ *
+ * Touches nothing: acquiring opens the files, and creates those that are missing.
+ *
+ * @param options Those of {@link lockFile}, for all files. A path with a mode of its own keeps it.
+ * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`: an argument
+ * is invalid, or there is no path.
+ *
+ * @example
+ * await lockFiles(['inbox.lock', { path: 'archive.lock', mode: 'shared' }]).run(move)
+ */
+export function lockFiles(paths: readonly LockFilesPath[], options?: LockFileOptions): FileLocks
+
+/**
+ * A handle for the locks of several files. It has the methods of a {@link FileLock}, each for all files together.
+ *
+ * The `timeout` of a wait is for all files together. When it ends, or any file fails, nothing is held. The error names the file
+ * that was in the way.
+ */
+export interface FileLocks {
+  /** The absolute paths, in the given order. Symbolic links are not resolved. */
+  readonly paths: readonly string[]
+
+  /** `true` while this handle holds all locks. */
+  readonly held: boolean
+
+  /** A signal that fires if one of the locks is lost while this handle holds them, see {@link FileLock.lost}. */
+  readonly lost: AbortSignal
+
+  /**
+   * Waits for all locks, and resolves to this handle, which then holds them. See {@link FileLock.acquire} for the errors.
+   *
+   * @param options The options, or the timeout alone, in milliseconds. The mode is for the paths without a mode of their own.
+   */
+  acquire(options?: number | AcquireOptions): Promise<HeldLocks>
+
+  /** Same as {@link FileLocks.acquire}, but blocks the calling thread, see {@link FileLock.acquireSync}. */
+  acquireSync(options?: number | AcquireSyncOptions): HeldLocks
+
+  /**
+   * Tries once. Resolves to `true` if this handle now holds all locks, and to `false` if one of them is not free, see {@link
+   * FileLock.tryAcquire}.
+   */
+  tryAcquire(options?: TryAcquireOptions): Promise<boolean>
+
+  /** Same as {@link FileLocks.tryAcquire}, but works on the calling thread and returns the result. */
+  tryAcquireSync(options?: TryAcquireSyncOptions): boolean
+
+  /**
+   * Releases all locks that this handle holds.
+   *
+   * @throws {LockError} `ERR_LOCK_NOT_HELD`: it holds none. `ERR_LOCK_LOST`: one of them was lost. The others are released.
+   */
+  release(): void
+
+  /**
+   * Acquires all locks, calls `task` with this handle, awaits its result, and releases the locks, even if the task fails.
+   * Resolves to the result of the task, or rejects with its error. See {@link FileLock.run}.
+   */
+  run<T>(task: (locks: HeldLocks) => T | PromiseLike<T>, options?: number | AcquireOptions): Promise<T>
+
+  /** Resolves to `true` if any process holds any of the locks now, see {@link FileLock.isLocked}. */
+  isLocked(): Promise<boolean>
+
+  /**
+   * Resolves to the processes that hold any of the locks now, each once, see {@link FileLock.holders}. The mode is `'exclusive'`
+   * if a process holds any of them so. Resolves to `undefined` if the system does not tell of one of them.
+   */
+  holders(): Promise<LockHolder[] | undefined>
+}
+
+/** {@link FileLocks} that hold their locks: the handle itself, as an acquire returns it. */
+export interface HeldLocks extends FileLocks, Disposable, AsyncDisposable {
+  /** Releases the locks if this handle holds them. Never throws. */
+  [Symbol.dispose](): void
+  /** Releases the locks if this handle holds them. Never rejects. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 /** An error of the lock itself. An error of the operating system is an `Error` with the fields of Node's own. */
 export class LockError extends Error {
   constructor(message: string, fields: { code: LockErrorCode; path: string; cause?: unknown })

@@ -20,9 +20,9 @@ const CHECKS = {
     if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
     if (!(value >= 0)) throw outOfRange(name, '>= 0', value)
   },
-  mode(value) {
+  mode(value, name = 'options.mode') {
     if (!MODES.includes(value))
-      throw wrongValue('options.mode', `must be one of: ${MODES.map((m) => `'${m}'`).join(', ')}`, value)
+      throw wrongValue(name, `must be one of: ${MODES.map((m) => `'${m}'`).join(', ')}`, value)
   },
   signal(value) {
     if (!isSignal(value)) throw wrongType('options.signal', 'an instance of AbortSignal', value)
@@ -136,18 +136,21 @@ function distance(one, other) {
   return row[other.length]
 }
 
+const checkMode = CHECKS.mode
+
 function checkTask(task) {
   if (typeof task !== 'function') throw wrongType('task', 'of type function', task)
 }
 
 /**
- * Returns `{ path }`, the absolute path. If that is not UTF-8, only its `bytes` tell the system which file is meant.
+ * Returns `{ path }`, the absolute path. If that is not UTF-8, only its `bytes` tell the system which file is meant. `argument`:
+ * the name of the argument.
  */
-function checkPath(path) {
+function checkPath(path, argument = 'path') {
   const name = typeof path === 'string' ? path : nameOf(path)
-  if (name === undefined) throw wrongType('path', 'of type string or an instance of Buffer or URL', path)
-  if (name.length === 0) throw wrongValue('path', 'must not be empty', path)
-  if (name.includes('\0')) throw wrongValue('path', 'must be a string, Uint8Array, or URL without null bytes', path)
+  if (name === undefined) throw wrongType(argument, 'of type string or an instance of Buffer or URL', path)
+  if (name.length === 0) throw wrongValue(argument, 'must not be empty', path)
+  if (name.includes('\0')) throw wrongValue(argument, 'must be a string, Uint8Array, or URL without null bytes', path)
   return typeof name === 'string' ? resolve(name) : resolveBytes(name)
 }
 
@@ -197,4 +200,4 @@ function workingFolder() {
   }
 }
 
-module.exports = { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }
+module.exports = { checkMode, checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }

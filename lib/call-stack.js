@@ -23,7 +23,9 @@ function forgetCall(call) {
   if (call !== undefined) captured -= 1
 }
 
-const isOurs = (frame) => frame.includes(__dirname) || frame.includes('node:')
+/** Returns true for a frame of this package, of Node, or of a function that the language has, such as next(). */
+const isOurs = (frame) =>
+  frame.includes(__dirname) || frame.includes('node:') || frame.trimEnd().endsWith('(<anonymous>)')
 
 /** Appends the frames of `call` to the stack of `error`, if that has none of the caller's. Returns `error`. */
 function withCall(error, call) {

@@ -70,6 +70,13 @@ let internalLock
  */
 let steal
 
+/**
+ * What lockFiles() does with each of its FileLocks. A `wait` may have two options more: `limit`, its longest wait, where the
+ * `timeout` that errors name is that of all files; and `file`, the number of the only file to wait for. A wait for that resolves
+ * to false if the path names another file, and a try if it is refused.
+ */
+let members
+
 // The types and the documentation of the methods are in index.d.ts, where editors show them.
 
 class FileLock {
@@ -295,9 +302,13 @@ class FileLock {
       : this.#obtainSync(wait, isTry, undefined)
   }
 
-  async #obtain(id, wait, isTry, setAcquisition) {
+  #obtain(id, wait, isTry, setAcquisition) {
     const run = isTry ? undefined : enclosingRun(wait)
-    const started = this.#start(id, wait, isTry, run)
+    return this.#finish(this.#start(id, wait, isTry, run), id, wait, isTry, run, setAcquisition)
+  }
+
+  /** Finishes a wait, which has `started`. */
+  async #finish(started, id, wait, isTry, run, setAcquisition) {
     const call = started && captureCall()
     let failure
     try {
@@ -306,7 +317,7 @@ class FileLock {
       forgetCall(call)
     }
     if (failure !== undefined) {
-      if (isTry && failure.reason === 'timeout') return false
+      if (isRefusal(failure, isTry)) return false
       throw withCall(failureError(failure, wait, run !== undefined && holds(run)), call)
     }
     this.#begin(native.receive(this.#handle, id), setAcquisition)
@@ -314,9 +325,13 @@ class FileLock {
   }
 
   #obtainSync(wait, isTry, setAcquisition) {
-    const outcome = native.acquireSync(this.#native(), wait.shared, wait.timeout, !isTry)
+    const outcome = native.acquireSync(this.#native(), wait.shared, wait.limit ?? wait.timeout, !isTry, wait.file)
+    return this.#finishSync(outcome, wait, isTry, setAcquisition)
+  }
+
+  #finishSync(outcome, wait, isTry, setAcquisition) {
     if (typeof outcome !== 'number') {
-      if (isTry && outcome.reason === 'timeout') return false
+      if (isRefusal(outcome, isTry)) return false
       throw failureError(outcome, wait, !isTry && enclosingRun(wait) !== undefined)
     }
     this.#begin(outcome, setAcquisition)
@@ -340,12 +355,12 @@ class FileLock {
   }
 
   /**
-   * Releases what this handle holds, if anything; with `id`, only what that wait has acquired. Returns the error if it was
-   * lost.
+   * Releases what this handle holds, if anything; with `id`, only what that wait has acquired. With `keepsFile`, a file that is
+   * deleted on release stays. Returns the error if it was lost.
    */
-  #dispose(id) {
+  #dispose(id, keepsFile) {
     if (this.#handle === undefined) return undefined
-    const outcome = native.dispose(this.#handle, id)
+    const outcome = native.dispose(this.#handle, id, keepsFile)
     return outcome === undefined ? undefined : this.#end(outcome)
   }
 
@@ -373,17 +388,17 @@ class FileLock {
   /** Starts a wait. Returns its failure, undefined for the lock, or a promise of either. */
   #start(id, wait, isTry, run) {
     if (wait.signal !== undefined || run !== undefined) return this.#startWatched(id, wait, isTry, run)
-    return native.acquire(this.#native(), id, wait.shared, wait.timeout, !isTry)
+    return native.acquire(this.#native(), id, wait.shared, wait.limit ?? wait.timeout, !isTry, wait.file)
   }
 
   /** Starts a wait that a signal may end, or that begins inside `run`, a run() that holds the lock. */
-  async #startWatched(id, { shared, timeout, signal }, isTry, run) {
+  async #startWatched(id, { shared, timeout, limit = timeout, signal, file }, isTry, run) {
     if (signal?.aborted) return { reason: 'aborted' }
     const handle = this.#native()
     const forgetSignal = signal && onAbort(signal, () => native.cancel(handle, id))
     const forgetRun = run && watch(run)
     try {
-      return await native.acquire(handle, id, shared, timeout, !isTry)
+      return await native.acquire(handle, id, shared, limit, !isTry, file)
     } finally {
       forgetSignal?.()
       forgetRun?.()
@@ -417,9 +432,33 @@ class FileLock {
       }
       return isTraced() ? traced(wait, take) : take()
     }
+    members = {
+      waitOf: (lock, options) => lock.#wait(options),
+      newId: (lock) => lock.#newId(),
+      acquire: (lock, id, wait) => lock.#acquire(id, wait, false),
+      acquireSync: (lock, wait) => lock.#acquireSync(wait, false),
+      try(lock, id, wait) {
+        if (wait.signal !== undefined || isTraced()) return lock.#acquire(id, { ...wait, timeout: 0 }, true)
+        const started = native.acquire(lock.#native(), id, wait.shared, 0, false)
+        if (started !== undefined) return lock.#finish(started, id, wait, true)
+        // At once: a promise for each of many files would take longer than their locks.
+        lock.#begin(native.receive(lock.#handle, id))
+        return true
+      },
+      trySync(lock, wait) {
+        if (isTraced()) return lock.#acquireSync({ ...wait, timeout: 0 }, true)
+        const outcome = native.acquireSync(lock.#native(), wait.shared, 0, false)
+        return lock.#finishSync(outcome, wait, true, undefined) === true
+      },
+      release: (lock, id, keepsFile) => lock.#dispose(id, keepsFile),
+      fileNumber: (lock) => native.fileNumber(lock.#native()),
+    }
     waitersOf = async (lock) => lock.#answer(await native.waiters(lock.#native(), lock.#newId()))
   }
 }
+
+/** Returns true if a wait has ended without an error: a try was refused, or the path names another file than `wait.file`. */
+const isRefusal = ({ reason }, isTry) => reason === 'replaced' || (isTry && reason === 'timeout')
 
 /** Throws if a method was called without its object, or on another one, such as a proxy. */
 function checkThis(self) {
@@ -432,4 +471,4 @@ function lockFile(path, options) {
   return new FileLock(path, options)
 }
 
-module.exports = { FileLock, lockFile, descriptorOf, waitersOf, internalLock, steal }
+module.exports = { FileLock, LOCK_FILE_OPTIONS, lockFile, descriptorOf, waitersOf, internalLock, members, steal }

@@ -2,10 +2,28 @@
 
 // The public API. Its types and documentation are in index.d.ts.
 
-const { LockError, LockTimeoutError } = require('./errors.js')
-const { FileLock, lockFile } = require('./file-lock.js')
+const { checkMode, checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
+const { failureError, LockError, LockTimeoutError } = require('./errors.js')
+const { FileLock, LOCK_FILE_OPTIONS, lockFile, members } = require('./file-lock.js')
 const native = require('./native.js')
+const { callTask } = require('./nested-runs.js')
 
 const { query } = native
 
-module.exports = { lockFile, query, FileLock, LockError, LockTimeoutError }
+/** Loads the locks of several files when they are first needed. */
+const lockFiles = (paths, options) => require('./lock-files.js').lockFiles(paths, options)
+
+module.exports = { lockFile, lockFiles, query, FileLock, LockError, LockTimeoutError }
+
+// For the parts of this package that are loaded when they are needed, not public. (By Object.defineProperty it would be: Node looks
+// for that in the source to find the names that can be imported.) The clock is taken now: a test may replace it.
+Reflect.defineProperty(module.exports, 'internals', {
+  value: {
+    LOCK_FILE_OPTIONS,
+    callTask,
+    checks: { checkMode, checkOptions, checkPath, checkTask, checkWait },
+    failureError,
+    hrtime: process.hrtime,
+    members,
+  },
+})

@@ -32,8 +32,8 @@ const asModules = {
 /** The files of lib/ that most programs do without: loaded when they are needed, and copied as they are. */
 const RARE = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js']
 
-/** The same, with what it needs of others. */
-const CHECKS = 'protocols.js'
+/** The same, with what they need of others. What has a state stays in the one file of the API, and comes from there. */
+const WITH_PARTS = ['lock-files.js', 'protocols.js']
 
 const COMMON = {
   absWorkingDir: root,
@@ -41,7 +41,7 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: [...[...RARE, CHECKS].map((name) => `./${name}`), path.join(root, 'package.json')],
+  external: [...[...RARE, ...WITH_PARTS].map((name) => `./${name}`), path.join(root, 'package.json')],
   logLevel: 'warning',
   // The entry is imported by none, and stays CommonJS.
   logOverride: { 'commonjs-variable-in-esm': 'silent' },
@@ -51,7 +51,10 @@ async function bundle() {
   // Not at the top: it may be installed only after this file was loaded.
   const { build } = require('esbuild')
   await build({ ...COMMON, entryPoints: { index: 'lib/index.js' }, plugins: [asModules] })
-  await build({ ...COMMON, entryPoints: { protocols: `lib/${CHECKS}` } })
+  for (const name of WITH_PARTS) {
+    const external = [...COMMON.external, './index.js']
+    await build({ ...COMMON, entryPoints: [`lib/${name}`], external })
+  }
   // What one action of the command needs, the others do not load.
   await build({ ...COMMON, entryPoints: { command: 'bin/cli/main.js' } })
   for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))

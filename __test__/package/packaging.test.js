@@ -99,7 +99,10 @@ const program = (load) => `
 const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\nfree\n' })
 
 test('the tarball has what is needed, and nothing else', () => {
-  const rare = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js', 'protocols.js']
+  const rare = [
+    ...['existence.js', 'lock-files.js', 'missing-binary.js', 'programs.js'],
+    ...['proper-lockfile.js', 'protocols.js'],
+  ]
   const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
   const scripts = ['bin/locket.js', ...bundles, 'native.js']
   const types = ['index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts']
