@@ -87,6 +87,7 @@ module.exports = [
       const lockFile = load()
       return (file) => new Handle(lockFile(file))
     }),
+    openAll: (files) => new Handle(require(ROOT).lockFiles(files)),
     command: (file) => [process.execPath, path.join(ROOT, bin.locket), file, 'true'],
   },
   by('proper-lockfile', 'file', {

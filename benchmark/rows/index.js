@@ -10,6 +10,7 @@ module.exports = {
   rows: [
     ...require('./uncontended.js'),
     require('./files-at-once.js'),
+    require('./all-or-none.js'),
     require('./hand-over.js'),
     ...[2, 8, 32].map(contention),
     ...[1000, 10_000].map(waiters),
