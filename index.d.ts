@@ -41,6 +41,7 @@ export type LockErrorCode =
   | 'ERR_LOCK_UNSUPPORTED'
   | 'ERR_LOCK_DEADLOCK'
   | 'ERR_LOCK_LOST'
+  | 'ERR_LOCK_PERMITS'
 
 /** Options of {@link FileLock.tryAcquireSync}. */
 export interface TryAcquireSyncOptions {
@@ -421,4 +422,120 @@ export class LockTimeoutError extends LockError {
    * FileLock.holders}. The message names them by process ID and program only.
    */
   readonly holders: LockHolder[] | undefined
+}
+
+/** Options of {@link semaphore}. */
+export interface SemaphoreOptions {
+  /** The default timeout of every acquire of this semaphore, in milliseconds. Defaults to `Infinity`. */
+  timeout?: number | undefined
+  /** The permission bits of the files that are created, less the umask. No effect on Windows. Defaults to `0o666`. */
+  fileMode?: number | undefined
+}
+
+/** Options of {@link Semaphore.tryAcquire}. */
+export interface TryAcquirePermitOptions {
+  /** Ends the wait when it fires. May come from another realm or a polyfill. */
+  signal?: AbortSignal | undefined
+}
+
+/** Options of {@link Semaphore.acquire} and {@link Semaphore.run}. */
+export interface AcquirePermitOptions extends TryAcquirePermitOptions {
+  /**
+   * The longest wait, in milliseconds. `0` tries once, `Infinity` waits without limit. Limits the wait, never the
+   * hold. Defaults to the timeout of the semaphore.
+   */
+  timeout?: number | undefined
+}
+
+/**
+ * Returns the semaphore of the file at `path`: at most `permits` permits are held at once, over all processes and worker
+ * threads that name the file.
+ *
+ * Touches nothing: acquiring creates the file, which has the number of permits, and beside it the files `path.1` to
+ * `path.N`, which stay. The folder must exist. A file with any other content is refused, and never changed.
+ *
+ * @param permits An integer from 1 to 1024. The same for all that use the file at the same time; when nobody uses it,
+ * another number takes its place.
+ * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`: an argument
+ * is invalid.
+ *
+ * @example
+ * await using permit = await semaphore('compile.slots', 4).acquire()
+ */
+export function semaphore(path: LockPath, permits: number, options?: SemaphoreOptions): Semaphore
+
+/**
+ * A semaphore. Each acquire gives one permit, which is released by itself, so one semaphore serves any number of
+ * holders and waits.
+ *
+ * Cannot be cloned or posted to another thread. Diagnostics are those of {@link FileLock}.
+ */
+export interface Semaphore {
+  /** The absolute path, fixed when the semaphore is created. Symbolic links are not resolved. */
+  readonly path: string
+
+  /** The number of permits. */
+  readonly permits: number
+
+  /**
+   * Waits for a permit. Within the process, requests are served in the order in which they were made. A pending acquire
+   * keeps the process alive; a permit does not. A permit that is dropped stays held until the process ends.
+   *
+   * @param options The options, or the timeout alone, in milliseconds.
+   * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the wait ended without a permit.
+   * @throws {LockError} `ERR_LOCK_PERMITS`: the semaphore is in use with another number of permits, or the file is not
+   * that of a semaphore. `ERR_LOCK_UNSUPPORTED`: the file system has no such locks.
+   * @throws {Error} `ABORT_ERR`: the signal fired; `cause` is its reason. `ENOENT`, `EACCES`, `EISDIR`, `EMFILE`, …:
+   * the system refused.
+   * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`: an option
+   * is invalid.
+   */
+  acquire(options?: number | AcquirePermitOptions): Promise<Permit>
+
+  /**
+   * Tries once. Resolves to a permit, or to `undefined` if all are held or others wait. Rejects as {@link
+   * Semaphore.acquire} does; with `ERR_LOCK_TIMEOUT` only if the path does not answer.
+   */
+  tryAcquire(options?: TryAcquirePermitOptions): Promise<Permit | undefined>
+
+  /**
+   * Acquires a permit, calls `task` with it, awaits its result, and releases the permit, even if the task fails.
+   * Resolves to the result of the task, or rejects with its error.
+   *
+   * A signal that fires before the task is called keeps it from being called.
+   *
+   * @param options The options, or the timeout alone, in milliseconds.
+   * @throws As {@link Semaphore.acquire}. Also `ERR_LOCK_LOST`: the task has succeeded, but the permit was lost
+   * meanwhile.
+   */
+  run<T>(task: (permit: Permit) => T | PromiseLike<T>, options?: number | AcquirePermitOptions): Promise<T>
+
+  /**
+   * Resolves to the processes that hold permits now, one entry for each permit, or to `undefined` where the system does
+   * not tell, see {@link FileLock.holders}. Never creates a file, and never takes a permit.
+   */
+  holders(): Promise<LockHolder[] | undefined>
+}
+
+/** A permit of a {@link Semaphore}, as an acquire gives it. */
+export interface Permit extends Disposable, AsyncDisposable {
+  /** `true` until the permit is released. */
+  readonly held: boolean
+
+  /** A signal that fires if the permit is lost while it is held, see {@link FileLock.lost}. */
+  readonly lost: AbortSignal
+
+  /**
+   * Releases the permit, so that the next request can have it.
+   *
+   * @throws {LockError} `ERR_LOCK_NOT_HELD`: it was released before. `ERR_LOCK_LOST`: it was lost, see {@link
+   * Permit.lost}.
+   */
+  release(): void
+
+  /** Releases the permit if it is held. Never throws. */
+  [Symbol.dispose](): void
+
+  /** Releases the permit if it is held. Never rejects. */
+  [Symbol.asyncDispose](): Promise<void>
 }

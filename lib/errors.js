@@ -106,6 +106,16 @@ function lostError({ path, protocol }) {
 const unsupportedError = (path, message, fields) =>
   new LockError(message, { ...fields, code: 'ERR_LOCK_UNSUPPORTED', path })
 
+/** Returns the error of a semaphore whose file says otherwise. `permits`: the number in the file, if that is one. */
+function permitsError({ permits }, wait) {
+  const { path } = wait
+  const message =
+    permits === undefined
+      ? `${path} is not the file of a semaphore: it has other content, which is left alone`
+      : `${path} has ${permits} permit${permits === 1 ? '' : 's'}, not ${wait.permits}, and is in use`
+  return new LockError(message, { code: 'ERR_LOCK_PERMITS', path })
+}
+
 /** Returns what the file system of `path` lacks, if it has refused `syscall`. */
 function describeLack({ syscall }, { path, protocol }) {
   if (syscall === 'unlink') {
@@ -137,7 +147,8 @@ function systemError({ errno, syscall }, path) {
 }
 
 /** Returns the error for a failure of the native part. `nested`: the wait began inside a run() that holds the lock. */
-function failureError(failure, { path, protocol, timeout = 0, signal }, nested = false) {
+function failureError(failure, wait, nested = false) {
+  const { path, protocol, timeout = 0, signal } = wait
   switch (failure.reason) {
     case 'timeout':
       return timeoutError(
@@ -156,6 +167,8 @@ function failureError(failure, { path, protocol, timeout = 0, signal }, nested =
         `Waiting for ${path} would never end: this thread holds the lock, or is ahead in the queue for it, and would be blocked`,
         { code: 'ERR_LOCK_DEADLOCK', path },
       )
+    case 'permits':
+      return permitsError(failure, wait)
     case 'unsupported':
       return unsupportedError(path, describeLack(failure, { path, protocol }), { cause: systemError(failure, path) })
     case 'panicked':

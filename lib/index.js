@@ -4,16 +4,17 @@
 
 const { checkMode, checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
 const { failureError, LockError, LockTimeoutError } = require('./errors.js')
-const { FileLock, LOCK_FILE_OPTIONS, lockFile, members } = require('./file-lock.js')
+const { FileLock, LOCK_FILE_OPTIONS, internalLock, lockFile, members } = require('./file-lock.js')
 const native = require('./native.js')
 const { callTask } = require('./nested-runs.js')
 
 const { query } = native
 
-/** Loads the locks of several files when they are first needed. */
+// What most programs do without is loaded when it is first needed.
 const lockFiles = (paths, options) => require('./lock-files.js').lockFiles(paths, options)
+const semaphore = (path, permits, options) => require('./semaphore.js').semaphore(path, permits, options)
 
-module.exports = { lockFile, lockFiles, query, FileLock, LockError, LockTimeoutError }
+module.exports = { lockFile, lockFiles, query, semaphore, FileLock, LockError, LockTimeoutError }
 
 // For the parts of this package that are loaded when they are needed, not public. (By Object.defineProperty it would be: Node looks
 // for that in the source to find the names that can be imported.) The clock is taken now: a test may replace it.
@@ -24,6 +25,7 @@ Reflect.defineProperty(module.exports, 'internals', {
     checks: { checkMode, checkOptions, checkPath, checkTask, checkWait },
     failureError,
     hrtime: process.hrtime,
+    internalLock,
     members,
   },
 })

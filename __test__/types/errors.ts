@@ -6,7 +6,12 @@ import { same } from './same'
 
 same<
   LockErrorCode,
-  'ERR_LOCK_TIMEOUT' | 'ERR_LOCK_NOT_HELD' | 'ERR_LOCK_UNSUPPORTED' | 'ERR_LOCK_DEADLOCK' | 'ERR_LOCK_LOST'
+  | 'ERR_LOCK_TIMEOUT'
+  | 'ERR_LOCK_NOT_HELD'
+  | 'ERR_LOCK_UNSUPPORTED'
+  | 'ERR_LOCK_DEADLOCK'
+  | 'ERR_LOCK_LOST'
+  | 'ERR_LOCK_PERMITS'
 >(true)
 
 export function errors(holders: LockHolder[]) {
@@ -40,6 +45,7 @@ export function switching(error: LockError) {
     case 'ERR_LOCK_UNSUPPORTED':
     case 'ERR_LOCK_DEADLOCK':
     case 'ERR_LOCK_LOST':
+    case 'ERR_LOCK_PERMITS':
       return 'known'
     default:
       // Nothing is left.

@@ -8,6 +8,9 @@ const { isByExistence } = require('../../lib/by-existence.js')
 const { checkProtocol } = require('../../lib/protocols.js')
 const { usageError } = require('./failure.js')
 
+/** That of semaphore(), which is not loaded for a command line. */
+const MOST_PERMITS = 1024
+
 const OPTIONS = {
   shared: { type: 'boolean', short: 's' },
   exclusive: { type: 'boolean', short: 'x' },
@@ -19,6 +22,7 @@ const OPTIONS = {
   wait: { type: 'string' },
   'conflict-exit-code': { type: 'string', short: 'E' },
   command: { type: 'string', short: 'c' },
+  permits: { type: 'string' },
   protocol: { type: 'string' },
   fcntl: { type: 'boolean' },
   stale: { type: 'string' },
@@ -54,6 +58,7 @@ const EFFECTS = {
   nonblock: (request) => Object.assign(request, { nonblock: true }),
   timeout: (request, value) => Object.assign(request, { timeout: milliseconds('timeout', value) }),
   'conflict-exit-code': (request, value) => Object.assign(request, { conflictExitCode: exitCode(value) }),
+  permits: (request, value) => Object.assign(request, { permits: permits(value) }),
   protocol: (request, value) => Object.assign(request, { protocol: value }),
   fcntl: (request) => Object.assign(request, { protocol: 'fcntl' }),
   stale: (request, value) => Object.assign(request, { stale: milliseconds('stale', value) }),
@@ -95,7 +100,13 @@ function parse(args) {
 /** Returns the request, unless its options do not go together. */
 function checked(request) {
   if (request.json && request.action !== 'who') throw usageError('--json goes with --who')
-  const { action, mode, protocol = 'flock', stale, update } = request
+  const { action, mode, permits, protocol = 'flock', stale, update } = request
+  if (permits !== undefined) {
+    // Not even by their defaults: it is no lock, and has neither a mode nor a protocol.
+    if (mode === 'shared') throw usageError('--permits does not go with --shared')
+    if (request.protocol !== undefined) throw usageError('--permits does not go with --protocol')
+    if (action === 'break') throw usageError('--permits does not go with --break')
+  }
   try {
     checkProtocol(protocol, { stale, update })
   } catch (error) {
@@ -157,6 +168,12 @@ function milliseconds(option, seconds) {
   const isNumber = /^\s*\+?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(seconds) && Number.isFinite(Number(seconds) * 1000)
   if (!isNumber) throw usageError(`invalid ${option}: '${seconds}'`)
   return Number(seconds) * 1000
+}
+
+function permits(text) {
+  const count = /^\s*\+?\d+$/.test(text) ? Number(text) : NaN
+  if (!(count >= 1 && count <= MOST_PERMITS)) throw usageError(`invalid permits (1 to ${MOST_PERMITS}): '${text}'`)
+  return count
 }
 
 function exitCode(text) {

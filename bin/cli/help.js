@@ -11,6 +11,7 @@ Runs COMMAND while it holds the lock of FILE, which is created if it is missing.
   -w, --timeout, --wait SECONDS            wait no longer; 0 is -n
   -E, --conflict-exit-code N  exit code if the lock was not acquired (1)
   -c, --command LINE          run LINE in the shell
+      --permits N             a semaphore: at most N commands at once
       --quiet, --verbose      say nothing of waits and conflicts; say more
       --who                   list holders and waiters; exit code 1 if unlocked
       --json                  with --who: as JSON, on one line

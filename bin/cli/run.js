@@ -46,11 +46,15 @@ async function lockAndRun(request, signals, inherited) {
     }
     // The command gets the descriptor of the locked file, so that the lock stays until it has ended, even if this process
     // is killed.
-    return await runCommand(start, stdioOf(inherited, descriptorOf(lock)), signals)
+    return await runCommand(start, stdioOf(inherited, lockedDescriptor(request, lock)), signals)
   } finally {
     // Processes that the command has left behind may have the file open, too. The lock does not stay with them.
     release(lock, request.file)
   }
+}
+
+function lockedDescriptor({ permits }, lock) {
+  return descriptorOf(permits === undefined ? lock : require('../../lib/semaphore.js').lockOf(lock))
 }
 
 function release(lock, file) {
@@ -62,15 +66,15 @@ function release(lock, file) {
   }
 }
 
-/** Resolves to the lock and the duration of the wait, to the timeout's error, or to neither if `signal` has fired. */
+/** Resolves to the lock, or the permit, and the duration of the wait, to the timeout's error, or to neither if `signal` has fired. */
 async function acquire(request, signal) {
-  const { file, mode, timeout, verbosity } = request
+  const { file, timeout, verbosity } = request
   const begin = performance.now()
   let stopAnnouncing
   try {
-    const lock = handleOf(request)
-    if (verbosity !== 'quiet') stopAnnouncing = announceWait(lock, file)
-    await lock.acquire({ mode, timeout, signal })
+    const handle = handleOf(request)
+    if (verbosity !== 'quiet') stopAnnouncing = announceWait(handle, file)
+    const lock = await handle.acquire({ timeout, signal })
     return { lock, seconds: (performance.now() - begin) / 1000 }
   } catch (error) {
     if (error.code === 'ERR_LOCK_TIMEOUT') return { refusal: error }

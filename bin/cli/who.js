@@ -1,8 +1,8 @@
 'use strict'
 
-// locket --who FILE: lists who holds the lock, and who waits for it.
+// locket --who FILE: lists who holds the lock or the permits, and who waits for them.
 
-const { waitersOf } = require('../../lib/file-lock.js')
+const { lockFile, waitersOf } = require('../../lib/file-lock.js')
 const { EXIT, lockFailure } = require('./failure.js')
 const { handleOf } = require('./handle.js')
 const { write } = require('./output.js')
@@ -21,15 +21,30 @@ async function who({ json, ...request }) {
 
 async function look(request) {
   try {
-    const lock = handleOf(request)
+    const { path, held, waiters } =
+      request.permits === undefined ? await lookAtLock(request) : await lookAtSemaphore(request)
     // undefined where the system does not tell.
-    const [holders = [], waiters = []] = [await lock.holders(), await waitersOf(lock)]
+    const holders = (await Promise.all(held.map((lock) => lock.holders()))).flatMap((each) => each ?? [])
     // Only if necessary: it can take the lock for an instant.
-    const locked = holders.length > 0 || (await lock.isLocked())
-    return { path: lock.path, locked, holders, waiters }
+    const locked = holders.length > 0 || (await Promise.all(held.map((lock) => lock.isLocked()))).includes(true)
+    return { path, locked, holders, waiters }
   } catch (error) {
     throw lockFailure(error, request.file)
   }
+}
+
+async function lookAtLock(request) {
+  const lock = handleOf(request)
+  return { path: lock.path, held: [lock], waiters: (await waitersOf(lock)) ?? [] }
+}
+
+async function lookAtSemaphore(request) {
+  const { slotsOf } = require('../../lib/semaphore.js')
+  const handle = handleOf(request)
+  // The first in line holds the gate, and all others wait for it.
+  const gate = lockFile(request.path ?? request.file)
+  const waiters = [...((await gate.holders()) ?? []), ...((await waitersOf(gate)) ?? [])]
+  return { path: handle.path, held: slotsOf(handle), waiters }
 }
 
 function rowOf({ pid, mode, command = '', host }, prefix = '') {
