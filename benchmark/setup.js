@@ -56,7 +56,7 @@ function buildFloor() {
 /** Sets up all that these contestants need. Returns the reasons of those that cannot be set up. */
 function setUp(contestants) {
   const failed = installPackages()
-  const builders = { floor: buildFloor, python: preparePython }
+  const builders = { floor: buildFloor, python: preparePython, sem: () => run('sem', ['--version'], __dirname) }
   const failures = {}
   for (const { needs } of contestants) if (needs && !(needs in failures)) failures[needs] = builders[needs]()
   const reasons = contestants.map(({ needs, entry }) => {

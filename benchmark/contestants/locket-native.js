@@ -10,6 +10,8 @@ const { created, opener } = require('./installed.js')
 const ROOT = path.join(__dirname, '../..')
 const { name, version, files, bin } = require(path.join(ROOT, 'package.json'))
 
+const COMMAND = [process.execPath, path.join(ROOT, bin.locket)]
+
 /** A lock with the names that all contestants have. */
 class Handle {
   #lock
@@ -88,7 +90,10 @@ module.exports = [
       return (file) => new Handle(lockFile(file))
     }),
     openAll: (files) => new Handle(require(ROOT).lockFiles(files)),
-    command: (file) => [process.execPath, path.join(ROOT, bin.locket), file, 'true'],
+    command: (file) => [...COMMAND, file, 'true'],
+    limitsProcesses: true,
+    openSemaphore: (file, permits) => require(ROOT).semaphore(file, permits),
+    limitCommand: (file, permits) => [...COMMAND, '--permits', String(permits), file],
   },
   by('proper-lockfile', 'file', {
     rival: 'proper-lockfile',

@@ -18,6 +18,7 @@ module.exports = {
     require('./waits-in-vain.js'),
     require('./cancelled.js'),
     ...[10_000, 100_000].map(sharedHolds),
+    ...require('./semaphore.js'),
     require('./killed-holder.js'),
     require('./blocked-loop.js'),
     require('./idle-waiter.js'),

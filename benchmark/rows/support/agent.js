@@ -9,6 +9,7 @@
 //   block {options}  acquires its file with options of the contestant, says "acquired", blocks its event loop for
 //                    `duration` ms, and releases (not in Python)
 //   count {options}  takes turns with other processes at incrementing a counter, then says how it went (see count.js)
+//   permits {options}  takes turns with other processes at the permits of a semaphore, then says how it went (see permits.js)
 //   crowd {count}    says by how much it grows when so many wait for its file (see crowd.js; not in Python)
 //
 // It says "ready" first. It dies when its stdin ends, so that a trial that is ended leaves nobody behind.
@@ -22,6 +23,7 @@ const { contestant } = require('../../contestants/index.js')
 const { now, sleepSync, MILLISECOND } = require('./clock.js')
 const { count } = require('./count.js')
 const { growthOfCrowd } = require('./crowd.js')
+const { takePermits } = require('./permits.js')
 
 const [name, ...files] = process.argv.slice(2)
 const handles = files.map((file) => contestant(name).open(file))
@@ -49,6 +51,10 @@ const commands = {
     await handle.release()
   },
   count: async (options) => JSON.stringify(await count(handles[0], JSON.parse(options))),
+  async permits(json) {
+    const { permits, ...options } = JSON.parse(json)
+    return JSON.stringify(await takePermits(contestant(name).openSemaphore(files[0], permits), options))
+  },
   crowd: async (size) => JSON.stringify(await growthOfCrowd(contestant(name), files[0], Number(size))),
 }
 
