@@ -106,6 +106,13 @@ function lostError({ path, protocol }) {
 const unsupportedError = (path, message, fields) =>
   new LockError(message, { ...fields, code: 'ERR_LOCK_UNSUPPORTED', path })
 
+/** Adds the holders to the error of a timeout that was made without them: to its message and its stack, too. */
+function addHolders(error, holders) {
+  const message = error.message.replace(describeHolders({}), describeHolders({ holders }))
+  if (typeof error.stack === 'string') error.stack = error.stack.replace(error.message, () => message)
+  return Object.assign(error, { message, holders })
+}
+
 /** Returns the error of a semaphore whose file says otherwise. `permits`: the number in the file, if that is one. */
 function permitsError({ permits }, wait) {
   const { path } = wait
@@ -185,6 +192,7 @@ module.exports = {
   LockError,
   LockTimeoutError,
   AbortError,
+  addHolders,
   nameHolders,
   failureError,
   lostError,

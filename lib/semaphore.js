@@ -4,6 +4,7 @@
 // semaphore: then this is not loaded.
 
 const { checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
+const { AbortError, addHolders } = require('./errors.js')
 const { internals, lockFile } = require('./index.js')
 const { outOfRange, wrongType } = require('./invalid.js')
 
@@ -16,6 +17,12 @@ const TRY_ACQUIRE_OPTIONS = ['signal']
 /** The most permits. */
 const MOST = 1024
 
+/** Time until the error of a timeout goes without the holders, in milliseconds. */
+const HOLDERS_WITHIN = 100
+
+/** Taken at load: a test may replace them by timers whose clock stands still. */
+const { setTimeout, clearTimeout } = globalThis
+
 // See file-lock.js.
 const DISPOSE = Symbol.dispose ?? Symbol.for('Symbol.dispose')
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
@@ -27,7 +34,7 @@ const UNCLONEABLE = Symbol(
 /** Returns the lock that a permit is. For bin/, not public. */
 let lockOf
 
-/** Returns the locks of the slots of a semaphore: who holds one has a permit. For bin/, not public. */
+/** Resolves to the locks of the slots of a semaphore: who holds one has a permit. For bin/, not public. */
 let slotsOf
 
 // The types and the documentation of the methods are in index.d.ts, where editors show them.
@@ -95,9 +102,7 @@ class Semaphore {
   }
 
   async acquire(options) {
-    const lock = this.#newLock()
-    await lock.acquire(checkWait(options, ACQUIRE_OPTIONS))
-    return new Permit(lock)
+    return await this.#acquire(checkWait(options, ACQUIRE_OPTIONS))
   }
 
   async tryAcquire(options) {
@@ -107,18 +112,51 @@ class Semaphore {
 
   async run(task, options) {
     checkTask(task)
-    const lock = this.#newLock()
-    return await lock.run(() => task(new Permit(lock)), checkWait(options, ACQUIRE_OPTIONS))
+    const wait = checkWait(options, ACQUIRE_OPTIONS)
+    const permit = await this.#acquire(wait)
+    let result
+    try {
+      // The signal may have fired after the permit was granted.
+      if (wait.signal?.aborted) throw new AbortError(wait.signal.reason, this.#path)
+      result = await task(permit)
+    } catch (error) {
+      permit[DISPOSE]()
+      throw error
+    }
+    // The task may have released it. Throws if it was lost.
+    if (permit.held) permit.release()
+    return result
   }
 
   async holders() {
     // The questions that are asked at once share one look at the kernel's table.
-    const holders = await Promise.all(slotsOf(this).map((slot) => slot.holders()))
+    const holders = await Promise.all((await slotsOf(this)).map((slot) => slot.holders()))
     return holders.includes(undefined) ? undefined : holders.flat()
   }
 
   [INSPECT](_depth, options, inspect) {
     return `Semaphore ${inspect({ path: this.path, permits: this.permits }, options)}`
+  }
+
+  async #acquire(wait) {
+    const lock = this.#newLock()
+    try {
+      await lock.acquire(wait)
+    } catch (error) {
+      throw error.code === 'ERR_LOCK_TIMEOUT' && error.holders === undefined ? await this.#withHolders(error) : error
+    }
+    return new Permit(lock)
+  }
+
+  /** Resolves to the error of a timeout with those who hold permits, if the system tells that soon. */
+  async #withHolders(error) {
+    let timer
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, HOLDERS_WITHIN)
+    })
+    const holders = await Promise.race([this.holders().catch(() => undefined), late])
+    clearTimeout(timer)
+    return holders === undefined ? error : addHolders(error, holders)
   }
 
   /** Returns a lock that holds one permit, once it is acquired. */
@@ -127,7 +165,19 @@ class Semaphore {
   }
 
   static {
-    slotsOf = (it) => Array.from({ length: it.#permits }, (_, index) => lockFile(withSuffix(it.#name, `.${index + 1}`)))
+    slotsOf = async (it) => {
+      const name = await realpath(it.#name)
+      return Array.from({ length: it.#permits }, (_, index) => lockFile(withSuffix(name, `.${index + 1}`)))
+    }
+  }
+}
+
+/** Resolves to the path to which a symbolic link leads: the slots stand there. To `name` itself if it names nothing. */
+async function realpath(name) {
+  try {
+    return await require('node:fs/promises').realpath(name, typeof name === 'string' ? 'utf8' : 'buffer')
+  } catch {
+    return name
   }
 }
 
@@ -146,4 +196,4 @@ function semaphore(path, permits, options) {
   return new Semaphore(path, permits, options)
 }
 
-module.exports = { lockOf, MOST, semaphore, slotsOf }
+module.exports = { lockOf, semaphore, slotsOf }

@@ -234,14 +234,16 @@ test('the error of a timeout names the holders, and has them', onLinux, async (t
   assert.ok(another.message.startsWith(`Couldn't lock ${file}: held by ${holder.pid} (`), another.message)
 })
 
-test('query() tells of permits that are held and waited for', async (t) => {
+test('query() tells of permits that are held, by their slots, and of requests that wait, once each', async (t) => {
   const file = temporaryPath(t)
   const it = semaphore(file, 1)
   const permit = await it.acquire()
   const wait = it.acquire()
   assert.ok(await staysPending(wait))
   const of = (list) => list.filter(({ path }) => path === file).map(({ mode, threadId }) => [mode, threadId])
-  assert.deepEqual(of(query().held), [['exclusive', 0]])
+  const slot = query().held.filter(({ path }) => path === `${file}.1`)
+  assert.deepEqual(of(query().held), [])
+  assert.equal(slot.length, 1)
   assert.deepEqual(of(query().pending), [['exclusive', 0]])
   permit.release()
   ;(await wait).release()

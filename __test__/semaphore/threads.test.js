@@ -3,7 +3,7 @@
 // Worker threads: their permits count together, and end with them.
 
 const assert = require('node:assert/strict')
-const { on, once } = require('node:events')
+const { on } = require('node:events')
 const { test } = require('node:test')
 const { Worker } = require('node:worker_threads')
 
@@ -20,7 +20,7 @@ class Thread {
     this.#worker = new Worker(require.resolve('./thread.js'), { workerData: { file, permits } })
     this.#answers = on(this.#worker, 'message')
     this.#worker.on('error', () => {})
-    this.exited = once(this.#worker, 'exit')
+    this.exited = new Promise((resolve) => this.#worker.on('exit', resolve))
     t.after(() => this.terminate())
   }
 

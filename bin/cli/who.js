@@ -44,7 +44,7 @@ async function lookAtSemaphore(request) {
   // The first in line holds the gate, and all others wait for it.
   const gate = lockFile(request.path ?? request.file)
   const waiters = [...((await gate.holders()) ?? []), ...((await waitersOf(gate)) ?? [])]
-  return { path: handle.path, held: slotsOf(handle), waiters }
+  return { path: handle.path, held: await slotsOf(handle), waiters }
 }
 
 function rowOf({ pid, mode, command = '', host }, prefix = '') {
