@@ -7,6 +7,9 @@ use crate::sys::LockFile;
 /// The most bytes that a file of a semaphore has.
 const LIMIT: usize = 64;
 
+/// The most permits, as the JavaScript API has it.
+const MAX_PERMITS: u32 = 1024;
+
 /// What follows the number.
 const UNIT: &str = " permits\n";
 
@@ -34,10 +37,12 @@ impl Content {
             return Self::Empty;
         }
         let text = str::from_utf8(bytes).ok().filter(|text| text.len() <= LIMIT);
-        // After a longer number was replaced, and before the file was cut, more may follow.
-        let number = text.and_then(|text| text.split_once(UNIT)).map(|(number, _)| number);
-        match number.and_then(|number| number.parse().ok()) {
-            Some(permits @ 1..) => Self::Permits(permits),
+        // After a longer number was replaced, and before the file was cut, its end may follow.
+        let parts = text.and_then(|text| text.split_once(UNIT)).filter(|(_, rest)| UNIT.ends_with(rest));
+        match parts.and_then(|(number, _)| Some((number, number.parse().ok()?))) {
+            Some((number, permits @ 1..=MAX_PERMITS)) if number == permits.to_string() => {
+                Self::Permits(permits)
+            }
             _ => Self::Foreign,
         }
     }
@@ -59,7 +64,19 @@ mod tests {
         assert_eq!(content("4 permits\n"), Content::Permits(4));
         assert_eq!(content("8 permits\ns\n"), Content::Permits(8));
         let long = "1 permits\n".repeat(7);
-        for other in ["4", "4\n", "0 permits\n", "-4 permits\n", "4 permits", "{}", " permits\n", &long] {
+        for other in [
+            "4",
+            "4\n",
+            "0 permits\n",
+            "04 permits\n",
+            "1025 permits\n",
+            "4 permits\nmore\n",
+            "-4 permits\n",
+            "4 permits",
+            "{}",
+            " permits\n",
+            &long,
+        ] {
             assert_eq!(content(other), Content::Foreign, "{other:?}");
         }
         assert_eq!(Content::parse(b"\xff permits\n"), Content::Foreign);
