@@ -412,7 +412,10 @@ class FileLock {
       const lock = new FileLock(path, options)
       if (whenUnused) lock.#parts[2] = REMOVED_WHEN_UNUSED
       lock.#onLost = onLost
-      if (permits !== undefined) lock.#parts[PERMITS] = permits
+      if (permits !== undefined) {
+        lock.#parts[PERMITS] = permits
+        lock.#defaults.permits = permits
+      }
       return lock
     }
     steal = async (lock) => {

@@ -180,7 +180,7 @@ fn acquire(
         token: token(handle, id),
         ..request_options(environment, handle, shared, timeout, sink)?
     };
-    to_grant(environment.outcome_of(env, ENGINE.start(options))?)
+    to_grant(environment.outcome_of(env, &ENGINE.start(options))?)
 }
 
 fn steal(
@@ -193,7 +193,7 @@ fn steal(
         token: token(handle, id),
         ..request_options(environment, handle, false, 0.0, sink)?
     };
-    to_grant(environment.outcome_of(env, ENGINE.steal(options))?)
+    to_grant(environment.outcome_of(env, &ENGINE.steal(options))?)
 }
 
 /// Returns what JavaScript gets for the outcome of a request, or for the promise of it.

@@ -60,7 +60,7 @@ impl Environment {
     pub(crate) fn outcome_of<T>(
         &self,
         env: Env<'_>,
-        request: Arc<Request>,
+        request: &Arc<Request>,
     ) -> Result<Either<Outcome, PromiseRaw<'static, T>>> {
         let token = request.token;
         if let Some(outcome) = self.completions.take(token) {
@@ -68,7 +68,7 @@ impl Environment {
         }
         let promise = self.promise(env, token, Some(request.clone())).inspect_err(|_| {
             // JavaScript cannot run any more. Should the lock come all the same, `settle` gives it back.
-            ENGINE.cancel(&request, CancelReason::Aborted);
+            ENGINE.cancel(request, CancelReason::Aborted);
         });
         promise.map(Either::B)
     }

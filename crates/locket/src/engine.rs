@@ -20,6 +20,7 @@ use crate::pause::Paused;
 use crate::queries::Queries;
 use crate::resolve::{Arriving, Route};
 use crate::semaphore::Semaphores;
+use crate::steal::tell_lost;
 use crate::sync::{Mutex, MutexGuard, RandomState, now};
 use crate::sys::{FileId, System, SystemError};
 use crate::this_system::ThisSystem;
@@ -325,7 +326,7 @@ impl Engine {
             let mut completions = Completions::new();
             let (lost, replaced) = entry.lose(&mut completions);
             self.complete_all(entry, completions);
-            self.tell_lost(&lost);
+            tell_lost(&lost);
             self.resolve_again(replaced);
             self.retire(entry);
         }

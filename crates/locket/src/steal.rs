@@ -19,7 +19,7 @@ impl Engine {
         let entry = id.and_then(|id| self.table().get(&id).cloned());
         let stolen = entry.and_then(|entry| entry.steal(&request).map(|stolen| (entry, stolen)));
         if let Some((entry, (holds, effect))) = stolen {
-            self.tell_lost(&holds);
+            tell_lost(&holds);
             self.apply(&entry, effect, Permit::CheckPath);
         } else {
             self.watch_answer(&request);
@@ -27,13 +27,13 @@ impl Engine {
         }
         request
     }
+}
 
-    /// Tells the clients of `holds` that those are lost.
-    pub(crate) fn tell_lost(&self, holds: &[Arc<Request>]) {
-        for hold in holds {
-            if let Some(losses) = hold.client.losses() {
-                losses.complete(hold.token, Outcome::Lost);
-            }
+/// Tells the clients of `holds` that those are lost.
+pub(crate) fn tell_lost(holds: &[Arc<Request>]) {
+    for hold in holds {
+        if let Some(losses) = hold.client.losses() {
+            losses.complete(hold.token, Outcome::Lost);
         }
     }
 }

@@ -95,7 +95,9 @@ impl WarmFiles {
     /// Closes all files. Returns true if there were any.
     pub(crate) fn close_all(&self) -> bool {
         let closed = self.paths().take_closable(|_| true);
-        closed.iter().for_each(|entry| entry.remove_unused());
+        for entry in &closed {
+            entry.remove_unused();
+        }
         !closed.is_empty()
     }
 }

@@ -1,8 +1,12 @@
 //! The number of permits, which stands in the file of the gate.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
-use crate::sys::LockFile;
+use super::{PermitWait, slot_path};
+use crate::engine::Engine;
+use crate::lock::Outcome;
+use crate::sys::{LockFile, LockMode, OpenHow, SystemError};
 
 /// The most bytes that a file of a semaphore has.
 const LIMIT: usize = 64;
@@ -15,7 +19,7 @@ const UNIT: &str = " permits\n";
 
 /// What the file of a gate says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+enum Content {
     /// Nothing: it has just been made.
     Empty,
     /// This is the number of permits.
@@ -26,7 +30,7 @@ pub(super) enum Content {
 
 impl Content {
     /// Reads what `file` says.
-    pub(super) fn of(file: &dyn LockFile) -> io::Result<Self> {
+    fn of(file: &dyn LockFile) -> io::Result<Self> {
         let mut buffer = [0; LIMIT + 1];
         let length = file.read(&mut buffer)?;
         Ok(Self::parse(&buffer[..length]))
@@ -49,8 +53,62 @@ impl Content {
 }
 
 /// Writes the number of permits into `file`.
-pub(super) fn write(file: &dyn LockFile, permits: u32) -> io::Result<()> {
+fn write(file: &dyn LockFile, permits: u32) -> io::Result<()> {
     file.write(format!("{permits}{UNIT}").as_bytes())
+}
+
+impl PermitWait {
+    /// Makes sure that the number of permits is the one that others use, or writes it if nobody uses the semaphore.
+    /// `slots_at`: the path beside which the slots are. `has_gate`: it holds the gate.
+    pub(super) fn agree(&self, engine: &Engine, slots_at: &Path, has_gate: bool) -> Result<(), Outcome> {
+        let failed = |error, syscall| Outcome::Failed(SystemError::new(&error, syscall));
+        let Some(entry) = self.gate.held_entry().filter(|_| has_gate) else {
+            return self.find_other_permits(engine).map_or(Ok(()), Err);
+        };
+        let file = entry.file();
+        let mut locked = Vec::new();
+        match Content::of(file).map_err(|error| failed(error, "read"))? {
+            Content::Permits(permits) if permits == self.permits => return Ok(()),
+            Content::Foreign => return Err(Outcome::OtherPermits(None)),
+            Content::Empty => {}
+            Content::Permits(permits) => {
+                for index in 0..permits as usize {
+                    let slot = self.open(engine, &slot_path(slots_at, index));
+                    let slot = match slot {
+                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                        slot => slot.map_err(|error| failed(error, "open"))?,
+                    };
+                    if !slot.try_lock(LockMode::Exclusive).map_err(|error| failed(error, "flock"))? {
+                        return Err(Outcome::OtherPermits(Some(permits)));
+                    }
+                    // Until the number is written: those who do not wait take no gate.
+                    locked.push(slot);
+                }
+            }
+        }
+        let written = write(file, self.permits);
+        for slot in locked {
+            slot.unlock();
+        }
+        written.map_err(|error| failed(error, "write"))
+    }
+
+    /// Returns the outcome if the file of the gate says another number of permits, or is no semaphore's.
+    pub(super) fn find_other_permits(&self, engine: &Engine) -> Option<Outcome> {
+        // Where it cannot be read, as on Windows while others have locked it, it is compared with the gate.
+        let file = self.open(engine, &self.gate.path).ok()?;
+        match Content::of(&*file).ok()? {
+            Content::Permits(permits) if permits != self.permits => {
+                Some(Outcome::OtherPermits(Some(permits)))
+            }
+            Content::Empty | Content::Permits(_) => None,
+            Content::Foreign => Some(Outcome::OtherPermits(None)),
+        }
+    }
+
+    fn open(&self, engine: &Engine, path: &Path) -> io::Result<Box<dyn LockFile>> {
+        engine.open(path, &OpenHow { create: None, ..self.gate.open_how() })
+    }
 }
 
 #[cfg(all(test, not(loom)))]
