@@ -539,3 +539,105 @@ export interface Permit extends Disposable, AsyncDisposable {
   /** Releases the permit if it is held. Never rejects. */
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** What the callback of {@link LockManager.request} gets, as in the Web Locks API. */
+export interface Lock {
+  /** The name of the lock. */
+  readonly name: string
+  /** The mode in which it is held. */
+  readonly mode: LockMode
+}
+
+/** Options of {@link LockManager.request}: those of the Web Locks API, and `timeout`. */
+export interface LockManagerRequestOptions {
+  /** The requested mode. Defaults to `'exclusive'`. */
+  mode?: LockMode | undefined
+  /** Does not wait: if the lock is not available, the callback gets `null`. Defaults to `false`. */
+  ifAvailable?: boolean | undefined
+  /**
+   * Takes the lock from whatever holds it in this process, in any thread, ahead of all that wait. Their requests are
+   * rejected with an `AbortError`, while their callbacks go on. For exclusive locks only. Defaults to `false`.
+   */
+  steal?: boolean | undefined
+  /** Ends the wait when it fires. Not with `ifAvailable` or `steal`. May come from another realm or a polyfill. */
+  signal?: AbortSignal | undefined
+  /**
+   * The longest wait, in milliseconds. `0` tries once, `Infinity` waits without limit, which is the default. Not with
+   * `ifAvailable` or `steal`. Not in the standard.
+   */
+  timeout?: number | undefined
+}
+
+/** A lock in the answer of {@link LockManager.query}. */
+export interface LockManagerInfo {
+  /** The name of the lock. */
+  name: string
+  /** The mode in which it is held or requested. */
+  mode: LockMode
+  /**
+   * Who holds or requests it: `PID-THREADID` for a thread of this process, such as `4242-0` for its main thread; `PID` for
+   * another process.
+   */
+  clientId: string
+}
+
+/** The answer of {@link LockManager.query}. */
+export interface LockManagerSnapshot {
+  /** The locks that are held. */
+  held: LockManagerInfo[]
+  /** The requests that wait. */
+  pending: LockManagerInfo[]
+}
+
+/**
+ * The Web Locks API, with locks that hold between processes: all managers of the same folder share their locks, in all
+ * processes and worker threads. Each name is a file in the folder, which goes when nobody uses it.
+ *
+ * Can be used wherever a `LockManager` of `lib.dom.d.ts` can. Cannot be cloned or posted to another thread.
+ */
+export class LockManager {
+  /**
+   * Touches nothing: the first request makes the folder, and those above it, if they are missing. It belongs to the
+   * manager: no other program should keep files there.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`: the path is invalid.
+   *
+   * @example
+   * const locks = new LockManager('/var/lib/app/locks')
+   * await locks.request(`mailbox of ${user}`, () => deliver(mail))
+   */
+  constructor(folder: LockPath)
+
+  /**
+   * Waits for the lock `name`, calls `callback` with it, and releases it when what the callback returns is settled.
+   * Resolves to the result of the callback, or rejects with its error. Within the process, the requests of a name are
+   * served in the order in which they were made.
+   *
+   * A callback that awaits another request of the same name waits for itself for ever.
+   *
+   * @param name Any string that does not begin with `'-'`.
+   * @throws {DOMException} `NotSupportedError`: the name begins with `'-'`, the options exclude each other, or another
+   * process holds the lock that was to be stolen. `AbortError`: the lock was stolen.
+   * @throws The reason of the signal, when that fires before the callback is called.
+   * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the wait ended without the lock.
+   * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the file system has no such locks. `ERR_LOCK_LOST`: the callback has
+   * succeeded, but the lock was lost meanwhile, see {@link FileLock.lost}.
+   * @throws {Error} `EACCES`, `ENOTDIR`, `EMFILE`, …: the system refused.
+   * @throws {TypeError | RangeError} An argument is invalid.
+   */
+  request<T>(name: string, callback: (lock: Lock) => T): Promise<Awaited<T>>
+  request<T>(
+    name: string,
+    options: LockManagerRequestOptions & { ifAvailable?: false | undefined },
+    callback: (lock: Lock) => T,
+  ): Promise<Awaited<T>>
+  request<T>(name: string, options: LockManagerRequestOptions, callback: (lock: Lock | null) => T): Promise<Awaited<T>>
+
+  /**
+   * Resolves to what is held and requested: by this process, over all its threads; on Linux also what other processes
+   * hold, and the first request of each that waits for a name. The requests of a name are in their order.
+   *
+   * @throws {Error} `EACCES`, …: the system refused to list the folder.
+   */
+  query(): Promise<LockManagerSnapshot>
+}

@@ -136,8 +136,6 @@ function distance(one, other) {
   return row[other.length]
 }
 
-const checkMode = CHECKS.mode
-
 function checkTask(task) {
   if (typeof task !== 'function') throw wrongType('task', 'of type function', task)
 }
@@ -200,4 +198,4 @@ function workingFolder() {
   }
 }
 
-module.exports = { checkMode, checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }
+module.exports = { CHECKS, checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }

@@ -4,6 +4,7 @@ const { checkOptions, checkPath, checkTask, checkWait, DEFAULT_FILE_MODE, NONE }
 const { isByExistence } = require('./by-existence.js')
 const { captureCall, forgetCall, withCall } = require('./call-stack.js')
 const { AbortError, failureError, lostError, notHeldError, unsupportedError } = require('./errors.js')
+const { wrongThis } = require('./invalid.js')
 const native = require('./native.js')
 const { callTask, enclosingRun, holds, watch } = require('./nested-runs.js')
 const { onAbort } = require('./signals.js')
@@ -465,13 +466,21 @@ const isRefusal = ({ reason }, isTry) => reason === 'replaced' || (isTry && reas
 
 /** Throws if a method was called without its object, or on another one, such as a proxy. */
 function checkThis(self) {
-  if (isFileLock(self)) return
-  const message = 'Value of "this" must be of type FileLock: call it as a method, as in lock.acquire()'
-  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_THIS' })
+  if (!isFileLock(self)) throw wrongThis('FileLock', 'lock.acquire()')
 }
 
 function lockFile(path, options) {
   return new FileLock(path, options)
 }
 
-module.exports = { FileLock, LOCK_FILE_OPTIONS, lockFile, descriptorOf, waitersOf, internalLock, members, steal }
+module.exports = {
+  FileLock,
+  INSPECT,
+  LOCK_FILE_OPTIONS,
+  lockFile,
+  descriptorOf,
+  waitersOf,
+  internalLock,
+  members,
+  steal,
+}

@@ -2,11 +2,12 @@
 
 // The public API. Its types and documentation are in index.d.ts.
 
-const { checkMode, checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
+const { CHECKS, checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
 const { failureError, LockError, LockTimeoutError } = require('./errors.js')
-const { FileLock, LOCK_FILE_OPTIONS, internalLock, lockFile, members } = require('./file-lock.js')
+const { FileLock, LOCK_FILE_OPTIONS, internalLock, lockFile, members, steal, waitersOf } = require('./file-lock.js')
 const native = require('./native.js')
 const { callTask } = require('./nested-runs.js')
+const { LockManager } = require('./web-locks.js')
 
 const { query } = native
 
@@ -14,7 +15,7 @@ const { query } = native
 const lockFiles = (paths, options) => require('./lock-files.js').lockFiles(paths, options)
 const semaphore = (path, permits, options) => require('./semaphore.js').semaphore(path, permits, options)
 
-module.exports = { lockFile, lockFiles, query, semaphore, FileLock, LockError, LockTimeoutError }
+module.exports = { lockFile, lockFiles, query, semaphore, FileLock, LockError, LockManager, LockTimeoutError }
 
 // For the parts of this package that are loaded when they are needed, not public. (By Object.defineProperty it would be: Node looks
 // for that in the source to find the names that can be imported.) The clock is taken now: a test may replace it.
@@ -22,10 +23,12 @@ Reflect.defineProperty(module.exports, 'internals', {
   value: {
     LOCK_FILE_OPTIONS,
     callTask,
-    checks: { checkMode, checkOptions, checkPath, checkTask, checkWait },
+    checks: { CHECKS, checkOptions, checkPath, checkTask, checkWait },
     failureError,
     hrtime: process.hrtime,
     internalLock,
     members,
+    steal,
+    waitersOf,
   },
 })

@@ -28,4 +28,8 @@ const outOfRange = (name, range, value) =>
     `The value of "${name}" is out of range. It must be ${range}. Received ${show(value)}`,
   )
 
-module.exports = { outOfRange, wrongType, wrongValue }
+/** The error of a method that was called without its object, or on another one, such as a proxy. */
+const wrongThis = (type, call) =>
+  invalid(TypeError, 'ERR_INVALID_THIS', `Value of "this" must be of type ${type}: call it as a method, as in ${call}`)
+
+module.exports = { outOfRange, wrongThis, wrongType, wrongValue }

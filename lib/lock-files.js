@@ -12,7 +12,7 @@ const { FileLock, internals, LockError } = require('./index.js')
 const { wrongType, wrongValue } = require('./invalid.js')
 
 const { callTask, failureError, hrtime, LOCK_FILE_OPTIONS, members } = internals
-const { checkMode, checkOptions, checkPath, checkTask, checkWait } = internals.checks
+const { CHECKS, checkOptions, checkPath, checkTask, checkWait } = internals.checks
 
 const ACQUIRE_OPTIONS = ['timeout', 'mode', 'signal']
 const ACQUIRE_SYNC_OPTIONS = ['timeout', 'mode']
@@ -474,7 +474,7 @@ function checkFile(value, name) {
     throw wrongValue(`${name}.${key}`, `is unknown: a file has ${FILE_OPTIONS.join(', ')}`, value[key])
   }
   const { path, mode } = value
-  if (mode !== undefined) checkMode(mode, `${name}.mode`)
+  if (mode !== undefined) CHECKS.mode(mode, `${name}.mode`)
   return { ...checkedPath(path, `${name}.path`), mode }
 }
 

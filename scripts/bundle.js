@@ -33,7 +33,7 @@ const asModules = {
 const RARE = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js']
 
 /** The same, with what they need of others. What has a state stays in the one file of the API, and comes from there. */
-const WITH_PARTS = ['lock-files.js', 'protocols.js', 'semaphore.js']
+const WITH_PARTS = ['lock-files.js', 'lock-manager.js', 'protocols.js', 'semaphore.js']
 
 const COMMON = {
   absWorkingDir: root,

@@ -20,8 +20,8 @@ const BUILD_INPUTS = [
 
 const SCRIPTS = ['lib', 'bin/cli', 'scripts/bundle.js', 'package-lock.json']
 const BUNDLES = [
-  ...['index.js', 'command.js', 'existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js'],
-  'protocols.js',
+  ...['index.js', 'command.js', 'existence.js', 'lock-manager.js', 'missing-binary.js', 'programs.js'],
+  ...['proper-lockfile.js', 'protocols.js'],
 ].map((name) => `dist/${name}`)
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */

@@ -8,7 +8,16 @@ import { describe, test } from 'node:test'
 import vm from 'node:vm'
 
 import * as byName from '@locket/native'
-import { FileLock, LockError, LockTimeoutError, lockFile, lockFiles, query } from '@locket/native'
+import {
+  FileLock,
+  LockError,
+  LockManager,
+  LockTimeoutError,
+  lockFile,
+  lockFiles,
+  query,
+  semaphore,
+} from '@locket/native'
 import ts from 'typescript'
 
 import * as byPath from '../../dist/index.js'
@@ -18,7 +27,7 @@ import locks from '../support/locks.js'
 const require = createRequire(import.meta.url)
 const { ROOT, temporaryFolder, temporaryPath, temporaryPaths } = folders
 const { isFree } = locks
-const IMPORTED = { FileLock, LockError, LockTimeoutError, lockFile, lockFiles, query }
+const IMPORTED = { FileLock, LockError, LockManager, LockTimeoutError, lockFile, lockFiles, query, semaphore }
 const NAMES = Object.keys(IMPORTED)
 
 test('import and require give the same objects, by path and by name of the package', () => {

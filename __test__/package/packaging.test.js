@@ -100,8 +100,8 @@ const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\n
 
 test('the tarball has what is needed, and nothing else', () => {
   const rare = [
-    ...['existence.js', 'lock-files.js', 'missing-binary.js', 'programs.js'],
-    ...['proper-lockfile.js', 'protocols.js'],
+    ...['existence.js', 'lock-files.js', 'lock-manager.js', 'missing-binary.js', 'programs.js'],
+    ...['proper-lockfile.js', 'protocols.js', 'semaphore.js'],
   ]
   const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
   const scripts = ['bin/locket.js', ...bundles, 'native.js']

@@ -45,7 +45,10 @@ function filesOf(name) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const rare = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js', 'protocols.js']
+  const rare = [
+    ...['existence.js', 'lock-manager.js', 'missing-binary.js', 'programs.js'],
+    ...['proper-lockfile.js', 'protocols.js'],
+  ]
   const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
   const scripts = ['bin/locket.js', ...bundles, 'native.js']
   return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
