@@ -410,7 +410,7 @@ class FileLock {
     isFileLock = (value) => value !== null && typeof value === 'object' && #parts in value
     descriptorOf = (lock) => (lock.#handle === undefined ? undefined : native.descriptor(lock.#handle))
     internalLock = (path, options, { whenUnused, onLost, permits }) => {
-      const lock = new FileLock(path, options)
+      const lock = new this(path, options)
       if (whenUnused) lock.#parts[2] = REMOVED_WHEN_UNUSED
       lock.#onLost = onLost
       if (permits !== undefined) {

@@ -145,7 +145,8 @@ test('a file with data, a folder and a missing folder are errors of the file, an
 
 test('the command keeps the permit when the tool is killed, until it has ended', onUnix, async (t) => {
   const file = temporaryPath(t)
-  const source = "console.log(process.pid); process.stdin.on('end', () => process.exit()).resume()"
+  // It does not end with its input, which this process closes when the tool has ended.
+  const source = 'console.log(process.pid); setInterval(() => {}, 60_000)'
   const tool = locket(t, ['--permits', '1', file, process.execPath, '-e', source])
   const command = Number(await tool.line())
   process.kill(tool.pid, 'SIGKILL')

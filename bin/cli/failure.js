@@ -13,6 +13,7 @@ const EXIT = {
   CANNOT_CREATE: 73,
 }
 
+const DATA_ERRORS = ['ERR_LOCK_TIMEOUT', 'ERR_LOCK_LOST', 'ERR_LOCK_PERMITS']
 const EXHAUSTED = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']
 
 /** Ends the program with one line on stderr and `exitCode`. */
@@ -35,8 +36,8 @@ function lockFailure(error, file) {
   if (error.code === 'ERR_LOCK_UNSUPPORTED') {
     return new Failure(error.message, error.cause?.code === 'ENOLCK' ? EXIT.SYSTEM : EXIT.DATA)
   }
-  // A question without an answer (a dead network mount), or a lock that others have removed.
-  if (error.code === 'ERR_LOCK_TIMEOUT' || error.code === 'ERR_LOCK_LOST') return new Failure(error.message, EXIT.DATA)
+  // A question without an answer (a dead network mount), a lock that others have removed, another number of permits.
+  if (DATA_ERRORS.includes(error.code)) return new Failure(error.message, EXIT.DATA)
   // An empty path counts as a missing file: in scripts it comes from a variable that is not set.
   if (error.code === 'ERR_INVALID_ARG_VALUE') {
     return new Failure(`cannot open lock file '${file}': ${error.message}`, EXIT.NO_INPUT)
