@@ -89,11 +89,22 @@ module.exports = [
       const lockFile = load()
       return (file) => new Handle(lockFile(file))
     }),
+    openRuns(file) {
+      const lock = load()(file)
+      return (task) => lock.run(task)
+    },
     openAll: (files) => new Handle(require(ROOT).lockFiles(files)),
     command: (file) => [...COMMAND, file, 'true'],
     limitsProcesses: true,
     openSemaphore: (file, permits) => require(ROOT).semaphore(file, permits),
     limitCommand: (file, permits) => [...COMMAND, '--permits', String(permits), file],
+  },
+  {
+    ...by('LockManager', 'kernel', { rival: name, rows: ['requests'] }),
+    openRuns(folder) {
+      const manager = new (require(ROOT).LockManager)(folder)
+      return (task) => manager.request('a', task)
+    },
   },
   by('proper-lockfile', 'file', {
     rival: 'proper-lockfile',

@@ -35,6 +35,7 @@ module.exports = {
       release: () => release(),
     }
   },
+  openRuns: (name) => (task) => navigator.locks.request(name, task),
   cannot: {
     loading: 'is part of Node itself',
   },

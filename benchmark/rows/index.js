@@ -9,6 +9,7 @@ const { waiters, waitersCurve } = require('./waiters.js')
 module.exports = {
   rows: [
     ...require('./uncontended.js'),
+    require('./requests.js'),
     require('./files-at-once.js'),
     require('./all-or-none.js'),
     require('./hand-over.js'),

@@ -27,7 +27,7 @@ const processes = {
     { id: 'fewest', title: 'fewest turns', unit: '', better: 'none' },
     { id: 'most', title: 'most turns', unit: '', better: 'none' },
   ],
-  takes: ({ limitsProcesses }) => limitsProcesses,
+  takes: ({ limitsProcesses = false }) => limitsProcesses,
   limit: 60_000,
   full: { turns: 6400, duration: 1000 * MILLISECOND },
   quick: { turns: 640, duration: 300 * MILLISECOND },

@@ -49,7 +49,7 @@ impl exec::Job for Job {
             Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
             Task::Close(entries) => entries.iter().for_each(|entry| entry.remove_unused()),
             Task::Renew(entry) => engine.renew(&entry),
-            Task::ChoosePermit(wait) => wait.choose(),
+            Task::ChoosePermit(wait) => wait.go_on(),
             Task::CheckPermits(wait) => engine.check_permits(&wait),
             Task::AnswerQueries => engine.answer_queries(),
             Task::Probe(query) => engine.probe(&query),

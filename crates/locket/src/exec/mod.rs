@@ -10,5 +10,5 @@ mod timer;
 pub use at_exit::at_exit;
 pub(crate) use guard::Guard;
 pub(crate) use interrupt::{Interrupts, WaitingThread};
-pub(crate) use pool::{Job, Limits, Pool};
+pub(crate) use pool::{Job, Limits, Pool, is_worker};
 pub(crate) use timer::{Due, TimerKey, TimerThread};

@@ -28,6 +28,7 @@ mod schedules;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,16 @@ const RETRY: Duration = Duration::from_millis(100);
 const MANY: usize = 64;
 /// Time after which a worker without a job ends.
 const IDLE: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// The calling thread is a worker.
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns true if the calling thread is a worker, which may block.
+pub(crate) fn is_worker() -> bool {
+    IS_WORKER.get()
+}
 
 /// What a worker does.
 pub(crate) trait Job: Send + 'static {
@@ -290,6 +301,7 @@ impl<J: Job> Shared<J> {
 
     /// Does jobs until the worker is to end.
     fn work(self: &Arc<Self>) {
+        IS_WORKER.set(true);
         let mut state = self.state.lock();
         state.arrive();
         while let Some(job) = self.next_job(state) {

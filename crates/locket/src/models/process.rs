@@ -95,6 +95,7 @@ impl CompletionSink for Note {
             Outcome::Unanswered => "unanswered",
             Outcome::Aborted => "aborted",
             Outcome::Replaced => "replaced",
+            Outcome::OtherPermits(_) => "other permits",
             Outcome::Deadlock => "deadlock",
             Outcome::Failed(_) => "failed",
             Outcome::Panicked => "panicked",

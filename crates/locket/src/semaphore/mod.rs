@@ -25,7 +25,7 @@ pub(crate) struct Semaphores(Mutex<BTreeMap<Ticket, Arc<PermitWait>>>);
 
 impl Semaphores {
     /// Returns none.
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(BTreeMap::new()))
     }
 
@@ -50,7 +50,7 @@ impl Engine {
     pub(crate) fn start_permit(self: &Arc<Self>, request: &Arc<Request>, permits: u32) {
         let wait = PermitWait::new(self, request.clone(), permits);
         self.semaphores.0.lock().insert(request.ticket, wait.clone());
-        wait.tell(Event::Begin, false);
+        wait.tell(Event::Begin);
         if request.blocking && !request.is_completed() {
             self.after(CANCEL_GRACE, Timer::CheckPermits(request.ticket));
         }
@@ -62,7 +62,7 @@ impl Engine {
             return false;
         }
         if let Some(wait) = self.semaphores.get(request.ticket) {
-            wait.tell(Event::Cancelled(reason), false);
+            wait.tell(Event::Cancelled(reason));
         }
         true
     }
@@ -78,7 +78,7 @@ impl Engine {
     /// Checks whether others use the semaphore with another number of permits.
     pub(crate) fn check_permits(self: &Arc<Self>, wait: &Arc<PermitWait>) {
         if let Some(other) = wait.find_other_permits(self) {
-            wait.tell(Event::Failed(other), true);
+            wait.tell(Event::Failed(other));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use super::slot_path;
 use crate::dispatch::Task;
 use crate::engine::Engine;
-use crate::exec::Guard;
+use crate::exec::{Guard, is_worker};
 use crate::lock::{
     CancelReason, CompletionSink, Handle, HandleOptions, Outcome, Part, Request, RequestOptions,
 };
@@ -91,7 +91,7 @@ impl CompletionSink for PartSink {
             None => Event::Gate(outcome),
             Some(index) => Event::Slot(index, outcome),
         };
-        self.wait.tell(event, false);
+        self.wait.tell(event);
     }
 
     fn wake_early(&self) {
@@ -127,24 +127,18 @@ impl PermitWait {
         })
     }
 
-    /// Has a worker look for a free slot.
-    fn choose_later(self: &Arc<Self>, engine: &Arc<Engine>) {
-        engine.submit(Task::ChoosePermit(self.clone()));
-    }
-
-    /// Looks for a free slot.
-    pub(crate) fn choose(self: &Arc<Self>) {
-        self.tell(Event::Choose, true);
+    /// Looks for a free slot, or goes on with that. Called by a worker.
+    pub(crate) fn go_on(self: &Arc<Self>) {
+        self.tell(Event::Choose);
     }
 
     /// Fails, since there is no worker.
     pub(crate) fn fail(self: &Arc<Self>, error: SystemError) {
-        self.tell(Event::Failed(Outcome::Failed(error)), true);
+        self.tell(Event::Failed(Outcome::Failed(error)));
     }
 
-    /// Deals with `event`, unless another thread, or a caller of this function, deals with the news: then that does. `may_block`:
-    /// this is a worker.
-    pub(super) fn tell(self: &Arc<Self>, event: Event, may_block: bool) {
+    /// Deals with `event`, unless another thread, or a caller of this function, deals with the news: then that does.
+    pub(super) fn tell(self: &Arc<Self>, event: Event) {
         {
             let mut news = self.news.lock();
             news.events.push_back(event);
@@ -155,7 +149,7 @@ impl PermitWait {
         let on_panic = Guard::new(|| self.deliver(Outcome::Panicked));
         while let Some(event) = self.next_event() {
             match self.engine.upgrade() {
-                Some(engine) => self.handle(&engine, event, may_block, &mut self.progress.lock()),
+                Some(engine) => self.handle(&engine, event, &mut self.progress.lock()),
                 None => self.deliver(Outcome::Aborted),
             }
         }
@@ -170,13 +164,7 @@ impl PermitWait {
         event
     }
 
-    fn handle(
-        self: &Arc<Self>,
-        engine: &Arc<Engine>,
-        event: Event,
-        may_block: bool,
-        progress: &mut Progress,
-    ) {
+    fn handle(self: &Arc<Self>, engine: &Arc<Engine>, event: Event, progress: &mut Progress) {
         match event {
             Event::Begin => self.start(engine, &self.gate, None, self.request.blocking, progress),
             Event::Gate(Outcome::Granted) => {
@@ -184,7 +172,7 @@ impl PermitWait {
                 self.gate.receive(self.request.token);
                 progress.has_gate = true;
                 if progress.failure.is_none() {
-                    self.choose_later(engine);
+                    self.choose(engine, progress);
                 } else {
                     self.stop(engine, progress);
                 }
@@ -192,28 +180,17 @@ impl PermitWait {
             // Whoever has the gate may be about to have a slot: then there may be more.
             Event::Gate(Outcome::TimedOut(_)) if !self.request.blocking => {
                 progress.under_way -= 1;
-                self.choose_later(engine);
+                self.choose(engine, progress);
             }
             Event::Gate(outcome) => {
                 progress.under_way -= 1;
                 progress.failure.get_or_insert(outcome);
                 self.stop(engine, progress);
             }
-            Event::Choose if may_block => {
-                if progress.slots.is_empty() && progress.failure.is_none() {
-                    progress.slots_at = slots_at(&self.gate);
-                    progress.failure = self.agree(engine, &progress.slots_at, progress.has_gate).err();
-                }
-                self.try_next(engine, progress);
-            }
-            Event::Choose => self.choose_later(engine),
+            Event::Choose => self.choose(engine, progress),
             Event::Slot(_, Outcome::TimedOut(_)) if !progress.waits => {
                 progress.under_way -= 1;
-                if may_block {
-                    self.try_next(engine, progress);
-                } else {
-                    self.choose_later(engine);
-                }
+                self.choose(engine, progress);
             }
             Event::Slot(index, outcome) => {
                 progress.under_way -= 1;
@@ -263,6 +240,19 @@ impl PermitWait {
                 self.stop(engine, progress);
             }
         }
+    }
+
+    /// Tries the next slot, after the number of permits has been checked. Only a worker does that: it opens files.
+    fn choose(self: &Arc<Self>, engine: &Arc<Engine>, progress: &mut Progress) {
+        if !is_worker() {
+            engine.submit(Task::ChoosePermit(self.clone()));
+            return;
+        }
+        if progress.slots.is_empty() && progress.failure.is_none() {
+            progress.slots_at = slots_at(&self.gate);
+            progress.failure = self.agree(engine, &progress.slots_at, progress.has_gate).err();
+        }
+        self.try_next(engine, progress);
     }
 
     /// Gives the client the permit.
