@@ -95,8 +95,10 @@ impl Drop for Engine {
             // A lock and its holds keep each other alive, and the file open.
             if let Some(entry) = hold.entry() {
                 entry.release(&hold);
+                entry.remove_unused();
             }
         }
+        self.warm_files.close_all();
         for request in pending.iter().filter(|request| request.finish()) {
             self.deliver(request, Outcome::Aborted);
         }

@@ -127,6 +127,17 @@ impl User {
         Pending { request: self.engine.start_sync(options), outcomes }
     }
 
+    /// Returns the same user, whose losses go to `sink`.
+    pub(crate) fn told_of_losses(self, sink: Arc<dyn CompletionSink>) -> Self {
+        Self { client: Arc::new(Client::on_this_thread().with_losses(sink)), ..self }
+    }
+
+    /// Takes the lock from whatever holds it in this engine.
+    pub(crate) fn steal(&self) -> Pending {
+        let (options, outcomes) = self.options(LockMode::Exclusive, |options| options.blocking = false);
+        Pending { request: self.engine.steal(options), outcomes }
+    }
+
     /// Acquires the exclusive lock.
     #[track_caller]
     pub(crate) fn acquire(&self) {
