@@ -78,8 +78,8 @@ for (const [platform, what, wrong, message] of WRONG) {
   })
 }
 
-test('a binary beyond 600 KB does not pass', () => {
-  assert.match(problems('linux-x64-gnu', {}, Buffer.alloc(600_001)).join(), /600001 bytes, more than 600000/)
+test('a binary beyond 640 KB does not pass', () => {
+  assert.match(problems('linux-x64-gnu', {}, Buffer.alloc(640_001)).join(), /640001 bytes, more than 640000/)
 })
 
 test('a binary with a path of the machine that built it does not pass', () => {

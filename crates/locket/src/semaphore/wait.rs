@@ -127,6 +127,12 @@ impl PermitWait {
         })
     }
 
+    /// Has a worker look for a free slot. Also if this is one: the gate may have been let go by another request for a permit, and
+    /// this one would let it go to the next, and so on, each inside of the one before.
+    fn choose_later(self: &Arc<Self>, engine: &Arc<Engine>) {
+        engine.submit(Task::ChoosePermit(self.clone()));
+    }
+
     /// Looks for a free slot, or goes on with that. Called by a worker.
     pub(crate) fn go_on(self: &Arc<Self>) {
         self.tell(Event::Choose);
@@ -172,7 +178,7 @@ impl PermitWait {
                 self.gate.receive(self.request.token);
                 progress.has_gate = true;
                 if progress.failure.is_none() {
-                    self.choose(engine, progress);
+                    self.choose_later(engine);
                 } else {
                     self.stop(engine, progress);
                 }
@@ -180,7 +186,7 @@ impl PermitWait {
             // Whoever has the gate may be about to have a slot: then there may be more.
             Event::Gate(Outcome::TimedOut(_)) if !self.request.blocking => {
                 progress.under_way -= 1;
-                self.choose(engine, progress);
+                self.choose_later(engine);
             }
             Event::Gate(outcome) => {
                 progress.under_way -= 1;
@@ -245,8 +251,7 @@ impl PermitWait {
     /// Tries the next slot, after the number of permits has been checked. Only a worker does that: it opens files.
     fn choose(self: &Arc<Self>, engine: &Arc<Engine>, progress: &mut Progress) {
         if !is_worker() {
-            engine.submit(Task::ChoosePermit(self.clone()));
-            return;
+            return self.choose_later(engine);
         }
         if progress.slots.is_empty() && progress.failure.is_none() {
             progress.slots_at = slots_at(&self.gate);
@@ -265,8 +270,9 @@ impl PermitWait {
         progress.is_over = true;
         self.request.handle.set_slot(slot);
         progress.cancel_all(engine);
-        self.leave_gate(engine, progress);
+        // Before the next one can have the gate: grants are told in their order.
         self.deliver(Outcome::Granted);
+        self.leave_gate(engine, progress);
     }
 
     /// Tries the next slot, or waits for all of them if none is free.
