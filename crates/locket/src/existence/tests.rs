@@ -57,9 +57,10 @@ fn try_lock(lock: &ExistenceLock) -> bool {
     lock.try_lock(LockMode::Exclusive).unwrap()
 }
 
-/// Leaves the entry behind, as a process does that is killed.
+/// Leaves the entry behind, as a process does that is killed. Unlocks first: closing would not do it while a child that
+/// another test starts still has a copy of the descriptor.
 fn die(lock: &ExistenceLock) {
-    drop(lock.state().held.take());
+    lock.state().held.take().unwrap().entry.unlock();
 }
 
 fn see(lock: &ExistenceLock) -> Seen {
