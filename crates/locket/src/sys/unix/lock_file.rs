@@ -407,6 +407,8 @@ mod tests {
         for mode in [LockMode::Shared, LockMode::Exclusive] {
             assert!(holding.try_lock(mode).unwrap(), "the question has left a lock");
             assert!(asking.is_held().unwrap().unwrap());
+            // Opening the file for writing would not do it while a child of another test has a copy of the descriptor.
+            holding.unlock();
         }
         asking.disown();
         assert_eq!(asking.is_held().unwrap().unwrap_err().raw_os_error(), Some(libc::EBADF));
