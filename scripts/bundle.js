@@ -60,4 +60,6 @@ async function bundle() {
   for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))
 }
 
-bundle()
+if (require.main === module) bundle()
+
+module.exports = { BUNDLES: ['index.js', 'command.js', ...RARE, ...WITH_PARTS].map((name) => `dist/${name}`) }

@@ -7,6 +7,8 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
+const { BUNDLES } = require('./bundle.js')
+
 const root = path.resolve(__dirname, '..')
 const BUILD_INPUTS = [
   'Cargo.toml',
@@ -19,10 +21,6 @@ const BUILD_INPUTS = [
 ]
 
 const SCRIPTS = ['lib', 'bin/cli', 'scripts/bundle.js', 'package-lock.json']
-const BUNDLES = [
-  ...['index.js', 'command.js', 'existence.js', 'lock-manager.js', 'missing-binary.js', 'programs.js'],
-  ...['proper-lockfile.js', 'protocols.js'],
-].map((name) => `dist/${name}`)
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */
 function run(command, args, env) {

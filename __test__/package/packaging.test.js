@@ -13,6 +13,7 @@ const { after, before, test } = require('node:test')
 
 const esbuild = require('esbuild')
 
+const { BUNDLES } = require('../../scripts/bundle.js')
 const { builtBinary, install, pack, packAll, root } = require('../../scripts/packaging.js')
 
 const TOOLS = path.join(root, 'node_modules')
@@ -99,12 +100,7 @@ const program = (load) => `
 const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\nfree\n' })
 
 test('the tarball has what is needed, and nothing else', () => {
-  const rare = [
-    ...['existence.js', 'lock-files.js', 'lock-manager.js', 'missing-binary.js', 'programs.js'],
-    ...['proper-lockfile.js', 'protocols.js', 'semaphore.js'],
-  ]
-  const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
-  const scripts = ['bin/locket.js', ...bundles, 'native.js']
+  const scripts = ['bin/locket.js', ...BUNDLES, 'native.js']
   const types = ['index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts']
   const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types]
   assert.deepEqual(packed.main.files, [...others, ...scripts].sort())

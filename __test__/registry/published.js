@@ -5,6 +5,7 @@
 
 const path = require('node:path')
 
+const { BUNDLES } = require('../../scripts/bundle.js')
 const { publishAll } = require('../../scripts/publish.js')
 const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
@@ -45,12 +46,7 @@ function filesOf(name) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const rare = [
-    ...['existence.js', 'lock-manager.js', 'missing-binary.js', 'programs.js'],
-    ...['proper-lockfile.js', 'protocols.js'],
-  ]
-  const bundles = ['command.js', 'index.js', ...rare].map((name) => `dist/${name}`)
-  const scripts = ['bin/locket.js', ...bundles, 'native.js']
+  const scripts = ['bin/locket.js', ...BUNDLES, 'native.js']
   return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 
