@@ -186,6 +186,14 @@ impl Engine {
         request
     }
 
+    /// Starts a request that is granted at once, on the thread of its client, or not at all: the file has to be open, and the lock
+    /// free. Returns `None` if it was not granted.
+    pub(crate) fn start_warm(self: &Arc<Self>, options: RequestOptions) -> Option<Arc<Request>> {
+        let now = now();
+        let request = self.new_request(options, now);
+        self.try_warm_here(&request, now).then_some(request)
+    }
+
     /// Times a request out. However short its timeout is, a request is refused only if the lock is held: one that is being
     /// resolved tries the lock first, unless its path never answers (on a dead network mount).
     pub fn expire(self: &Arc<Self>, request: &Arc<Request>) {

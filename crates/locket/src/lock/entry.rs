@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::action::{Cancellation, Completions, Effect, EndedHold, Enqueued, PathCheck};
-use super::handle::{Handle, Removal};
+use super::handle::{Handle, Part, Removal};
 use super::request::{CancelReason, CompletionSink, Outcome, Request, Ticket, millis};
 use super::state::{Knowledge, LockState, Replaced};
 use crate::client::Client;
@@ -248,7 +248,8 @@ impl LockEntry {
     pub(crate) fn release(&self, hold: &Request) -> Option<EndedHold> {
         let is_intact = self.is_intact_still(now());
         // A file of this package's own harms nobody, whatever is in it.
-        let is_harmless = self.removed_by.is_some() || self.file.may_stay_open();
+        let is_own = self.removed_by.is_some() || hold.handle.part == Some(Part::Gate);
+        let is_harmless = is_own || self.file.may_stay_open();
         let stays_open = is_intact && self.is_local && is_harmless && !removes_on_release(hold);
         self.warm_key.store(if stays_open { hold.handle.order_key } else { 0 }, Ordering::Relaxed);
         // Before the state ends the hold, so that the next request of the handle can be granted at once.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{PermitWait, slot_path};
 use crate::engine::Engine;
-use crate::lock::Outcome;
+use crate::lock::{LockEntry, Outcome};
 use crate::sys::{LockFile, LockMode, OpenHow, SystemError};
 
 /// The most bytes that a file of a semaphore has.
@@ -58,6 +58,11 @@ fn write(file: &dyn LockFile, permits: u32) -> io::Result<()> {
 }
 
 impl PermitWait {
+    /// Returns true if the file of the gate, which is open, says that there are as many permits.
+    pub(super) fn is_agreed(&self, gate: &LockEntry) -> bool {
+        matches!(Content::of(gate.file()), Ok(Content::Permits(permits)) if permits == self.permits)
+    }
+
     /// Makes sure that the number of permits is the one that others use, or writes it if nobody uses the semaphore.
     /// `slots_at`: the path beside which the slots are. `has_gate`: it holds the gate.
     pub(super) fn agree(&self, engine: &Engine, slots_at: &Path, has_gate: bool) -> Result<(), Outcome> {

@@ -1,5 +1,6 @@
 //! A request for a permit: it deals with what happens to the gate and to the slots.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs;
 use std::mem;
@@ -15,6 +16,14 @@ use crate::lock::{
 };
 use crate::sync::Mutex;
 use crate::sys::{LockMode, SystemError};
+
+/// The most slots that a client's thread looks at.
+const SLOTS_ON_THREAD: usize = 16;
+
+thread_local! {
+    /// The calling thread looks for a free slot.
+    static CHOOSES: Cell<bool> = const { Cell::new(false) };
+}
 
 /// A request for a permit, until it has its outcome.
 pub(crate) struct PermitWait {
@@ -53,6 +62,7 @@ pub(super) enum Event {
 
 #[derive(Default)]
 struct Progress {
+    stage: Stage,
     has_gate: bool,
     /// The path beside which the slots are.
     slots_at: PathBuf,
@@ -61,15 +71,30 @@ struct Progress {
     requests: Vec<Arc<Request>>,
     /// How many of them have no outcome yet.
     under_way: usize,
-    /// It waits for all slots. Before that, it tries one after the other.
-    waits: bool,
     cancelled: Option<CancelReason>,
     /// Why it fails as soon as nothing is under way any more.
     failure: Option<Outcome>,
-    is_over: bool,
+}
+
+/// How far a request for a permit is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    /// It asks for the gate, which keeps the order, and then tries the slots, one after the other.
+    #[default]
+    Tries,
+    /// The gate was free. The thread of the client has it, and looks at the slots.
+    OnThread,
+    /// It waits for all slots.
+    Waits,
+    /// It has its outcome.
+    Over,
 }
 
 impl Progress {
+    fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
     /// Cancels what is under way.
     fn cancel_all(&self, engine: &Arc<Engine>) {
         for request in &self.requests {
@@ -127,10 +152,46 @@ impl PermitWait {
         })
     }
 
-    /// Has a worker look for a free slot. Also if this is one: the gate may have been let go by another request for a permit, and
-    /// this one would let it go to the next, and so on, each inside of the one before.
-    fn choose_later(self: &Arc<Self>, engine: &Arc<Engine>) {
-        engine.submit(Task::ChoosePermit(self.clone()));
+    /// Looks for a free slot, or has a worker do so.
+    fn choose(self: &Arc<Self>, engine: &Arc<Engine>, progress: &mut Progress) {
+        if progress.stage == Stage::OnThread {
+            progress.stage = Stage::Tries;
+            if self.choose_warm(engine, progress) {
+                return;
+            }
+        }
+        // If another request for a permit has let the gate go, this one would let it go to the next, and so on, each inside of
+        // the one before.
+        if !is_worker() || CHOOSES.replace(true) {
+            return engine.submit(Task::ChoosePermit(self.clone()));
+        }
+        let _end = Guard::new(|| CHOOSES.set(false));
+        if progress.slots.is_empty() && progress.failure.is_none() {
+            progress.slots_at = slots_at(&self.gate);
+            progress.failure = self.agree(engine, &progress.slots_at, progress.has_gate).err();
+        }
+        self.try_next(engine, progress);
+    }
+
+    /// Looks for a free slot whose file is open. Returns false if there is none, or if the number of permits has to be looked at
+    /// more closely.
+    fn choose_warm(self: &Arc<Self>, engine: &Arc<Engine>, progress: &mut Progress) -> bool {
+        if !self.gate.held_entry().is_some_and(|entry| entry.is_local() && self.is_agreed(&entry)) {
+            return false;
+        }
+        let slots_at = slots_at(&self.gate);
+        for index in 0..SLOTS_ON_THREAD.min(self.permits as usize) {
+            let slot = Arc::new(part_of(&self.request.handle, slot_path(&slots_at, index), Part::Slot));
+            let options = self.options_for(&slot, Some(index), false);
+            progress.slots.push(slot);
+            if let Some(request) = engine.start_warm(options) {
+                progress.under_way += 1;
+                progress.requests.push(request);
+                return true;
+            }
+        }
+        progress.slots.clear();
+        false
     }
 
     /// Looks for a free slot, or goes on with that. Called by a worker.
@@ -172,13 +233,18 @@ impl PermitWait {
 
     fn handle(self: &Arc<Self>, engine: &Arc<Engine>, event: Event, progress: &mut Progress) {
         match event {
-            Event::Begin => self.start(engine, &self.gate, None, self.request.blocking, progress),
+            Event::Begin => {
+                self.start(engine, &self.gate, None, self.request.blocking, progress);
+                if progress.requests.iter().all(|request| request.is_completed()) {
+                    progress.stage = Stage::OnThread;
+                }
+            }
             Event::Gate(Outcome::Granted) => {
                 progress.under_way -= 1;
                 self.gate.receive(self.request.token);
                 progress.has_gate = true;
                 if progress.failure.is_none() {
-                    self.choose_later(engine);
+                    self.choose(engine, progress);
                 } else {
                     self.stop(engine, progress);
                 }
@@ -186,7 +252,7 @@ impl PermitWait {
             // Whoever has the gate may be about to have a slot: then there may be more.
             Event::Gate(Outcome::TimedOut(_)) if !self.request.blocking => {
                 progress.under_way -= 1;
-                self.choose_later(engine);
+                self.choose(engine, progress);
             }
             Event::Gate(outcome) => {
                 progress.under_way -= 1;
@@ -194,7 +260,7 @@ impl PermitWait {
                 self.stop(engine, progress);
             }
             Event::Choose => self.choose(engine, progress),
-            Event::Slot(_, Outcome::TimedOut(_)) if !progress.waits => {
+            Event::Slot(_, Outcome::TimedOut(_)) if progress.stage == Stage::Tries => {
                 progress.under_way -= 1;
                 self.choose(engine, progress);
             }
@@ -215,7 +281,7 @@ impl PermitWait {
                 self.stop(engine, progress);
             }
         }
-        if progress.is_over && progress.under_way == 0 {
+        if progress.is_over() && progress.under_way == 0 {
             // They keep this alive.
             progress.requests.clear();
         }
@@ -232,7 +298,7 @@ impl PermitWait {
             Outcome::Granted => {
                 let slot = progress.slots[index].clone();
                 slot.receive(self.request.token);
-                if progress.is_over {
+                if progress.is_over() {
                     // Another one came first.
                     engine.release_own(&slot, None);
                 } else {
@@ -248,18 +314,6 @@ impl PermitWait {
         }
     }
 
-    /// Tries the next slot, after the number of permits has been checked. Only a worker does that: it opens files.
-    fn choose(self: &Arc<Self>, engine: &Arc<Engine>, progress: &mut Progress) {
-        if !is_worker() {
-            return self.choose_later(engine);
-        }
-        if progress.slots.is_empty() && progress.failure.is_none() {
-            progress.slots_at = slots_at(&self.gate);
-            progress.failure = self.agree(engine, &progress.slots_at, progress.has_gate).err();
-        }
-        self.try_next(engine, progress);
-    }
-
     /// Gives the client the permit.
     fn win(self: &Arc<Self>, engine: &Arc<Engine>, slot: Arc<Handle>, progress: &mut Progress) {
         if !progress.has_gate && self.find_other_permits(engine).is_some() {
@@ -267,7 +321,7 @@ impl PermitWait {
             engine.release_own(&slot, None);
             return self.try_next(engine, progress);
         }
-        progress.is_over = true;
+        progress.stage = Stage::Over;
         self.request.handle.set_slot(slot);
         progress.cancel_all(engine);
         // Before the next one can have the gate: grants are told in their order.
@@ -277,7 +331,7 @@ impl PermitWait {
 
     /// Tries the next slot, or waits for all of them if none is free.
     fn try_next(self: &Arc<Self>, engine: &Arc<Engine>, progress: &mut Progress) {
-        let is_wanted = !progress.is_over
+        let is_wanted = !progress.is_over()
             && progress.cancelled != Some(CancelReason::Aborted)
             && progress.failure.is_none();
         let tried = progress.slots.len();
@@ -288,7 +342,7 @@ impl PermitWait {
             progress.slots.push(slot.clone());
             self.start(engine, &slot, Some(tried), false, progress);
         } else if is_wanted && self.request.blocking && progress.cancelled.is_none() && tried > 0 {
-            progress.waits = true;
+            progress.stage = Stage::Waits;
             for (index, slot) in progress.slots.clone().iter().enumerate() {
                 self.start(engine, slot, Some(index), true, progress);
             }
@@ -304,7 +358,7 @@ impl PermitWait {
             return;
         }
         self.leave_gate(engine, progress);
-        if !mem::replace(&mut progress.is_over, true) {
+        if mem::replace(&mut progress.stage, Stage::Over) != Stage::Over {
             let cancelled = progress.cancelled.map_or(Outcome::TimedOut(None), Outcome::from);
             self.deliver(progress.failure.take().unwrap_or(cancelled));
         }
@@ -325,7 +379,23 @@ impl PermitWait {
         blocking: bool,
         progress: &mut Progress,
     ) {
-        let options = RequestOptions {
+        let options = self.options_for(handle, slot, blocking);
+        progress.under_way += 1;
+        // A try is made here: this is a worker, unless the wait has just begun.
+        let request =
+            if slot.is_some() && !blocking { engine.start_here(options) } else { engine.start(options) };
+        progress.requests.retain(|request| !request.is_completed());
+        progress.requests.push(request);
+    }
+
+    /// Returns the options of a request for a part of the semaphore.
+    fn options_for(
+        self: &Arc<Self>,
+        handle: &Arc<Handle>,
+        slot: Option<usize>,
+        blocking: bool,
+    ) -> RequestOptions {
+        RequestOptions {
             handle: handle.clone(),
             client: self.request.client.clone(),
             mode: LockMode::Exclusive,
@@ -336,13 +406,7 @@ impl PermitWait {
             expected: None,
             sink: Arc::new(PartSink { wait: self.clone(), slot }),
             token: self.request.token,
-        };
-        progress.under_way += 1;
-        // A try is made here: this is a worker, unless the wait has just begun.
-        let request =
-            if slot.is_some() && !blocking { engine.start_here(options) } else { engine.start(options) };
-        progress.requests.retain(|request| !request.is_completed());
-        progress.requests.push(request);
+        }
     }
 
     /// Delivers the outcome to the client, unless it has one.
