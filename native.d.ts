@@ -17,6 +17,8 @@ export interface Failure {
   errno?: number
   /** The call that failed. */
   syscall?: string
+  /** The number of the slot whose file it was about, if not that of the semaphore itself. */
+  slot?: number
   /** The processes that held the lock when the wait timed out, if they were requested and are known. */
   holders?: Array<LockHolder>
   /** How many permits the semaphore has, if others use it with another number. `undefined`: the file is no semaphore's. */

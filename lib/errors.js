@@ -147,7 +147,8 @@ function describe(errno) {
 }
 
 /** Returns an error like `ENOENT: no such file or directory, open 'PATH'`, with the properties that Node gives it. */
-function systemError({ errno, syscall }, path) {
+function systemError({ errno, syscall, slot }, lockPath) {
+  const path = slot === undefined ? lockPath : `${lockPath}.${slot}`
   const [code, description] = describe(errno)
   const error = new Error(`${code}: ${description}, ${syscall} '${path}'`)
   return Object.assign(error, { errno, code, syscall, path })

@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     pub errno: Option<i32>,
     /// The call that failed.
     pub syscall: Option<&'static str>,
+    /// The number of the slot whose file it was about, if not that of the semaphore itself.
+    pub slot: Option<u32>,
     /// The processes that held the lock when the wait timed out, if they were requested and are known.
     pub holders: Option<Vec<LockHolder>>,
     /// How many permits the semaphore has, if others use it with another number. `undefined`: the file is no semaphore's.
@@ -29,7 +31,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Returns a failure with nothing but a reason.
     pub(crate) fn new(reason: &'static str) -> Self {
-        Self { reason, errno: None, syscall: None, holders: None, permits: None }
+        Self { reason, errno: None, syscall: None, slot: None, holders: None, permits: None }
     }
 
     /// Returns the failure of a release of what others hold.
@@ -38,10 +40,11 @@ impl Failure {
     }
 
     /// Returns the failure of a system call.
-    pub(crate) fn system(SystemError { errno, syscall, unsupported }: SystemError) -> Self {
+    pub(crate) fn system(SystemError { errno, syscall, unsupported, slot }: SystemError) -> Self {
         Self {
             errno: Some(errno),
             syscall: Some(syscall),
+            slot,
             ..Self::new(if unsupported { "unsupported" } else { "system" })
         }
     }

@@ -57,7 +57,7 @@ test('a missing folder, a file for a folder, and a folder for the file are the e
 test('a folder in the place of a slot is an error, and leaves nothing held', async (t) => {
   const file = temporaryPath(t)
   fs.mkdirSync(`${file}.1`)
-  for (const error of await errorsAt(file)) assert.equal(error.code, 'EISDIR')
+  for (const error of await errorsAt(file)) assert.deepEqual([error.code, error.path], ['EISDIR', `${file}.1`])
   fs.rmdirSync(`${file}.1`)
   assert.equal(await freePermits(t, file, 2), 2)
 })
@@ -72,6 +72,9 @@ test(
     for (const name of [closed, open]) fs.mkdirSync(name)
     const there = path.join(open, 'slots')
     await takeAll(t, there, 2)
+    const unused = path.join(open, 'unused')
+    await semaphore(unused, 2).run(() => {})
+    fs.chmodSync(unused, 0o444)
     for (const name of [closed, open]) fs.chmodSync(name, 0o555)
     // To root nothing is forbidden, so the child becomes somebody else.
     const source = `
@@ -81,17 +84,19 @@ test(
       process.setgid(65534)
       process.setuid(65534)
     }
-    const tell = async (file) => {
+    const tell = async (file, permits) => {
       try {
-        await semaphore(file, 2).acquire(0)
+        await semaphore(file, permits).acquire(0)
       } catch (error) {
-        console.log(error.code)
+        console.log(error.code, error.syscall)
       }
     }
-    tell(process.argv[1]).then(() => tell(process.argv[2]))`
-    const child = script(t, source, [path.join(closed, 'slots'), there])
-    assert.equal(await child.line(), 'EACCES')
-    assert.equal(await child.line(), 'ERR_LOCK_TIMEOUT')
+    const [closed, there, unused] = process.argv.slice(1)
+    tell(closed, 2).then(() => tell(there, 2)).then(() => tell(unused, 3))`
+    const child = script(t, source, [path.join(closed, 'slots'), there, unused])
+    assert.equal(await child.line(), 'EACCES open')
+    assert.equal(await child.line(), 'ERR_LOCK_TIMEOUT undefined')
+    assert.equal(await child.line(), 'EACCES open', 'the number of permits cannot be written')
   },
 )
 

@@ -11,6 +11,7 @@ use crate::exec::{Guard, Interrupts};
 use crate::lock::{Action, Completions, DriveResult, LockEntry, Outcome, Permit, Replaced, Request, Ticket};
 use crate::pause::Reason;
 use crate::resolve::{Arriving, Route};
+use crate::steal::tell_lost;
 use crate::sync::now;
 use crate::sys::{Changes, LockMode, SystemError, is_stale};
 use crate::trace;
@@ -27,6 +28,8 @@ struct Pending {
     completions: Completions,
     /// Requests that have to be resolved again.
     replaced: Replaced,
+    /// Holds that have been stolen.
+    stolen: Vec<Arc<Request>>,
     /// The driver was suspended until now.
     was_paused: bool,
 }
@@ -62,7 +65,8 @@ impl Engine {
         let is_chained = Cell::new(is_chained);
         let on_panic = Guard::new(|| {
             self.end_chain(is_chained.take());
-            let Pending { completions, replaced, .. } = pending.take();
+            let Pending { completions, replaced, stolen, .. } = pending.take();
+            tell_lost(&stolen);
             self.complete_all(entry, completions);
             for request in &replaced {
                 self.complete(request, Outcome::Panicked);
@@ -75,8 +79,9 @@ impl Engine {
             let result = self.advance(entry, &mut kernel_mode, permit, &mut pending.borrow_mut());
             // Delivered only here: a holder that knew of its lock earlier could release it while this thread still drives,
             // and release() would return before the kernel's lock is free.
-            let Pending { completions, replaced, was_paused: resumed } = pending.take();
+            let Pending { completions, replaced, stolen, was_paused: resumed } = pending.take();
             was_paused |= resumed;
+            tell_lost(&stolen);
             self.complete_all(entry, completions);
             self.resolve_again(replaced);
             match result {
@@ -146,7 +151,7 @@ impl Engine {
         entry: &Arc<LockEntry>,
         kernel_mode: &mut Option<LockMode>,
         permit: Permit,
-        Pending { completions, replaced, was_paused }: &mut Pending,
+        Pending { completions, replaced, stolen, was_paused }: &mut Pending,
     ) -> DriveResult {
         let mut state = entry.state();
         *was_paused = self.end_pause(&mut state);
@@ -162,6 +167,7 @@ impl Engine {
                 Action::Hold => return DriveResult::Held,
                 Action::Idle => return DriveResult::Idle,
                 Action::TryLock(..) if permit < Permit::TryLock => return DriveResult::HandOver(None),
+                Action::Steal if permit < Permit::TryLock => return DriveResult::HandOver(*kernel_mode),
                 Action::CheckPath(_) if permit < Permit::CheckPath => {
                     return DriveResult::HandOver(*kernel_mode);
                 }
@@ -204,6 +210,18 @@ impl Engine {
                     let check = entry.check_path(&request.handle);
                     state = entry.state();
                     state.on_path_checked(entry, &request, &check, completions, replaced);
+                }
+                Action::Steal => {
+                    drop(state);
+                    let is_locked = |mode| matches!(entry.file().try_lock(mode), Ok(true));
+                    // The kernel turns a shared lock into an exclusive one before others have their turn. If another process
+                    // shares it, that is refused, and the shared lock is gone as well.
+                    if *kernel_mode == Some(LockMode::Shared) {
+                        let modes = [LockMode::Exclusive, LockMode::Shared];
+                        *kernel_mode = modes.into_iter().find(|mode| is_locked(*mode));
+                    }
+                    state = entry.state();
+                    stolen.append(&mut state.on_stolen(*kernel_mode, completions));
                 }
                 Action::Downgrade => {
                     drop(state);

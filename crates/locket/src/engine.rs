@@ -13,8 +13,8 @@ use crate::client::Client;
 use crate::dispatch::{Job, Task, TimedTask, Timer};
 use crate::exec::{self, Limits, Pool, TimerThread};
 use crate::lock::{
-    CancelReason, Cancellation, Completions, Effect, EndedHold, Handle, LockEntry, Outcome, Part, Permit,
-    Request, RequestOptions, Ticket,
+    CancelReason, Cancellation, Completions, Effect, EndedHold, FIRST_TICKET, Handle, LockEntry, Outcome,
+    Part, Permit, Request, RequestOptions, Ticket,
 };
 use crate::pause::Paused;
 use crate::queries::Queries;
@@ -29,9 +29,6 @@ use crate::watchdog::LastCheck;
 
 /// Grace period before giving up on something that may never respond, such as a dead network mount.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
-
-/// The ticket of the first request. Those that come before all others have lower ones.
-const FIRST_TICKET: Ticket = 1 << 32;
 
 /// All locks that its clients hold and wait for, and the threads that serve them.
 ///

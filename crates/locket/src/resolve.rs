@@ -98,12 +98,12 @@ impl Engine {
             Enqueued::Refused(outcome) => complete(outcome),
             Enqueued::Gone => complete(Outcome::Aborted),
             Enqueued::Elsewhere => {}
-            Enqueued::Drive | Enqueued::Waits | Enqueued::Interrupts | Enqueued::Drains(_) => {
+            Enqueued::Drive(_) | Enqueued::Waits | Enqueued::Interrupts | Enqueued::Drains(_) => {
                 if request.is_late() {
                     self.expire(request);
                 }
                 match enqueued {
-                    Enqueued::Drive => self.drive(entry, None, permit),
+                    Enqueued::Drive(kernel_mode) => self.drive(entry, kernel_mode, permit),
                     Enqueued::Drains(drain) => {
                         if !self.after(DRAIN_TIME, Timer::EndDrain(Arc::downgrade(entry), drain)) {
                             self.end_drain(entry, drain);
@@ -221,7 +221,7 @@ impl Engine {
             Entry::Vacant(vacant) => {
                 let entry = LockEntry::new(file, is_local, &request.handle);
                 let enqueued = entry.enqueue(request);
-                if matches!(enqueued, Enqueued::Drive) {
+                if matches!(enqueued, Enqueued::Drive(_)) {
                     vacant.insert(entry.clone());
                 } else {
                     drop(table);

@@ -59,6 +59,40 @@ fn shared_holds_are_stolen_all_together() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn shared_holds_are_stolen_although_another_engine_waits() {
+    let place = Place::new();
+    let other = Engine::new();
+    let holders = [place.user(), place.user()];
+    for holder in &holders {
+        assert!(holder.try_acquire(Shared));
+    }
+    let thief = place.user();
+    let waiting = User::new(&other, thief.handle.path.clone()).start(Exclusive, |_| {});
+    support::until_kernel_has_waiters(&File::open(&thief.handle.path).unwrap(), 1);
+    assert!(matches!(thief.steal().outcome(), Outcome::Granted));
+    assert!(waiting.outcome_now().is_none());
+    assert!(holders.iter().all(|holder| !holder.handle.is_held()));
+    assert!(thief.release());
+    assert!(matches!(waiting.outcome(), Outcome::Granted));
+}
+
+#[test]
+fn a_thief_who_is_refused_since_another_engine_shares_the_lock_takes_it_from_nobody() {
+    let place = Place::new();
+    let elsewhere = User::new(&Engine::new(), place.user().handle.path.clone());
+    let (losses, told) = sink();
+    let holder = place.user().told_of_losses(losses);
+    assert!(holder.try_acquire(Shared) && elsewhere.try_acquire(Shared));
+    assert!(matches!(place.user().steal().outcome(), Outcome::TimedOut(_)));
+    assert!(told.try_recv().is_err() && holder.handle.is_held());
+    assert!(elsewhere.release());
+    assert!(!elsewhere.try_acquire(Exclusive), "it is still locked here");
+    assert!(holder.release());
+    assert!(elsewhere.try_acquire(Exclusive));
+}
+
+#[test]
 fn the_last_thief_has_the_lock() {
     let place = Place::new();
     let users = [place.user(), place.user(), place.user()];

@@ -24,8 +24,8 @@ pub(crate) enum Enqueued {
     Drains(u64),
     /// It waits, and the driver, which is blocked in the kernel for another mode, has to be interrupted until it is out.
     Interrupts,
-    /// It waits, and the caller becomes the driver.
-    Drive,
+    /// It waits, and the caller becomes the driver. This is the kernel's lock that the process has.
+    Drive(Option<LockMode>),
     /// It was not queued.
     Refused(Outcome),
     /// It was completed before, or its client has ended.
@@ -41,6 +41,8 @@ pub(crate) enum Action {
     TryLock(LockMode, Ticket),
     /// Check whether the path of this request still names the file. Then `on_path_checked`.
     CheckPath(Arc<Request>),
+    /// Take the lock from those that hold it, for the first in the queue. Then `on_stolen`.
+    Steal,
     /// Turn the exclusive lock into a shared one.
     Downgrade,
     /// Unlock the file.

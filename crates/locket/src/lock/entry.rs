@@ -310,12 +310,6 @@ impl LockEntry {
         effect
     }
 
-    /// Takes the lock from those that hold it in this process, for `request`, which comes before all that wait. Returns the holds
-    /// that have ended, or `None` if this process does not hold the lock.
-    pub(crate) fn steal(self: &Arc<Self>, request: &Arc<Request>) -> Option<(Vec<Arc<Request>>, Effect)> {
-        if self.is_lost() { None } else { self.state.lock().steal(self, request) }
-    }
-
     /// Takes out the requests that wait for the lock, which is gone, unless a thread drives: it notices by itself. Returns the
     /// holds that have been lost, and the requests that have to be resolved again.
     pub(crate) fn lose(&self, completions: &mut Completions) -> (Vec<Arc<Request>>, Replaced) {

@@ -19,5 +19,6 @@ pub(crate) use fairness::DRAIN_TIME;
 pub(crate) use fairness::{HANDOFF_GRANTS, HANDOFF_TIME};
 pub(crate) use handle::Part;
 pub use handle::{Handle, HandleOptions, Removal};
+pub(crate) use request::FIRST_TICKET;
 pub use request::{CancelReason, CompletionSink, Outcome, Request, RequestOptions, Ticket};
 pub(crate) use state::{Knowledge, LockState, PAUSE_DOUBLINGS, Replaced};

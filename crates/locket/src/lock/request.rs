@@ -22,6 +22,9 @@ const RESOLVES_AGAIN: u32 = 64;
 /// A request's place in the order of arrival, over all threads of the process.
 pub type Ticket = u64;
 
+/// The ticket of the first request. Those that steal the lock, and come before all others, have lower ones.
+pub(crate) const FIRST_TICKET: Ticket = 1 << 32;
+
 /// How a request or a query ends.
 #[derive(Debug)]
 pub enum Outcome {
@@ -226,6 +229,11 @@ impl Request {
     /// Returns the time by which its path has to answer, if it does not wait.
     pub(crate) fn answers_by(&self) -> Option<Instant> {
         self.answers_by.get().copied()
+    }
+
+    /// Returns true if it takes the lock from whatever holds it in this process.
+    pub(crate) fn steals(&self) -> bool {
+        self.ticket < FIRST_TICKET
     }
 
     /// Returns true if its deadline has come.

@@ -131,7 +131,8 @@ impl LockState {
                 return if drains { self.drain(entry, request) } else { self.join(entry, request) };
             }
         }
-        let may_be_granted = !others_wait && !self.is_held() || self.may_be_granted_together(request);
+        let may_be_granted =
+            request.steals() || !others_wait && !self.is_held() || self.may_be_granted_together(request);
         if !request.blocking && (!may_be_granted || self.is_being_refused(request.mode)) {
             return Enqueued::Refused(Outcome::TimedOut(None));
         }
@@ -142,9 +143,16 @@ impl LockState {
             return Enqueued::Gone;
         }
         self.queue.insert(request.clone());
-        if self.is_idle() {
-            self.phase = Phase::Driven;
-            return Enqueued::Drive;
+        match self.phase {
+            Phase::Idle => {
+                self.phase = Phase::Driven;
+                return Enqueued::Drive(None);
+            }
+            Phase::Held(mode) if request.steals() => {
+                self.phase = Phase::Driven;
+                return Enqueued::Drive(Some(mode));
+            }
+            _ => {}
         }
         // It may be the first now: an older request than the one that the driver waits for.
         if self.interrupt_if_unwanted() { Enqueued::Interrupts } else { Enqueued::Waits }
@@ -224,6 +232,9 @@ impl LockState {
                 return Action::TryLock(front.request.mode, front.request.ticket);
             };
             let request = front.request.clone();
+            if self.is_held() && request.steals() {
+                return Action::Steal;
+            }
             if self.is_held() {
                 if mode == LockMode::Shared && !self.fairness.is_draining() && Self::may_join(&request) {
                     return Action::CheckPath(request);
@@ -487,22 +498,25 @@ impl LockState {
         (ended, effect)
     }
 
-    /// Ends the holds, and queues `request`, which comes before all that wait. Returns the holds that have ended, or `None` if this
-    /// process does not hold the lock.
-    pub(super) fn steal(
+    /// Notes that the first in the queue has stolen the lock, of which the kernel leaves this to the process: if that is shared, the
+    /// holds go on, and otherwise they have ended. Returns those.
+    pub(crate) fn on_stolen(
         &mut self,
-        entry: &Arc<LockEntry>,
-        request: &Arc<Request>,
-    ) -> Option<(Vec<Arc<Request>>, Effect)> {
-        if !matches!(self.phase, Phase::Held(_)) || !request.enqueue(entry) {
-            return None;
+        kernel_mode: Option<LockMode>,
+        completions: &mut Completions,
+    ) -> Vec<Arc<Request>> {
+        let is_refused = kernel_mode != Some(LockMode::Exclusive);
+        if is_refused && self.queue.front().is_some_and(|front| front.request.steals()) {
+            self.complete_front(Outcome::TimedOut(None), completions);
         }
-        let stolen = self.holds.take();
-        Self::forget(&stolen);
-        self.queue.insert(request.clone());
+        if kernel_mode == Some(LockMode::Shared) {
+            return Vec::new();
+        }
         // It gets the lock before other processes have their turn.
         self.fairness.begin(now());
-        Some((stolen, self.drive_after_release()))
+        let stolen = self.holds.take();
+        Self::forget(&stolen);
+        stolen
     }
 
     /// Has the handles of `holds`, which have ended, forget them.

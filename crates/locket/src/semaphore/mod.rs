@@ -17,8 +17,9 @@ use self::wait::Event;
 pub(crate) use self::wait::PermitWait;
 use crate::dispatch::{Task, Timer};
 use crate::engine::{CANCEL_GRACE, Engine};
-use crate::lock::{CancelReason, Request, Ticket};
+use crate::lock::{CancelReason, Outcome, Request, Ticket};
 use crate::sync::Mutex;
+use crate::sys::SystemError;
 
 /// The requests for permits that have no outcome yet, by their tickets.
 pub(crate) struct Semaphores(Mutex<BTreeMap<Ticket, Arc<PermitWait>>>);
@@ -83,9 +84,22 @@ impl Engine {
     }
 }
 
+/// Returns the outcome of a request for the slot with this index. An error says so.
+fn about_slot(index: usize, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed(error) => Outcome::Failed(SystemError { slot: Some(number_of(index)), ..error }),
+        other => other,
+    }
+}
+
+/// Returns the number of the slot with this index: the first one is 1.
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}
+
 /// Returns the path of the slot with this index.
 fn slot_path(slots_at: &Path, index: usize) -> PathBuf {
     let mut path = OsString::from(slots_at);
-    path.push(format!(".{}", index + 1));
+    path.push(format!(".{}", number_of(index)));
     path.into()
 }

@@ -1,9 +1,10 @@
 //! The number of permits, which stands in the file of the gate.
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::{PermitWait, slot_path};
+use super::{PermitWait, about_slot, slot_path};
 use crate::engine::Engine;
 use crate::lock::{LockEntry, Outcome};
 use crate::sys::{LockFile, LockMode, OpenHow, SystemError};
@@ -67,6 +68,7 @@ impl PermitWait {
     /// `slots_at`: the path beside which the slots are. `has_gate`: it holds the gate.
     pub(super) fn agree(&self, engine: &Engine, slots_at: &Path, has_gate: bool) -> Result<(), Outcome> {
         let failed = |error, syscall| Outcome::Failed(SystemError::new(&error, syscall));
+        let failed_at = |index, error, syscall| about_slot(index, failed(error, syscall));
         let Some(entry) = self.gate.held_entry().filter(|_| has_gate) else {
             return self.find_other_permits(engine).map_or(Ok(()), Err);
         };
@@ -81,9 +83,12 @@ impl PermitWait {
                     let slot = self.open(engine, &slot_path(slots_at, index));
                     let slot = match slot {
                         Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                        slot => slot.map_err(|error| failed(error, "open"))?,
+                        slot => slot.map_err(|error| failed_at(index, error, "open"))?,
                     };
-                    if !slot.try_lock(LockMode::Exclusive).map_err(|error| failed(error, "flock"))? {
+                    if !slot
+                        .try_lock(LockMode::Exclusive)
+                        .map_err(|error| failed_at(index, error, "flock"))?
+                    {
                         return Err(Outcome::OtherPermits(Some(permits)));
                     }
                     // Until the number is written: those who do not wait take no gate.
@@ -95,7 +100,10 @@ impl PermitWait {
         for slot in locked {
             slot.unlock();
         }
-        written.map_err(|error| failed(error, "write"))
+        // Where the file may only be read, writing says no more than that it is not open for writing.
+        let denied =
+            written.as_ref().err().and_then(|_| File::options().write(true).open(&self.gate.path).err());
+        written.map_err(|error| denied.map_or_else(|| failed(error, "write"), |error| failed(error, "open")))
     }
 
     /// Returns the outcome if the file of the gate says another number of permits, or is no semaphore's.

@@ -7,7 +7,7 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use super::slot_path;
+use super::{about_slot, slot_path};
 use crate::dispatch::Task;
 use crate::engine::Engine;
 use crate::exec::{Guard, is_worker};
@@ -308,7 +308,7 @@ impl PermitWait {
             Outcome::TimedOut(_) if progress.under_way > 0 => {}
             Outcome::TimedOut(_) => self.stop(engine, progress),
             other => {
-                progress.failure.get_or_insert(other);
+                progress.failure.get_or_insert(about_slot(index, other));
                 self.stop(engine, progress);
             }
         }

@@ -13,6 +13,8 @@ pub struct SystemError {
     pub syscall: &'static str,
     /// The file system does not support locks.
     pub unsupported: bool,
+    /// The number of the slot of a semaphore whose file it is about, not that of the gate. The first one is 1.
+    pub slot: Option<u32>,
 }
 
 /// A system call that failed, and the name that Node has for it.
@@ -50,7 +52,7 @@ impl From<&CallError> for SystemError {
 impl SystemError {
     /// Returns the error with which `syscall` failed.
     pub(crate) fn new(error: &io::Error, syscall: &'static str) -> Self {
-        Self { errno: platform::uv_errno(error), syscall, unsupported: false }
+        Self { errno: platform::uv_errno(error), syscall, unsupported: false, slot: None }
     }
 
     /// Returns the error with which opening a lock file failed.
@@ -67,23 +69,23 @@ impl SystemError {
 
     /// Returns the error of a system that does not have the record lock of fcntl(2) for open files.
     fn unavailable() -> Self {
-        Self { errno: platform::UV_ENOTSUP, syscall: KernelLock::Fcntl.call(), unsupported: true }
+        Self { errno: platform::UV_ENOTSUP, syscall: KernelLock::Fcntl.call(), unsupported: true, slot: None }
     }
 
     /// Returns the error of a system that has no thread left.
     pub(crate) fn no_thread() -> Self {
-        Self { errno: platform::EAGAIN, syscall: platform::THREAD_CALL, unsupported: false }
+        Self { errno: platform::EAGAIN, syscall: platform::THREAD_CALL, unsupported: false, slot: None }
     }
 
     /// Returns the error that refuses to break a lock of the kernel.
     pub(crate) fn unbreakable() -> Self {
-        Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true }
+        Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true, slot: None }
     }
 
     /// Returns the error that refuses to remove a lock file on release, since others might not see that it is gone. Its
     /// call, `unlink`, tells it from other errors.
     pub(crate) fn incoherent() -> Self {
-        Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true }
+        Self { errno: platform::UV_ENOTSUP, syscall: "unlink", unsupported: true, slot: None }
     }
 }
 
