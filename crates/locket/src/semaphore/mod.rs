@@ -8,7 +8,6 @@
 mod number;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,28 +20,36 @@ use crate::lock::{CancelReason, Outcome, Request, Ticket};
 use crate::sync::Mutex;
 use crate::sys::SystemError;
 
-/// The requests for permits that have no outcome yet, by their tickets.
-pub(crate) struct Semaphores(Mutex<BTreeMap<Ticket, Arc<PermitWait>>>);
+/// The requests for permits that have no outcome yet, in the order of their tickets.
+pub(crate) struct Semaphores(Mutex<Vec<Arc<PermitWait>>>);
 
 impl Semaphores {
     /// Returns none.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn add(&self, wait: Arc<PermitWait>) {
+        let mut waits = self.0.lock();
+        let place = waits.partition_point(|other| other.request.ticket < wait.request.ticket);
+        waits.insert(place, wait);
     }
 
     /// Returns the request for a permit with this ticket, if it has no outcome yet.
     fn get(&self, ticket: Ticket) -> Option<Arc<PermitWait>> {
-        self.0.lock().get(&ticket).cloned()
+        let waits = self.0.lock();
+        let place = waits.binary_search_by_key(&ticket, |wait| wait.request.ticket);
+        place.ok().map(|place| waits[place].clone())
     }
 
     /// Removes the request for a permit with this ticket.
     fn remove(&self, ticket: Ticket) {
-        self.0.lock().remove(&ticket);
+        self.0.lock().retain(|wait| wait.request.ticket != ticket);
     }
 
     /// Returns all of them.
     pub(crate) fn list(&self) -> Vec<Arc<Request>> {
-        self.0.lock().values().map(|wait| wait.request.clone()).collect()
+        self.0.lock().iter().map(|wait| wait.request.clone()).collect()
     }
 }
 
@@ -50,7 +57,7 @@ impl Engine {
     /// Starts `request`, whose handle names a semaphore.
     pub(crate) fn start_permit(self: &Arc<Self>, request: &Arc<Request>, permits: u32) {
         let wait = PermitWait::new(self, request.clone(), permits);
-        self.semaphores.0.lock().insert(request.ticket, wait.clone());
+        self.semaphores.add(wait.clone());
         wait.tell(Event::Begin);
         if request.blocking && !request.is_completed() {
             self.after(CANCEL_GRACE, Timer::CheckPermits(request.ticket));
