@@ -339,7 +339,10 @@ export interface FileLocks {
   /** The absolute paths, in the given order. Symbolic links are not resolved. */
   readonly paths: readonly string[]
 
-  /** `true` while this handle holds all locks. */
+  /**
+   * `true` while this handle holds all locks. If one of them is gone, reading it releases the others. `release` still throws
+   * `ERR_LOCK_LOST` for one that was lost.
+   */
   readonly held: boolean
 
   /** A signal that fires if one of the locks is lost while this handle holds them, see {@link FileLock.lost}. */

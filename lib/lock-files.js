@@ -53,6 +53,7 @@ class FileLocks {
     this.#files = files.map(({ path, mode }) => ({
       lock: new FileLock(path, mode === undefined ? checked : { ...checked, mode }),
       hasMode: mode !== undefined,
+      isRemoved: checked?.removeOnRelease ?? false,
       number: undefined,
     }))
     this.#paths = Object.freeze(this.#files.map(({ lock }) => lock.path))
@@ -252,8 +253,13 @@ class Acquisition {
   #files
   #calls
   #isTry
-  /** For each file: its lock, the wait for it, its number, the id by which it is released, and whether it is held. */
+  /**
+   * For each file: its lock, the wait for it, its number, the id by which it is released, whether it is held, and whether it was
+   * given back and has stayed, although it is to be deleted on release.
+   */
   #parts
+  /** The errors of the locks that were released when one of them was found lost. */
+  #errors = []
   #timeout
   /** When the wait began. */
   #since
@@ -269,6 +275,7 @@ class Acquisition {
       number: file.number,
       id: 0,
       isHeld: false,
+      isLeft: false,
     }))
     this.#timeout = this.#parts[0].wait.timeout
     this.#since = Number.isFinite(this.#timeout) ? now() : 0
@@ -280,7 +287,7 @@ class Acquisition {
       for (;;) {
         if (yield* this.#tryAll()) return true
         if (this.#isTry) {
-          this.release()
+          yield* this.#giveUp()
           return false
         }
         this.#giveBack()
@@ -289,19 +296,22 @@ class Acquisition {
         this.#giveBack()
       }
     } catch (error) {
-      this.release()
+      yield* this.#giveUp()
       throw error
     }
   }
 
   /** Releases what is held. Returns the errors. */
   release() {
-    return this.#release(false)
+    const errors = [...this.#errors, ...this.#release(false)]
+    this.#errors = []
+    return errors
   }
 
-  /** Returns true if all locks are held that were acquired. */
+  /** Returns true if all locks are held that were acquired. If one of them is not, the others are released: all or none. */
   isHeld() {
-    return this.#parts.every(({ isHeld, lock }) => !isHeld || lock.held)
+    if (this.#parts.some(({ isHeld, lock }) => isHeld && !lock.held)) this.#errors.push(...this.#release(false))
+    return this.#parts.some(({ isHeld }) => isHeld)
   }
 
   /** Aborts `controller` when a lock is lost. */
@@ -378,6 +388,22 @@ class Acquisition {
     return true
   }
 
+  /** Releases what is held, and deletes the files that have stayed, unless others use them. */
+  *#giveUp() {
+    this.release()
+    for (const part of this.#parts) {
+      if (!part.isLeft) continue
+      // It may be the signal that has ended the wait.
+      part.wait = { ...part.wait, signal: undefined }
+      try {
+        yield* this.#try(part)
+      } catch {
+        // The folder is gone, say. The error that counts is that of the wait.
+      }
+      this.release()
+    }
+  }
+
   *#try(part) {
     return yield* this.#result(part, this.#calls.try(part))
   }
@@ -419,6 +445,7 @@ class Acquisition {
       const part = this.#parts[index]
       if (!part.isHeld) continue
       part.isHeld = false
+      part.isLeft = keepsFiles && part.file.isRemoved
       const error = members.release(part.lock, part.id, keepsFiles)
       if (error !== undefined) errors.push(error)
     }

@@ -13,7 +13,7 @@ const { temporaryFolder, temporaryPaths } = require('../support/folders.js')
 const { isFree } = require('../support/locks.js')
 const { holderOf } = require('../support/processes.js')
 const { onLinux } = require('../support/systems.js')
-const { errorNamingHolders, errorOf, eventually, staysPending } = require('../support/waiting.js')
+const { errorNamingHolders, errorOf, eventually, staysPending, until } = require('../support/waiting.js')
 const { filesInOrder, heldPaths, isPending } = require('./files.js')
 
 /** Ways to acquire and to try, which have the same results. */
@@ -320,6 +320,42 @@ test('a task that waits for one of the files which its run holds causes a warnin
   })
 })
 
+test('held is false when one lock is gone, and the others are released there and then', async (t) => {
+  const files = temporaryPaths(t, 'a', 'b', 'c')
+  const locks = await lockFiles(files).acquire()
+  lockFile(files[1]).release()
+  assert.equal(locks.held, false)
+  assert.deepEqual(heldPaths(), [])
+  // So the handle is not in its own way.
+  await locks.acquire(1000)
+  assert.deepEqual(heldPaths().sort(), files)
+  locks.release()
+})
+
+test('a lock that was lost is told by release(), also after held has told it', async (t) => {
+  const files = temporaryPaths(t, 'a', 'b')
+  for (const asks of [false, true]) {
+    const locks = await lockFiles(files, { protocol: 'mkdir' }).acquire()
+    const { lost } = locks
+    fs.rmdirSync(`${files[0]}.lock`)
+    await until(() => lost.aborted, 'the loss')
+    if (asks) {
+      for (let i = 0; i < 2; i++) assert.equal(locks.held, false)
+      assert.deepEqual(heldPaths(), [])
+      assert.equal(fs.existsSync(`${files[1]}.lock`), false)
+    }
+    assert.throws(() => locks.release(), { code: 'ERR_LOCK_LOST', path: files[0] })
+    assert.deepEqual(heldPaths(), [])
+    assert.throws(() => locks.release(), { code: 'ERR_LOCK_NOT_HELD' })
+  }
+  const task = async (locks) => {
+    fs.rmdirSync(`${files[1]}.lock`)
+    await until(() => !locks.held, 'the loss')
+  }
+  await assert.rejects(lockFiles(files, { protocol: 'mkdir' }).run(task), { code: 'ERR_LOCK_LOST', path: files[1] })
+  assert.deepEqual(heldPaths(), [])
+})
+
 test('disposal releases what the handle holds, and never throws', async (t) => {
   const files = temporaryPaths(t, 'a', 'b')
   const locks = await lockFiles(files).acquire()
@@ -365,6 +401,40 @@ test('with removeOnRelease no file is left, whether all were acquired or not', a
   await eventually(wait, 'the locks')
   locks.release()
   assert.deepEqual(left(), [])
+})
+
+test('with removeOnRelease no file is left by a wait that fails, and no lock, wherever its file is in the order', async (t) => {
+  const ENDS = {
+    'a timeout': [(locks) => locks.acquire(20), 'ERR_LOCK_TIMEOUT'],
+    'a timeout of acquireSync': [async (locks) => locks.acquireSync(20), 'ERR_LOCK_TIMEOUT'],
+    'a timeout of run': [(locks) => locks.run(() => assert.fail('the task ran'), 20), 'ERR_LOCK_TIMEOUT'],
+    'a signal': [
+      async (locks, file) => {
+        const controller = new AbortController()
+        const wait = locks.acquire({ signal: controller.signal })
+        await isPending(file)
+        controller.abort()
+        return wait
+      },
+      'ABORT_ERR',
+    ],
+  }
+  const files = temporaryPaths(t, ...Array.from({ length: 6 }, (_, i) => `${i}.lock`))
+  const holder = await holderOf(t, files[3])
+  for (const [what, [end, code]] of Object.entries(ENDS)) {
+    for (const order of [files, files.toReversed()]) {
+      assert.equal((await errorOf(() => end(lockFiles(order, { removeOnRelease: true }), files[3]))).code, code, what)
+      assert.deepEqual(fs.readdirSync(path.dirname(files[0])), ['3.lock'], what)
+      assert.deepEqual(heldPaths(), [], what)
+    }
+  }
+  // One that others use stays theirs.
+  const user = await lockFile(files[0]).acquire()
+  await assert.rejects(lockFiles(files, { removeOnRelease: true }).acquire(20), { code: 'ERR_LOCK_TIMEOUT' })
+  assert.deepEqual(fs.readdirSync(path.dirname(files[0])), ['0.lock', '3.lock'])
+  assert.equal(user.held, true)
+  user.release()
+  holder.end()
 })
 
 test('files that the last holder has removed are made anew, and all are acquired', async (t) => {
