@@ -50,10 +50,11 @@ function nameProcess(holder) {
   }
 }
 
-/** `held by 4242 (node deploy.js), 4243 (node deploy.js)` */
+/** `held by 4242 (node deploy.js), 4243 (node deploy.js)`. A process that holds several permits is named once. */
 function nameHolders(holders) {
-  const names = holders.slice(0, NAMED_HOLDERS).map(nameProcess)
-  const others = holders.length - names.length
+  const processes = new Map(holders.map((holder) => [`${holder.pid} ${holder.host ?? ''}`, holder]))
+  const names = [...processes.values()].slice(0, NAMED_HOLDERS).map(nameProcess)
+  const others = processes.size - names.length
   return `held by ${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
 }
 

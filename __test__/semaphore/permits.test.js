@@ -227,7 +227,8 @@ test('the error of a timeout names the holders, and has them', onLinux, async (t
     error.holders.map(({ pid }) => pid),
     [holder.pid, holder.pid],
   )
-  assert.ok(error.message.startsWith(`Couldn't lock ${file} within 50 ms: held by ${holder.pid} (`), error.message)
+  // Each process once.
+  assert.match(error.message, new RegExp(`^Couldn't lock ${file} within 50 ms: held by ${holder.pid} \\([^,]*\\)$`))
   const behind = await permitWaiter(t, file, 2)
   assert.ok(behind)
   const another = await errorNamingHolders(() => semaphore(file, 2).acquire(0))
