@@ -348,7 +348,7 @@ class FileLock {
       this.#lostBegun = true
     }
     if (this.#canBeLost()) {
-      const lose = this.#onLost ?? (() => this.#lose(lostError(this.#identity())))
+      const lose = this.#onLost ? () => this.#tellStolen(acquisition) : () => this.#lose(lostError(this.#identity()))
       // Stolen before it was received.
       if (acquisition === undefined) lose()
       else existence.addHold(this.#handle, acquisition, lose)
@@ -377,6 +377,12 @@ class FileLock {
     if (outcome.reason === 'lost') this.#lose(error)
     else this.#lost = undefined
     return error
+  }
+
+  /** Tells that the lock was stolen, to the subscribers too: its release tells them nothing. */
+  #tellStolen(acquisition) {
+    if (acquisition !== undefined) tellReleased(this.path, acquisition)
+    this.#onLost()
   }
 
   /** Tells, by the signal `lost`, that the present acquisition is lost. */

@@ -3,6 +3,8 @@
 // steal: from the same thread, from another one, and not from another process.
 
 const assert = require('node:assert/strict')
+const diagnostics = require('node:diagnostics_channel')
+const path = require('node:path')
 const { test } = require('node:test')
 
 const { LockManager } = require('../..')
@@ -93,6 +95,35 @@ test('thieves at the same time leave one holder, and the lock free in the end', 
     assert.equal(kept + stolen, thieves.length)
     assert.equal(await isAvailable(manager, 'a'), true)
   }
+})
+
+test('a lock that is stolen is told on the channel of releases at once, and only once', async (t) => {
+  const manager = newManager(t)
+  const told = []
+  const acquired = ({ path, acquisition }) => told.push(['acquired', path, acquisition])
+  const released = ({ path, acquisition }) => told.push(['released', path, acquisition])
+  const channel = diagnostics.tracingChannel('locket.acquire')
+  channel.subscribe({ asyncEnd: acquired })
+  diagnostics.subscribe('locket.release', released)
+  t.after(() => {
+    channel.unsubscribe({ asyncEnd: acquired })
+    diagnostics.unsubscribe('locket.release', released)
+  })
+  const stolen = await hold(t, manager, 'a')
+  const thief = await hold(t, manager, 'a', steal)
+  await rejectsWith(stolen.request, 'AbortError')
+  const [first, second] = told.filter(([what]) => what === 'acquired').map(([, , acquisition]) => acquisition)
+  assert.ok(first > 0 && second > 0 && first !== second)
+  const file = path.join(folderOf(manager), 'lock-a')
+  const releases = () => told.filter(([what]) => what === 'released').map(([, ...rest]) => rest)
+  assert.deepEqual(releases(), [[file, first]])
+  stolen.release()
+  thief.release()
+  await thief.request
+  assert.deepEqual(releases(), [
+    [file, first],
+    [file, second],
+  ])
 })
 
 test('another thread loses its lock, too', async (t) => {
