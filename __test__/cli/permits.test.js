@@ -13,7 +13,7 @@ const { COMMAND, locket, runLocket } = require('../support/command.js')
 const { temporaryFolder, temporaryPath } = require('../support/folders.js')
 const { waitsInKernel } = require('../support/kernel.js')
 const { freePermits, permitHolder, permitWaiter, takeAll } = require('../support/permits.js')
-const { GOOD_END } = require('../support/processes.js')
+const { GOOD_END, holderOf } = require('../support/processes.js')
 const { LINUX, onLinux, onUnix } = require('../support/systems.js')
 const { staysPending, until } = require('../support/waiting.js')
 
@@ -205,6 +205,39 @@ test(
     mine.release()
   },
 )
+
+test('--who knows the file of a semaphore by its content, without --permits', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  const holder = await permitHolder(t, file, 3, 2)
+  const ask = (...args) => runLocket(['--who', ...args])
+  const expected = ask('--permits', '3', file)
+  assert.equal(expected.stdout.trimEnd().split('\n').length, 2)
+  assert.deepEqual(ask(file), expected)
+  assert.equal(JSON.parse(ask('--json', file).stdout).holders.length, 2)
+  // Who asks for a lock of another kind gets it.
+  assert.equal(ask('--fcntl', file).code, 1)
+  await holder.kill()
+  assert.deepEqual(ask(file), { ...GOOD_END, code: 1, stdout: '' })
+})
+
+test('--who asks for the lock of a file whose content is not that of a semaphore', onLinux, async (t) => {
+  const file = temporaryPath(t)
+  for (const content of [
+    '',
+    '2 permit\n',
+    '0 permits\n',
+    '1025 permits\n',
+    '2 permits\nmore',
+    ' 2 permits\n',
+    'x'.repeat(99),
+  ]) {
+    fs.writeFileSync(file, content)
+    const holder = await holderOf(t, file)
+    const { code, stdout } = runLocket(['--who', file])
+    assert.deepEqual([code, stdout.split(' ')[0]], [0, String(holder.pid)], content)
+    assert.equal(await holder.ask('release'), 'released')
+  }
+})
 
 test('--who makes no file', (t) => {
   const folder = temporaryFolder(t)

@@ -2,15 +2,22 @@
 
 // locket --who FILE: lists who holds the lock or the permits, and who waits for them.
 
+const fs = require('node:fs')
+
 const { lockFile, waitersOf } = require('../../lib/file-lock.js')
+const { MOST_PERMITS } = require('./arguments.js')
 const { EXIT, lockFailure } = require('./failure.js')
 const { handleOf } = require('./handle.js')
 const { write } = require('./output.js')
 
 const UNLOCKED = 1
 
+/** The most bytes of the file of a semaphore. */
+const LONGEST_NUMBER = 64
+
 /** Resolves to the exit code. */
-async function who({ json, ...request }) {
+async function who({ json, ...given }) {
+  const request = { ...given, permits: given.permits ?? permitsIn(given) }
   const { path, locked, holders, waiters } = await look(request)
   if (json) write(1, `${JSON.stringify({ path, locked, holders, waiters })}\n`)
   else write(1, table([...holders.map((each) => rowOf(each)), ...waiters.map((each) => rowOf(each, 'waits-'))]))
@@ -30,6 +37,21 @@ async function look(request) {
     return { path, locked, holders, waiters }
   } catch (error) {
     throw lockFailure(error, request.file)
+  }
+}
+
+/** Returns the number of permits in the file of a semaphore, undefined if it is none, or if the question is about another lock. */
+function permitsIn({ file, path = file, protocol }) {
+  if (protocol !== undefined) return undefined
+  try {
+    const stat = fs.statSync(path)
+    // A FIFO would block.
+    if (!stat.isFile() || stat.size > LONGEST_NUMBER) return undefined
+    const [, number] = /^([1-9]\d{0,3}) permits\n(?:t?s?\n)?$/.exec(fs.readFileSync(path, 'latin1')) ?? []
+    return number <= MOST_PERMITS ? Number(number) : undefined
+  } catch {
+    // It is missing, or may not be read.
+    return undefined
   }
 }
 
