@@ -18,6 +18,8 @@ const KEPT_HANDLES = 4
 
 /** How many files a sweep looks at before the event loop goes on: about a millisecond. */
 const SWEPT_AT_ONCE = 32
+/** The pause after that, in milliseconds. (While only a setImmediate() without a reference waits, the event loop sleeps.) */
+const SWEEP_PAUSE = 1
 
 /** How many files a query asks about at a time. */
 const ASKED_AT_ONCE = 64
@@ -25,10 +27,20 @@ const ASKED_AT_ONCE = 64
 const MOST_LOOKS = 20
 
 const { internalLock, steal, waitersOf } = internals
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = fs.constants
+
+// See file-lock.js.
 const DISPOSE = Symbol.dispose ?? Symbol.for('Symbol.dispose')
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+/** Taken at load: a test may replace it by a timer whose clock stands still. */
+const { setTimeout } = globalThis
 
 /** The folders that this thread has swept. */
 const swept = new Set()
+
+/** The names of the hashes that requests of this thread use, by file: each with the number of its requests. */
+const hashed = new Map()
 
 /** What a callback gets. */
 class Lock {
@@ -47,6 +59,10 @@ class Lock {
 
   get mode() {
     return this.#mode
+  }
+
+  [INSPECT](_depth, options, inspect) {
+    return #name in this ? `Lock ${inspect({ name: this.name, mode: this.mode }, options)}` : this
   }
 }
 
@@ -167,31 +183,70 @@ class Name {
   }
 
   take(mode) {
-    this.users++
+    this.#count(1)
     return this.#unused[mode].pop() ?? new Handle(this.location, mode)
   }
 
   giveBack(handle, mode) {
-    this.users--
+    this.#count(-1)
     handle.onStolen = undefined
     const unused = this.#unused[mode]
     if (!handle.isStolen && unused.length < KEPT_HANDLES) unused.push(handle)
   }
 
+  #count(change) {
+    this.users += change
+    if (!this.isHashed) return
+    const users = (hashed.get(this.file)?.users ?? 0) + change
+    if (users > 0) hashed.set(this.file, { name: this.name, users })
+    else hashed.delete(this.file)
+  }
+
   /** Writes the name into the file, which cannot tell it otherwise. The caller holds the lock. Never rejects. */
   async write() {
-    const content = Buffer.from(contentOf(this.name))
     try {
-      const file = await fs.promises.open(this.location, 'r+')
+      if (O_NOFOLLOW === 0 && (await fs.promises.lstat(this.location)).isSymbolicLink()) return
+      const file = await fs.promises.open(this.location, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
       try {
-        if ((await file.stat()).size !== content.length) await file.write(content, 0, content.length, 0)
+        await writeMissing(file, Buffer.from(contentOf(this.name)))
       } finally {
         await file.close()
       }
     } catch {
-      // A full disk, or a file of another user: query() of other processes does not tell of this name.
+      // A full disk, a file of another user, or a link: query() of other threads and processes does not tell of this name.
     }
   }
+}
+
+/**
+ * Writes `content` into a file that is empty, or has only its begin. Any other stays as it is, and so does one that has a second
+ * name: it may be a file that somebody wants to be overwritten.
+ */
+async function writeMissing(file, content) {
+  const stat = await file.stat()
+  if (!stat.isFile() || stat.nlink !== 1) return
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(content.length), 0, content.length, 0)
+  if (bytesRead === content.length || content.compare(buffer, 0, bytesRead, 0, bytesRead) !== 0) return
+  await file.write(content, 0, content.length, 0)
+}
+
+/** Makes a folder, and those above it. Rejects with the error of the system, where mkdir() of Node has another one. */
+async function makeFolder(folder) {
+  try {
+    await fs.promises.mkdir(folder, { recursive: true })
+  } catch (error) {
+    // A file is in its place: ENOTDIR.
+    if (error.code === 'EEXIST') await fs.promises.readdir(folder)
+    // Also of a file system that cannot be written.
+    else if (error.code === 'ENOENT' && typeof folder === 'string') await fs.promises.mkdir(firstMissing(folder))
+    throw error
+  }
+}
+
+/** Returns the first folder of a path that does not exist. */
+function firstMissing(folder) {
+  const parent = path.dirname(folder)
+  return parent === folder || fs.existsSync(parent) ? folder : firstMissing(parent)
 }
 
 /** The locks of the files in a folder. */
@@ -208,7 +263,7 @@ class Manager {
   #names = new Map()
 
   constructor(folder) {
-    const checked = checkPath(folder)
+    const checked = checkPath(folder, 'folder')
     this.folder = checked.path
     this.#bytes = checked.bytes
     this.#prefix = checked.path.endsWith(path.sep) ? checked.path : checked.path + path.sep
@@ -267,7 +322,7 @@ class Manager {
   }
 
   async #makeFolder() {
-    this.#making ??= fs.promises.mkdir(this.#bytes ?? this.folder, { recursive: true })
+    this.#making ??= makeFolder(this.#bytes ?? this.folder)
     try {
       await this.#making
     } finally {
@@ -334,7 +389,7 @@ class Manager {
     const files = await this.#files()
     for (const [i, file] of files.entries()) {
       // The process may end meanwhile: the next one goes on.
-      if (i > 0 && i % SWEPT_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve).unref?.())
+      if (i > 0 && i % SWEPT_AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve, SWEEP_PAUSE).unref?.())
       if (this.#isUsed(file)) continue
       const location = this.#locationOf(file)
       const lock = internalLock(location, {}, { whenUnused: true })
@@ -352,24 +407,17 @@ class Manager {
 
   /** Returns true if requests of this manager use a file. */
   #isUsed(file) {
-    const name = nameIn(file) ?? this.#namesOfHashes().get(file)
+    const name = nameIn(file) ?? hashed.get(file)?.name
     return this.#names.get(name)?.users > 0
-  }
-
-  /** Returns the names in use whose files have hashes, by file. */
-  #namesOfHashes() {
-    const names = new Map()
-    for (const { name, file, isHashed, users } of this.#names.values()) if (isHashed && users > 0) names.set(file, name)
-    return names
   }
 
   /** Resolves to the name of a file, or to undefined if it is not to be found. */
   async #nameIn(file) {
     if (!isHashed(file)) return nameIn(file)
-    const name = this.#namesOfHashes().get(file)
-    if (name !== undefined) return name
+    if (hashed.has(file)) return hashed.get(file).name
     try {
-      return nameInContent(await fs.promises.readFile(this.#locationOf(file), 'utf8'), file)
+      const flag = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+      return nameInContent(await fs.promises.readFile(this.#locationOf(file), { encoding: 'utf8', flag }), file)
     } catch {
       // The file is gone, and so is the lock.
       return undefined

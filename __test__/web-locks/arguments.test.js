@@ -18,7 +18,8 @@ const never = () => assert.fail('the callback was called')
 describe('the folder', () => {
   test('is checked at once, as the path of a lock file is', () => {
     for (const folder of [undefined, null, 5, {}, [], true]) {
-      assert.throws(() => new LockManager(folder), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
+      const message = /^The "folder" argument must be of type string or an instance of Buffer or URL\./
+      assert.throws(() => new LockManager(folder), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message })
     }
     for (const folder of ['', 'a\0b']) assert.throws(() => new LockManager(folder), { code: 'ERR_INVALID_ARG_VALUE' })
     assert.throws(() => LockManager('/tmp'), TypeError)
@@ -53,6 +54,15 @@ describe('the folder', () => {
 })
 
 describe('request()', () => {
+  test('gives the callback a lock that shows its name and mode, and can be made by nobody else', async (t) => {
+    const manager = newManager(t)
+    await manager.request('a', { mode: 'shared' }, (lock) => {
+      assert.equal(util.inspect(lock), "Lock { name: 'a', mode: 'shared' }")
+      assert.equal(typeof util.inspect(Object.getPrototypeOf(lock)), 'string')
+      assert.throws(() => new lock.constructor(), TypeError)
+    })
+  })
+
   test('converts the name to a string', async (t) => {
     const manager = newManager(t)
     const names = [5, null, undefined, { toString: () => 'object' }, true]

@@ -7,7 +7,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { lockFile } = require('../../..')
+const { lockFile, LockManager } = require('../../..')
 const { ROOT } = require('../../support/folders.js')
 const { isFree } = require('../../support/locks.js')
 const { AGENT, agent, holderOf, Talker } = require('../../support/processes.js')
@@ -83,6 +83,40 @@ locksOn(__filename, 'mounts and containers', () => {
     assert.equal(await other.ask('try'), 'true')
     assert.deepEqual(pidsOf(await lock.holders()), [other.pid])
   })
+
+  mounting('a folder of named locks that is missing cannot be made on what is mounted read-only', async (_, at) => {
+    const folder = await at.tmpfs()
+    const readonly = await at.bind('readonly', folder, 'bind,ro')
+    for (const missing of ['locks', 'deep/below/locks']) {
+      const manager = new LockManager(path.join(readonly, missing))
+      const { code, path: refused } = await errorOf(() => manager.request('a', () => {}))
+      assert.deepEqual([code, refused], ['EROFS', path.join(readonly, missing.split('/')[0])])
+    }
+    fs.mkdirSync(path.join(folder, 'locks'))
+    assert.equal(
+      (await errorOf(() => new LockManager(path.join(readonly, 'locks')).request('a', () => {}))).code,
+      'EROFS',
+    )
+  })
+
+  mounting(
+    'a long name is listed in its own process, whatever the manager, although the disk is full',
+    async (_, at) => {
+      const folder = await at.mount('full', ['-t', 'tmpfs', '-o', 'size=64k', 'none'])
+      const locks = path.join(folder, 'locks')
+      await new LockManager(locks).request('a', () => {})
+      try {
+        fs.writeFileSync(path.join(folder, 'filler'), Buffer.alloc(1e6))
+      } catch (error) {
+        assert.equal(error.code, 'ENOSPC')
+      }
+      const name = 'a long name '.repeat(100)
+      const listed = () => new LockManager(locks).query()
+      const { held, pending } = await new LockManager(locks).request(name, listed)
+      assert.deepEqual([held.map((each) => each.name), pending], [[name], []])
+      assert.deepEqual(await listed(), { held: [], pending: [] })
+    },
+  )
 
   mounting('a mount namespace has the locks of the world outside, and their holders', async (t, at) => {
     const file = path.join(await at.tmpfs(), 'test.lock')
