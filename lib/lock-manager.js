@@ -400,8 +400,9 @@ class Manager {
         // It belongs to another user, or is none of ours.
         continue
       }
-      // Where it is not safe to delete a file, all of them stay.
-      if (fs.existsSync(location)) return
+      // Where it is not safe to delete a file, all of them stay. In a folder that users share, those of others may stay.
+      const left = fs.statSync(location, { throwIfNoEntry: false })
+      if (left !== undefined && left.uid === (process.geteuid?.() ?? left.uid)) return
     }
   }
 

@@ -265,6 +265,25 @@ describe('files that killed processes have left', () => {
     await until(() => filesOf(folder).length === 0, 'the end of the sweep')
   })
 
+  test('of other users stay in a folder with the sticky bit, and those of this user go', needsNobody, async (t) => {
+    const folder = newFolder(t)
+    fs.chmodSync(path.dirname(folder), 0o755)
+    fs.mkdirSync(folder)
+    fs.chmodSync(folder, 0o1777)
+    for (const name of ['a', 'b', 'c', 'd']) fs.writeFileSync(path.join(folder, `lock-${name}`), '')
+    for (const name of ['b', 'd']) fs.chownSync(path.join(folder, `lock-${name}`), 65534, -1)
+    const source = `manager.request('a', () => 'granted').then(say)`
+    const user = managing(t, folder, source, AS_NOBODY)
+    assert.equal(await user.line(), '"granted"')
+    await until(() => filesOf(folder).length === 2, 'the end of the sweep')
+    assert.deepEqual(filesOf(folder).sort(), ['lock-a', 'lock-c'])
+    user.end()
+    // The lock is one for all users, whoever has made its file.
+    const holder = managing(t, folder, `hold('c').then(say)`, AS_NOBODY)
+    await holder.line()
+    assert.equal(await isAvailable(new LockManager(folder), 'c'), false)
+  })
+
   test('do not keep a process alive that has nothing else to do', async (t) => {
     const folder = await leftovers(t)
     const end = managing(t, folder, `manager.request('a', () => {}).then(() => process.stdin.destroy())`)
