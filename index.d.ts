@@ -454,8 +454,9 @@ export interface AcquirePermitOptions extends TryAcquirePermitOptions {
  * Returns the semaphore of the file at `path`: at most `permits` permits are held at once, over all processes and worker
  * threads that name the file.
  *
- * Touches nothing: acquiring creates the file, which has the number of permits, and beside it the files `path.1` to
- * `path.N`, which stay. The folder must exist. A file with any other content is refused, and never changed.
+ * Touches nothing: acquiring creates the file, which has the number of permits, and beside it, when they are first needed,
+ * the files `path.1` to `path.N`. They stay. The folder must exist. A file with any other content is refused, and never
+ * changed.
  *
  * @param permits An integer from 1 to 1024. The same for all that use the file at the same time; when nobody uses it,
  * another number takes its place.
