@@ -445,7 +445,8 @@ class Acquisition {
       const part = this.#parts[index]
       if (!part.isHeld) continue
       part.isHeld = false
-      part.isLeft = keepsFiles && part.file.isRemoved
+      // The release of a shared lock deletes none.
+      part.isLeft = keepsFiles && part.file.isRemoved && !part.wait.shared
       const error = members.release(part.lock, part.id, keepsFiles)
       if (error !== undefined) errors.push(error)
     }

@@ -428,6 +428,11 @@ test('with removeOnRelease no file is left by a wait that fails, and no lock, wh
       assert.deepEqual(heldPaths(), [], what)
     }
   }
+  // Nor is one made anew that is named twice.
+  const both = [{ path: files[0], mode: 'shared' }, files[1], files[0], files[3]]
+  assert.equal(await lockFiles(both, { removeOnRelease: true }).tryAcquire(), false)
+  assert.equal(lockFiles(both, { removeOnRelease: true }).tryAcquireSync(), false)
+  assert.deepEqual(fs.readdirSync(path.dirname(files[0])), ['3.lock'])
   // One that others use stays theirs.
   const user = await lockFile(files[0]).acquire()
   await assert.rejects(lockFiles(files, { removeOnRelease: true }).acquire(20), { code: 'ERR_LOCK_TIMEOUT' })
