@@ -47,7 +47,7 @@ impl exec::Job for Job {
             Task::Resolve(arriving, route) => engine.resolve_in_order(arriving, route),
             Task::Drive(entry, kernel_mode) => engine.drive(&entry, kernel_mode, Permit::Block),
             Task::DriveTakenUp(entry) => engine.drive_taken_up(&entry),
-            Task::Close(entries) => entries.iter().for_each(|entry| entry.remove_unused()),
+            Task::Close(entries) => entries.iter().for_each(|entry| engine.remove_file(entry)),
             Task::Renew(entry) => engine.renew(&entry),
             Task::ChoosePermit(wait) => wait.go_on(),
             Task::CheckPermits(wait) => engine.check_permits(&wait),

@@ -231,7 +231,12 @@ impl Engine {
                     state = entry.state();
                 }
                 Action::Unlock => {
+                    let is_unused = state.is_unused();
                     drop(state);
+                    // Deleted while it is locked: no request is refused for the sake of a lock that nobody holds.
+                    if is_unused && !self.warm_files.will_stay_open(entry.warm_key()) {
+                        entry.remove_unused();
+                    }
                     entry.file().unlock();
                     *kernel_mode = None;
                     state = entry.state();

@@ -319,7 +319,7 @@ impl Engine {
             drop(table);
             entry.end_renewal().into_iter().for_each(|timer| self.remove_timer(timer));
             if !is_lost && !self.keep_warm(entry) {
-                entry.remove_unused();
+                self.remove_file(entry);
             }
         }
     }

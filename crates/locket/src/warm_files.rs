@@ -198,6 +198,7 @@ impl Engine {
         if path.releases < CALM || path.entry.is_some() {
             return false;
         }
+        entry.put_removal_off();
         path.entry = Some(entry.clone());
         path.unused = 0;
         if !mem::replace(&mut paths.has_timer, true) {
@@ -220,6 +221,19 @@ impl Engine {
         }
         if has_more {
             self.after(SWEEP, Timer::SweepWarmFiles);
+        }
+    }
+
+    /// Deletes the file of `entry`, which is in no table, if that is wanted and nobody uses the file. Requests of this process that
+    /// come meanwhile wait for it.
+    pub(crate) fn remove_file(self: &Arc<Self>, entry: &Arc<LockEntry>) {
+        if entry.is_to_be_removed() && self.drive_warm(entry) {
+            let is_free =
+                entry.check_descriptor() && matches!(entry.file().try_lock(LockMode::Exclusive), Ok(true));
+            if !is_free {
+                entry.remove_unused();
+            }
+            self.drive(entry, is_free.then_some(LockMode::Exclusive), Permit::TryLock);
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct LockEntry {
     warm_key: AtomicU64,
     /// By whose path the file is deleted when nobody uses it any more.
     removed_by: Option<Arc<Handle>>,
+    /// That has been done, or somebody else used the file.
+    removal_is_over: AtomicBool,
     /// The timer that renews the lock.
     renewal: Mutex<Option<TimerKey>>,
     state: Mutex<LockState>,
@@ -50,6 +52,7 @@ impl LockEntry {
             checked: AtomicU64::new(0),
             warm_key: AtomicU64::new(0),
             removed_by: is_removed.then(|| handle.clone()),
+            removal_is_over: AtomicBool::new(false),
             renewal: Mutex::new(None),
             state: Mutex::new(LockState::new()),
         })
@@ -326,14 +329,29 @@ impl LockEntry {
         self.file.is_entry() || self.removed_by.is_some()
     }
 
-    /// Deletes the file, if that is wanted when nobody uses it, and no process holds its lock. Called when this process is about
-    /// to close it.
+    /// Returns true if the file has still to be deleted, since nobody uses it.
+    pub(crate) fn is_to_be_removed(&self) -> bool {
+        self.removed_by.is_some() && !self.removal_is_over.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the file is not deleted now, but stays open.
+    pub(crate) fn put_removal_off(&self) {
+        self.removal_is_over.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns the key of the path for which the file may stay open when the lock is idle. 0: it is closed.
+    pub(crate) fn warm_key(&self) -> u64 {
+        self.warm_key.load(Ordering::Relaxed)
+    }
+
+    /// Deletes the file, if that is wanted when nobody uses it, and no other process holds its lock. The caller is about to unlock
+    /// or to close it.
     pub(crate) fn remove_unused(&self) {
         let Some(handle) = &self.removed_by else { return };
+        self.removal_is_over.store(true, Ordering::Relaxed);
         // A process that waits for it, or has opened it already, looks at the path once it has the lock.
         if self.check_descriptor() && matches!(self.file.try_lock(LockMode::Exclusive), Ok(true)) {
             let _ = self.file.unlink(&handle.path);
-            self.file.unlock();
         }
     }
 

@@ -93,6 +93,11 @@ impl LockState {
         !self.holds.is_empty()
     }
 
+    /// Returns true if nobody holds the lock or waits for it, and a thread drives.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.is_held() && self.queue.is_empty()
+    }
+
     /// Returns true if `handle` holds the lock.
     pub(super) fn is_held_by(&self, handle: &Arc<Handle>) -> bool {
         self.holds().any(|hold| Arc::ptr_eq(&hold.handle, handle))
