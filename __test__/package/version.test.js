@@ -16,7 +16,7 @@ const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 
 /** A folder with what a check looks at, and the script that checks. */
 function copy(t) {
   const folder = temporaryFolder(t)
-  for (const file of [...FILES, 'scripts/release.js', 'scripts/prepare.js']) {
+  for (const file of [...FILES, 'scripts/release.js', 'scripts/prepare.js', 'scripts/bundle.js']) {
     fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
     fs.copyFileSync(path.join(ROOT, file), path.join(folder, file))
   }
