@@ -3,7 +3,8 @@
 // The public API. Its types and documentation are in index.d.ts.
 
 const { CHECKS, checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
-const { failureError, LockError, LockTimeoutError } = require('./errors.js')
+const { captureCall, forgetCall, withCall } = require('./call-stack.js')
+const { addHolders, failureError, LockError, LockTimeoutError } = require('./errors.js')
 const { FileLock, LOCK_FILE_OPTIONS, internalLock, lockFile, members, steal, waitersOf } = require('./file-lock.js')
 const native = require('./native.js')
 const { callTask } = require('./nested-runs.js')
@@ -22,6 +23,8 @@ module.exports = { lockFile, lockFiles, query, semaphore, FileLock, LockError, L
 Reflect.defineProperty(module.exports, 'internals', {
   value: {
     LOCK_FILE_OPTIONS,
+    addHolders,
+    callStack: { captureCall, forgetCall, withCall },
     callTask,
     checks: { CHECKS, checkOptions, checkPath, checkTask, checkWait },
     failureError,

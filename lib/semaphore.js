@@ -3,12 +3,11 @@
 // Semaphores. The native part keeps the gate, the slots and their order; each permit is a FileLock of its own. Most programs have no
 // semaphore: then this is not loaded.
 
-const { checkOptions, checkPath, checkTask, checkWait } = require('./arguments.js')
-const { AbortError, addHolders } = require('./errors.js')
 const { internals, lockFile } = require('./index.js')
 const { outOfRange, wrongType } = require('./invalid.js')
 
-const { internalLock } = internals
+const { addHolders, failureError, internalLock } = internals
+const { checkOptions, checkPath, checkTask, checkWait } = internals.checks
 
 const SEMAPHORE_OPTIONS = ['timeout', 'fileMode']
 const ACQUIRE_OPTIONS = ['timeout', 'signal']
@@ -117,7 +116,7 @@ class Semaphore {
     let result
     try {
       // The signal may have fired after the permit was granted.
-      if (wait.signal?.aborted) throw new AbortError(wait.signal.reason, this.#path)
+      if (wait.signal?.aborted) throw failureError({ reason: 'aborted' }, { path: this.#path, signal: wait.signal })
       result = await task(permit)
     } catch (error) {
       permit[DISPOSE]()
