@@ -228,6 +228,7 @@ test('--who asks for the lock of a file whose content is not that of a semaphore
     '0 permits\n',
     '1025 permits\n',
     '2 permits\nmore',
+    '2 permits\nt\n',
     ' 2 permits\n',
     'x'.repeat(99),
   ]) {

@@ -47,7 +47,7 @@ function permitsIn({ file, path = file, protocol }) {
     const stat = fs.statSync(path)
     // A FIFO would block.
     if (!stat.isFile() || stat.size > LONGEST_NUMBER) return undefined
-    const [, number] = /^([1-9]\d{0,3}) permits\n(?:t?s?\n)?$/.exec(fs.readFileSync(path, 'latin1')) ?? []
+    const [, number] = /^([1-9]\d{0,3}) permits\n(?:(?:t?s)?\n)?$/.exec(fs.readFileSync(path, 'latin1')) ?? []
     return number <= MOST_PERMITS ? Number(number) : undefined
   } catch {
     // It is missing, or may not be read.
