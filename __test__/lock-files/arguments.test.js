@@ -33,6 +33,8 @@ for (const [paths, code, message] of PATHS) {
   })
 }
 
+const REFUSED = { code: /^ERR_(?:INVALID_ARG_TYPE|INVALID_ARG_VALUE|OUT_OF_RANGE)$/ }
+
 test('options that are refused', async (t) => {
   const paths = temporaryPaths(t, 'a', 'b')
   for (const [options, code] of [
@@ -48,16 +50,16 @@ test('options that are refused', async (t) => {
   }
   const locks = lockFiles(paths)
   for (const bad of [NaN, -1, { timeout: NaN }, { mode: 1 }, { signal: {} }, { other: 1 }, 'text']) {
-    await assert.rejects(locks.acquire(bad), /ERR_|argument|out of range/)
+    await assert.rejects(locks.acquire(bad), REFUSED)
     await assert.rejects(
       locks.run(() => assert.fail('the task ran'), bad),
-      /argument|out of range/,
+      REFUSED,
     )
-    assert.throws(() => locks.acquireSync(bad), /argument|out of range/)
+    assert.throws(() => locks.acquireSync(bad), REFUSED)
   }
   for (const bad of [{ timeout: 1 }, 1]) {
-    await assert.rejects(locks.tryAcquire(bad), TypeError)
-    assert.throws(() => locks.tryAcquireSync(bad), TypeError)
+    await assert.rejects(locks.tryAcquire(bad), REFUSED)
+    assert.throws(() => locks.tryAcquireSync(bad), REFUSED)
   }
   assert.throws(() => locks.acquireSync({ signal: AbortSignal.abort() }), { code: 'ERR_INVALID_ARG_VALUE' })
   await assert.rejects(locks.run('task'), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -48,7 +48,7 @@ test('another number is refused at once while a permit is held, by whatever meth
   assert.equal(await freePermits(t, file, 4), 3)
 })
 
-test('another number is refused while another process holds the last permit, or a worker of this one', async (t) => {
+test('another number is refused to every process while one of them holds the last permit', async (t) => {
   const file = temporaryPath(t)
   const holder = await permitHolder(t, file, 1)
   await assert.rejects(semaphore(file, 2).acquire(), {
@@ -60,7 +60,7 @@ test('another number is refused while another process holds the last permit, or 
   await semaphore(file, 2).run(() => {})
 })
 
-test('another number is refused at once also while others wait, behind whom it would have to wait', async (t) => {
+test('another number is refused also while others wait, and not only when they have had their permits', async (t) => {
   const file = temporaryPath(t)
   await permitHolder(t, file, 2, 2)
   // The first of them holds the gate, and the second one waits for it.
