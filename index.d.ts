@@ -332,8 +332,8 @@ export function lockFiles(paths: readonly LockFilesPath[], options?: LockFileOpt
 /**
  * A handle for the locks of several files. It has the methods of a {@link FileLock}, each for all files together.
  *
- * The `timeout` of a wait is for all files together. When it ends, or any file fails, nothing is held. The error names the file
- * that was in the way.
+ * The `timeout` of a wait is for all files together. When it ends, or any file fails, nothing is held. The `path` of the
+ * error names the file that caused it.
  */
 export interface FileLocks {
   /** The absolute paths, in the given order. Symbolic links are not resolved. */
@@ -595,7 +595,7 @@ export interface LockManagerSnapshot {
 
 /**
  * The Web Locks API, with locks that hold between processes: all managers of the same folder share their locks, in all
- * processes and worker threads. Each name is a file in the folder, which goes when nobody uses it.
+ * processes and worker threads. Each name is a file in the folder. The file is deleted when nobody uses it.
  *
  * Can be used wherever a `LockManager` of `lib.dom.d.ts` can. Cannot be cloned or posted to another thread.
  */

@@ -1,6 +1,6 @@
 'use strict'
 
-// A limit of compilers over all shells: runs a command when fewer than that run, whoever has started them.
+// A limit of compilers over all shells: runs a command as soon as fewer than the limit run, no matter who has started them.
 //
 //   node examples/compilers.js COMMAND [ARGUMENT…]
 //
