@@ -1,4 +1,4 @@
-// The types of LockManager, as users use them. dom.ts has how they get on with those of browsers.
+// The types of LockManager, as users use them. How they fit those of browsers is in dom/lock-manager.ts.
 
 import {
   type Lock,
