@@ -143,8 +143,7 @@ impl Engine {
     pub fn start(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
         let now = now();
         let request = self.new_request(options, now);
-        if let Some(permits) = request.handle.options.permits {
-            self.start_permit(&request, permits);
+        if self.start_permit(&request) {
             return request;
         }
         let is_queued = self.try_warm_here(&request, now);
@@ -161,8 +160,7 @@ impl Engine {
     pub fn start_sync(self: &Arc<Self>, options: RequestOptions) -> Arc<Request> {
         let now = now();
         let request = self.new_request(options, now);
-        if let Some(permits) = request.handle.options.permits {
-            self.start_permit(&request, permits);
+        if self.start_permit(&request) {
             return request;
         }
         // Requests that were there first are queued first.
@@ -290,7 +288,7 @@ impl Engine {
         for entry in self.table().values() {
             entry.list(&mut held, &mut pending);
         }
-        // Who waits for a permit may have the gate, and waits for all slots.
+        // A request for a permit may hold the gate and wait for many slots. It is listed once, by the semaphore.
         held.retain(|request| request.handle.part != Some(Part::Gate));
         pending.retain(|request| request.handle.part.is_none());
         pending.extend(self.semaphores.list());

@@ -93,7 +93,7 @@ impl LockState {
         !self.holds.is_empty()
     }
 
-    /// Returns true if nobody holds the lock or waits for it, and a thread drives.
+    /// Returns true if nobody holds the lock or waits for it. A thread may still drive it.
     pub(crate) fn is_unused(&self) -> bool {
         !self.is_held() && self.queue.is_empty()
     }
@@ -503,8 +503,8 @@ impl LockState {
         (ended, effect)
     }
 
-    /// Notes that the first in the queue has stolen the lock, of which the kernel leaves this to the process: if that is shared, the
-    /// holds go on, and otherwise they have ended. Returns those.
+    /// Notes the outcome of [`Action::Steal`]. `kernel_mode`: the kernel's lock that the process still has. If that is shared, the
+    /// holds go on. Otherwise they have ended, and are returned.
     pub(crate) fn on_stolen(
         &mut self,
         kernel_mode: Option<LockMode>,

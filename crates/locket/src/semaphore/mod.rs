@@ -2,8 +2,8 @@
 //!
 //! A semaphore at PATH is a gate, the lock of PATH itself, and slots, the locks of PATH.1, PATH.2 and so on, one for each permit. A
 //! request takes the gate, which keeps the order, then the first slot that is free. If there is none, it waits for all of them,
-//! until it has one. Then it lets the gate go. All of it happens where the outcomes arrive, on whatever thread: a client whose
-//! thread is busy holds nobody up.
+//! until it has one. Then it releases the gate. All of this happens on the threads on which the outcomes arrive: a client whose
+//! thread is busy delays nobody.
 
 mod number;
 mod wait;
@@ -54,14 +54,16 @@ impl Semaphores {
 }
 
 impl Engine {
-    /// Starts `request`, whose handle names a semaphore.
-    pub(crate) fn start_permit(self: &Arc<Self>, request: &Arc<Request>, permits: u32) {
+    /// Starts `request`, if it is for a permit. Returns false for other requests.
+    pub(crate) fn start_permit(self: &Arc<Self>, request: &Arc<Request>) -> bool {
+        let Some(permits) = request.handle.options.permits else { return false };
         let wait = PermitWait::new(self, request.clone(), permits);
         self.semaphores.add(wait.clone());
         wait.tell(Event::Begin);
         if request.blocking && !request.is_completed() {
             self.after(CANCEL_GRACE, Timer::CheckPermits(request.ticket));
         }
+        true
     }
 
     /// Cancels `request`, if it is for a permit and has no outcome yet. Returns false for other requests.
@@ -76,7 +78,7 @@ impl Engine {
     }
 
     /// Has a worker check whether others use the semaphore with another number of permits, if the request for a permit with this
-    /// ticket still waits. Called after a moment: if nobody uses it, who has the gate is about to write the new number.
+    /// ticket still waits. Called after a moment: until then, the request that has the gate may be about to write that number.
     pub(crate) fn check_permits_later(self: &Arc<Self>, ticket: Ticket) {
         if let Some(wait) = self.semaphores.get(ticket) {
             self.submit(Task::CheckPermits(wait));

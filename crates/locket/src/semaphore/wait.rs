@@ -232,6 +232,9 @@ impl PermitWait {
     }
 
     fn handle(self: &Arc<Self>, engine: &Arc<Engine>, event: Event, progress: &mut Progress) {
+        if matches!(event, Event::Gate(_) | Event::Slot(..)) {
+            progress.under_way -= 1;
+        }
         match event {
             Event::Begin => {
                 self.start(engine, &self.gate, None, self.request.blocking, progress);
@@ -240,7 +243,6 @@ impl PermitWait {
                 }
             }
             Event::Gate(Outcome::Granted) => {
-                progress.under_way -= 1;
                 self.gate.receive(self.request.token);
                 progress.has_gate = true;
                 if progress.failure.is_none() {
@@ -249,25 +251,13 @@ impl PermitWait {
                     self.stop(engine, progress);
                 }
             }
-            // Whoever has the gate may be about to have a slot: then there may be more.
-            Event::Gate(Outcome::TimedOut(_)) if !self.request.blocking => {
-                progress.under_way -= 1;
-                self.choose(engine, progress);
-            }
-            Event::Gate(outcome) => {
-                progress.under_way -= 1;
-                progress.failure.get_or_insert(outcome);
-                self.stop(engine, progress);
-            }
+            // The request that has the gate may be about to have a slot: then there may be more.
+            Event::Gate(Outcome::TimedOut(_)) if !self.request.blocking => self.choose(engine, progress),
             Event::Choose => self.choose(engine, progress),
             Event::Slot(_, Outcome::TimedOut(_)) if progress.stage == Stage::Tries => {
-                progress.under_way -= 1;
                 self.choose(engine, progress);
             }
-            Event::Slot(index, outcome) => {
-                progress.under_way -= 1;
-                self.on_slot(engine, index, outcome, progress);
-            }
+            Event::Slot(index, outcome) => self.on_slot(engine, index, outcome, progress),
             Event::Cancelled(reason) => {
                 progress.cancelled.get_or_insert(reason);
                 for request in &progress.requests {
@@ -276,7 +266,7 @@ impl PermitWait {
             }
             // With the gate, it finds out by itself how many permits there are.
             Event::Failed(Outcome::OtherPermits(_)) if progress.has_gate => {}
-            Event::Failed(outcome) => {
+            Event::Gate(outcome) | Event::Failed(outcome) => {
                 progress.failure.get_or_insert(outcome);
                 self.stop(engine, progress);
             }
