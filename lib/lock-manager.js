@@ -99,6 +99,12 @@ class Handle {
       throw stolenError()
     }
   }
+
+  /** Releases the lock after an error, if it was not stolen. This thread may not have been told yet. */
+  dispose() {
+    this.isStolen ||= !this.lock.held
+    this.lock[DISPOSE]()
+  }
 }
 
 /** A name, with the handles of its requests. */
@@ -183,7 +189,7 @@ class Manager {
         throwIfAborted(options.signal)
         result = await handle.call(callback, new Lock(KEY, name, options.mode))
       } catch (error) {
-        handle.lock[DISPOSE]()
+        handle.dispose()
         throw error
       }
       handle.release()

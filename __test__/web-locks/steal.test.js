@@ -150,6 +150,18 @@ test('a thread whose callback ends before the thread is told of the loss is reje
   assert.equal(await thread.ask('request', 'a'), 'granted')
 })
 
+test('a thread whose callback fails before the thread is told of the loss is granted its next request', async (t) => {
+  const manager = newManager(t)
+  const thread = new Thread(t, folderOf(manager))
+  thread.say('failBusy', 'a')
+  assert.equal(await thread.answer(), 'held')
+  const thief = await hold(t, manager, 'a', steal)
+  thread.go()
+  assert.equal(await thread.answer(), 'waiting')
+  thief.release()
+  assert.equal(await thread.answer(), 'granted')
+})
+
 test('from another process nothing is stolen, and what waits for it goes on waiting', async (t) => {
   const folder = newFolder(t)
   const manager = new LockManager(folder)

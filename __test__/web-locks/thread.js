@@ -35,6 +35,19 @@ const commands = {
     })
   },
 
+  /** Holds a lock while this thread is blocked, fails before it learns of anything, and requests the lock again. */
+  async failBusy(name, say) {
+    const failing = manager.request(name, () => {
+      say('held')
+      waitForGate()
+      throw new Error('on purpose')
+    })
+    await failing.catch(() => {})
+    const again = manager.request(name, () => 'granted')
+    say('waiting')
+    return again
+  },
+
   /** Counts up in a shared number, as only the holder of a lock may. */
   async count(name, _say, { counter, times }) {
     for (let i = 0; i < times; i++) {
