@@ -2,11 +2,10 @@
 
 const path = require('node:path')
 
+const { rateOf } = require('./support/rate.js')
+
 const FILES = 10
 const BATCH = 20
-
-/** In milliseconds. */
-const WARM_UP = 100
 
 module.exports = {
   id: 'all-or-none',
@@ -26,9 +25,10 @@ module.exports = {
     const files = Array.from({ length: FILES }, (_, i) => path.join(folder, `${i}.lock`))
     const all = contestant.openAll?.(files) ?? inOrder(files.map((file) => contestant.open(file)))
     const one = contestant.open(path.join(folder, 'one.lock'))
-    await rateOf(all, WARM_UP)
-    await rateOf(one, WARM_UP)
-    return { rate: await rateOf(all, duration), one: await rateOf(one, duration) }
+    return {
+      rate: await rateOf(turnsOf(all), duration, BATCH),
+      one: await rateOf(turnsOf(one), duration, BATCH),
+    }
   },
 }
 
@@ -42,18 +42,9 @@ const inOrder = (handles) => ({
   },
 })
 
-/** Turns per second. */
-async function rateOf(handle, duration) {
-  const start = performance.now()
-  let count = 0
-  let elapsed = 0
-  while (elapsed < duration) {
-    for (let i = 0; i < BATCH; i++) {
-      await handle.acquire()
-      await handle.release()
-    }
-    count += BATCH
-    elapsed = performance.now() - start
+const turnsOf = (handle) => async (count) => {
+  for (let i = 0; i < count; i++) {
+    await handle.acquire()
+    await handle.release()
   }
-  return (count / elapsed) * 1000
 }

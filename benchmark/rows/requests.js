@@ -2,10 +2,9 @@
 
 const path = require('node:path')
 
-const BATCH = 50
+const { rateOf } = require('./support/rate.js')
 
-/** In milliseconds. */
-const WARM_UP = 100
+const BATCH = 50
 
 module.exports = {
   id: 'requests',
@@ -19,20 +18,9 @@ module.exports = {
   quick: { duration: 200 },
   async trial(contestant, { folder, duration }) {
     const run = contestant.openRuns(path.join(folder, 'a'))
-    await rateOf(run, WARM_UP)
-    return { rate: await rateOf(run, duration) }
+    const calls = async (count) => {
+      for (let i = 0; i < count; i++) await run(() => {})
+    }
+    return { rate: await rateOf(calls, duration, BATCH) }
   },
-}
-
-/** Calls per second. */
-async function rateOf(run, duration) {
-  const start = performance.now()
-  let count = 0
-  let elapsed = 0
-  while (elapsed < duration) {
-    for (let i = 0; i < BATCH; i++) await run(() => {})
-    count += BATCH
-    elapsed = performance.now() - start
-  }
-  return (count / elapsed) * 1000
 }

@@ -2,10 +2,9 @@
 
 const path = require('node:path')
 
-const BATCH = 50
+const { rateOf } = require('./support/rate.js')
 
-/** In milliseconds. After the warm-up the code is compiled, and threads have been started. */
-const WARM_UP = 100
+const BATCH = 50
 
 /** @param turnsOf makes turns(count) of `next`, which returns the handle of the next turn. */
 const uncontended = (id, title, detail, { kinds, turnsOf, handles }) => ({
@@ -19,23 +18,9 @@ const uncontended = (id, title, detail, { kinds, turnsOf, handles }) => ({
   async trial(contestant, { folder, duration }) {
     const file = path.join(folder, 'a.lock')
     const turns = turnsOf(handles(() => contestant.open(file)))
-    await rateOf(turns, WARM_UP)
-    return { rate: await rateOf(turns, duration) }
+    return { rate: await rateOf(turns, duration, BATCH) }
   },
 })
-
-/** Turns per second. `turns(count)` takes that many, and is called again and again for `duration` ms. */
-async function rateOf(turns, duration) {
-  const start = performance.now()
-  let count = 0
-  let elapsed = 0
-  while (elapsed < duration) {
-    await turns(BATCH)
-    count += BATCH
-    elapsed = performance.now() - start
-  }
-  return (count / elapsed) * 1000
-}
 
 /** One handle for all turns. */
 const kept = (open) => {
