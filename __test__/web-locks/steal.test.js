@@ -4,10 +4,12 @@
 
 const assert = require('node:assert/strict')
 const diagnostics = require('node:diagnostics_channel')
+const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
 const { LockManager } = require('../..')
+const { onUnix } = require('../support/systems.js')
 const { staysPending } = require('../support/waiting.js')
 const {
   Thread,
@@ -161,6 +163,33 @@ test('a thread whose callback fails before the thread is told of the loss is gra
   thief.release()
   assert.equal(await thread.answer(), 'granted')
 })
+
+test('a lock that this process shares with another one is not stolen, and stays held', async (t) => {
+  const folder = newFolder(t)
+  const manager = new LockManager(folder)
+  const shared = { mode: 'shared' }
+  await holderOf(t, folder, 'a', shared)
+  const own = await hold(t, manager, 'a', shared)
+  const error = await rejectsWith(manager.request('a', steal, never), 'NotSupportedError')
+  assert.match(error.message, /^Another process holds the lock/)
+  own.release('kept')
+  assert.equal(await own.request, 'kept')
+})
+
+test(
+  'a file that another process holds is not stolen, although this process holds the one that was deleted',
+  onUnix,
+  async (t) => {
+    const folder = newFolder(t)
+    const manager = new LockManager(folder)
+    const old = await hold(t, manager, 'a')
+    fs.rmSync(folder, { recursive: true })
+    await holderOf(t, folder, 'a')
+    await rejectsWith(manager.request('a', steal, never), 'NotSupportedError')
+    old.release('kept')
+    assert.equal(await old.request, 'kept')
+  },
+)
 
 test('from another process nothing is stolen, and what waits for it goes on waiting', async (t) => {
   const folder = newFolder(t)
