@@ -39,9 +39,6 @@ const registry = new FinalizationRegistry(native.forgetHandle)
 /** What watches over the locks by existence that are held, once there was one. */
 let existence
 
-/** How often a lock is tried to be stolen that another thread of this process seems to hold. */
-const MOST_STEALS = 20
-
 /** When the native part deletes the lock file, other than never. */
 const REMOVED_ON_RELEASE = 1
 const REMOVED_WHEN_UNUSED = 2
@@ -432,18 +429,11 @@ class FileLock {
       const wait = { ...lock.#defaults, timeout: 0, shared: false }
       const take = async (setAcquisition) => {
         const id = lock.#newId()
-        for (let tries = 1; ; tries++) {
-          const failure = await native.steal(lock.#native(), id)
-          if (failure === undefined) {
-            lock.#begin(native.receive(lock.#handle, id), setAcquisition)
-            return true
-          }
-          if (failure.reason !== 'timeout') throw failureError(failure, wait)
-          // Another thread of this process may just have been granted it. A shared lock may also be held elsewhere, and one that
-          // is exclusive may be that of a file that was replaced.
-          const isExclusive = native.query().held.some(({ path, mode }) => path === lock.path && mode === 'exclusive')
-          if (!isExclusive || tries === MOST_STEALS) return false
-        }
+        const failure = await native.steal(lock.#native(), id)
+        if (failure?.reason === 'timeout') return false
+        if (failure !== undefined) throw failureError(failure, wait)
+        lock.#begin(native.receive(lock.#handle, id), setAcquisition)
+        return true
       }
       return isTraced() ? traced(wait, take) : take()
     }

@@ -278,7 +278,7 @@ describe('files that killed processes have left', () => {
     await until(() => filesOf(folder).length === 2, 'the end of the sweep')
     assert.deepEqual(filesOf(folder).sort(), ['lock-a', 'lock-c'])
     user.end()
-    // The lock is one for all users, whoever has made its file.
+    // All users share the lock of a name, whoever made its file.
     const holder = managing(t, folder, `hold('c').then(say)`, AS_NOBODY)
     await holder.line()
     assert.equal(await isAvailable(new LockManager(folder), 'c'), false)

@@ -152,7 +152,7 @@ test('a thread whose callback ends before the thread is told of the loss is reje
   assert.equal(await thread.ask('request', 'a'), 'granted')
 })
 
-test('a thread whose callback fails before the thread is told of the loss is granted its next request', async (t) => {
+test('a callback that fails before its thread hears of the theft does not fail the next request of that thread', async (t) => {
   const manager = newManager(t)
   const thread = new Thread(t, folderOf(manager))
   thread.say('failBusy', 'a')

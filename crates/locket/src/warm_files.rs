@@ -198,7 +198,7 @@ impl Engine {
         if path.releases < CALM || path.entry.is_some() {
             return false;
         }
-        entry.put_removal_off();
+        entry.set_removal_is_over(false);
         path.entry = Some(entry.clone());
         path.unused = 0;
         if !mem::replace(&mut paths.has_timer, true) {
@@ -230,9 +230,8 @@ impl Engine {
         if entry.is_to_be_removed() && self.drive_warm(entry) {
             let is_free =
                 entry.check_descriptor() && matches!(entry.file().try_lock(LockMode::Exclusive), Ok(true));
-            if !is_free {
-                entry.remove_unused();
-            }
+            entry.set_removal_is_over(!is_free);
+            // Which deletes it before it is unlocked.
             self.drive(entry, is_free.then_some(LockMode::Exclusive), Permit::TryLock);
         }
     }

@@ -1,36 +1,18 @@
 //! Requests that take the lock from whatever holds it in their engine.
 
 use std::fs::File;
-use std::sync::Arc;
 
 use fs4::FileExt;
 use locket::LockMode::{Exclusive, Shared};
-use locket::{Engine, Outcome};
-use tempfile::TempDir;
+use locket::{Engine, Outcome, Removal};
 
 mod support;
 
-use support::{User, sink};
-
-/// An engine, and a folder whose lock file its users name.
-struct Place {
-    engine: Arc<Engine>,
-    folder: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { engine: Engine::new(), folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn user(&self) -> User {
-        User::new(&self.engine, self.folder.path().join("test.lock"))
-    }
-}
+use support::{Place, User, sink};
 
 #[test]
 fn a_lock_that_is_held_here_goes_to_the_thief_ahead_of_all_that_wait_and_the_holder_is_told() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let (losses, told) = sink();
     let holder = place.user().told_of_losses(losses);
     holder.acquire();
@@ -47,7 +29,7 @@ fn a_lock_that_is_held_here_goes_to_the_thief_ahead_of_all_that_wait_and_the_hol
 
 #[test]
 fn shared_holds_are_stolen_all_together() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let holders = [place.user(), place.user()];
     for holder in &holders {
         assert!(holder.try_acquire(Shared));
@@ -61,7 +43,7 @@ fn shared_holds_are_stolen_all_together() {
 #[test]
 #[cfg(target_os = "linux")]
 fn shared_holds_are_stolen_although_another_engine_waits() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let other = Engine::new();
     let holders = [place.user(), place.user()];
     for holder in &holders {
@@ -79,7 +61,7 @@ fn shared_holds_are_stolen_although_another_engine_waits() {
 
 #[test]
 fn a_thief_who_is_refused_since_another_engine_shares_the_lock_takes_it_from_nobody() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let elsewhere = User::new(&Engine::new(), place.user().handle.path.clone());
     let (losses, told) = sink();
     let holder = place.user().told_of_losses(losses);
@@ -94,7 +76,7 @@ fn a_thief_who_is_refused_since_another_engine_shares_the_lock_takes_it_from_nob
 
 #[test]
 fn the_last_thief_has_the_lock() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let users = [place.user(), place.user(), place.user()];
     for user in &users {
         assert!(matches!(user.steal().outcome(), Outcome::Granted));
@@ -105,7 +87,7 @@ fn the_last_thief_has_the_lock() {
 
 #[test]
 fn a_free_lock_is_acquired_and_nothing_is_stolen_from_another_engine_or_program() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let thief = place.user();
     assert!(matches!(thief.steal().outcome(), Outcome::Granted));
     assert!(thief.release());
@@ -119,7 +101,7 @@ fn a_free_lock_is_acquired_and_nothing_is_stolen_from_another_engine_or_program(
 
 #[test]
 fn a_thief_that_finds_another_file_at_its_path_gets_the_lock_of_that() {
-    let place = Place::new();
+    let place = Place::new(Removal::Never);
     let (holder, thief) = (place.user(), place.user());
     holder.acquire();
     std::fs::remove_file(&thief.handle.path).unwrap();

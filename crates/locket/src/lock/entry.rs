@@ -334,9 +334,9 @@ impl LockEntry {
         self.removed_by.is_some() && !self.removal_is_over.load(Ordering::Relaxed)
     }
 
-    /// Notes that the file is not deleted now, but stays open.
-    pub(crate) fn put_removal_off(&self) {
-        self.removal_is_over.store(false, Ordering::Relaxed);
+    /// Notes whether the file needs no removal any more, since it is deleted or somebody else uses it.
+    pub(crate) fn set_removal_is_over(&self, is_over: bool) {
+        self.removal_is_over.store(is_over, Ordering::Relaxed);
     }
 
     /// Returns the key of the path for which the file may stay open when the lock is idle. 0: it is closed.
@@ -348,7 +348,7 @@ impl LockEntry {
     /// or to close it.
     pub(crate) fn remove_unused(&self) {
         let Some(handle) = &self.removed_by else { return };
-        self.removal_is_over.store(true, Ordering::Relaxed);
+        self.set_removal_is_over(true);
         // A process that waits for it, or has opened it already, looks at the path once it has the lock.
         if self.check_descriptor() && matches!(self.file.try_lock(LockMode::Exclusive), Ok(true)) {
             let _ = self.file.unlink(&handle.path);

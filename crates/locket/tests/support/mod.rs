@@ -1,7 +1,7 @@
 //! What the tests share: users of an engine, and requests whose outcome comes by a channel.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
@@ -11,6 +11,7 @@ use locket::{
     Client, CompletionSink, Engine, Handle, HandleOptions, Holder, LockMode, Outcome, Party, ProtocolOptions,
     Removal, Request, RequestOptions,
 };
+use tempfile::TempDir;
 
 /// Longer than anything here takes: it only limits how long a failure takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,6 +54,30 @@ impl CompletionSink for Outcomes {
     fn complete(&self, _: u64, outcome: Outcome) {
         // A test that has ended does not listen any more.
         let _ = self.0.lock().unwrap().send((outcome, thread::current().id()));
+    }
+}
+
+/// An engine, and a folder with the lock file that its users name.
+pub(crate) struct Place {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) folder: TempDir,
+    removal: Removal,
+}
+
+impl Place {
+    /// Returns one whose lock file is removed by its users in this way.
+    pub(crate) fn new(removal: Removal) -> Self {
+        Self { engine: Engine::new(), folder: tempfile::tempdir().unwrap(), removal }
+    }
+
+    /// Returns the path of the lock file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("test.lock")
+    }
+
+    /// Returns a new user.
+    pub(crate) fn user(&self) -> User {
+        User::with_options(&self.engine, self.path(), |options| options.removal = self.removal)
     }
 }
 
