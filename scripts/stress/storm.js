@@ -206,16 +206,16 @@ class Storm {
   }
 
   /**
-   * At the end, takes over what killed processes of ours have left behind, as the next one of ours would: programs that cannot
-   * see that it is dead would wait for ever.
+   * At the end, takes over what killed processes have left behind, as the next one of ours would: a program that cannot see
+   * that they are dead would wait for ever.
    */
   async #takeOverAtTheEnd() {
     const { protocol, files } = this.#options
-    if (!PROTOCOLS[protocol]?.breaks) return
+    if (!protocol) return
     await this.#pause(Infinity)
     while (this.#running.size > 0) {
       for (let file = 0; file < files; file++) {
-        const lock = lockFile(lockOf(this.#folder, file), { protocol })
+        const lock = lockFile(lockOf(this.#folder, file), { protocol, ...PROTOCOLS[protocol].ours })
         if (await lock.tryAcquire()) lock.release()
       }
       await sleep(LOOK)
