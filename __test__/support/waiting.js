@@ -8,10 +8,10 @@ const assert = require('node:assert/strict')
 const PATIENCE = 20_000
 
 /** `promise`, or a failure that says what did not happen. */
-async function eventually(promise, what) {
+async function eventually(promise, what, patience = PATIENCE) {
   let timer
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${PATIENCE} ms`)), PATIENCE)
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${patience} ms`)), patience)
   })
   try {
     return await Promise.race([promise, late])

@@ -1,0 +1,269 @@
+'use strict'
+
+// What a lock does between two clients of a file system, whichever that is. In each test, `a` and `b` are processes at two
+// clients, and `file` is the name of a lock file that no other test uses. What a test resolves to, if anything, is shown in the
+// table at the end.
+
+const assert = require('node:assert/strict')
+
+const { eventually, PATIENCE, until } = require('../support/waiting.js')
+
+/** The error of a request. */
+async function errorOf(request, what = 'an error') {
+  const outcome = await eventually(
+    request.catch((error) => error),
+    what,
+  )
+  assert.ok(outcome instanceof Error, `it is no error: ${JSON.stringify(outcome)}`)
+  return outcome
+}
+
+/** Asserts that a request is rejected because its time is over, between so many milliseconds. Returns after how many. */
+async function timesOut(request, least, most) {
+  const { code, ms } = await errorOf(request, 'the timeout')
+  assert.equal(code, 'ERR_LOCK_TIMEOUT')
+  assert.ok(ms >= least && ms <= most, `rejected after ${ms.toFixed()} ms, not ${least} to ${most}`)
+  return ms
+}
+
+/** The lock is free for each of these: a release is known to everybody as soon as the server has heard of it. */
+async function isFreeFor(file, ...agents) {
+  for (const agent of agents) {
+    await until(() => agent.ask('try', { file }), 'the lock')
+    await agent.ask('release', { file })
+  }
+}
+
+const shown = (ms) => (ms >= 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`)
+
+/** Calls `begin`, and returns after how many milliseconds `end` is fulfilled. */
+async function timed(begin, end, what, patience = PATIENCE) {
+  const since = performance.now()
+  await begin()
+  await eventually(end, what, patience)
+  return performance.now() - since
+}
+
+/** The median of times, and the longest. */
+function summary(times) {
+  const sorted = times.toSorted((x, y) => x - y)
+  return `${shown(sorted[sorted.length >> 1])}, at most ${shown(sorted.at(-1))}`
+}
+
+/** Has `waiter` wait for the lock that `holder` holds, and returns how long it takes to get it once `end` has ended that. */
+async function handOver(waiter, file, end) {
+  const { granted } = await waiter.waitFor({ file })
+  return timed(end, granted, 'the lock')
+}
+
+/** What holds while all answer. The tests are run one after the other. */
+const ordinary = {
+  async 'both clients have mounted it, and see the same files'({ a, b, file, system }) {
+    for (const agent of [a, b]) assert.equal(await agent.ask('mounted'), system.type)
+    await a.ask('write', { file, text: 'from a' })
+    assert.equal(await b.ask('read', { file }), 'from a')
+  },
+
+  async 'an exclusive lock excludes the other client'({ a, b, file }) {
+    assert.equal(await a.ask('try', { file }), true)
+    assert.equal(await b.ask('try', { file }), false)
+    assert.equal(await b.ask('try', { file, mode: 'shared' }), false)
+    await timesOut(b.request('acquire', { file, timeout: 0 }), 0, 2000)
+    await a.ask('release', { file })
+    await until(() => b.ask('try', { file }), 'the lock')
+    assert.equal(await a.ask('try', { file }), false)
+    await b.ask('release', { file })
+  },
+
+  async 'shared locks are held together, and exclude an exclusive one'({ a, b, clients, file }) {
+    const other = await clients[1].agent()
+    for (const agent of [a, b]) assert.equal(await agent.ask('try', { file, mode: 'shared' }), true)
+    for (const agent of [a, b]) {
+      assert.equal(await other.ask('try', { file }), false)
+      await agent.ask('release', { file })
+    }
+    await isFreeFor(file, other, a)
+    await other.kill()
+  },
+
+  async 'a wait times out, and takes nothing afterwards'({ a, b, file }) {
+    assert.equal(await a.ask('try', { file }), true)
+    const ms = await timesOut(b.request('acquire', { file, timeout: 500 }), 500, 1500)
+    await a.ask('release', { file })
+    await isFreeFor(file, a)
+    assert.equal(await b.ask('held', { file }), false)
+    return shown(ms)
+  },
+
+  async 'a wait in the kernel is aborted, and its process can end'({ a, clients, file }) {
+    assert.equal(await a.ask('try', { file }), true)
+    const waiter = await clients[1].agent()
+    const { granted } = await waiter.waitFor({ file })
+    const ms = await timed(
+      () => waiter.ask('abort'),
+      errorOf(granted).then(({ code }) => assert.equal(code, 'ABORT_ERR')),
+      'the abort',
+    )
+    await waiter.ask('exit')
+    await eventually(waiter.exited, 'the end of the process')
+    await a.ask('release', { file })
+    await isFreeFor(file, a)
+    return shown(ms)
+  },
+
+  async 'a waiter that is killed is gone at once, and takes nothing afterwards'({ a, b, clients, file }) {
+    assert.equal(await a.ask('try', { file }), true)
+    const waiter = await clients[1].agent()
+    await waiter.waitFor({ file })
+    await waiter.kill()
+    await a.ask('release', { file })
+    await isFreeFor(file, b, a)
+  },
+
+  async 'the next one gets the lock of a holder that is killed'({ b, clients, file }) {
+    const times = []
+    for (let i = 0; i < 3; i++) {
+      const holder = await clients[0].agent()
+      assert.equal(await holder.ask('try', { file }), true)
+      times.push(await handOver(b, file, () => holder.kill()))
+      await b.ask('release', { file })
+      await isFreeFor(file, b)
+    }
+    return summary(times)
+  },
+
+  async 'a release hands the lock over to the other client'({ a, b, file }) {
+    const times = []
+    assert.equal(await a.ask('try', { file }), true)
+    for (let i = 0; i < 10; i++) {
+      const [holder, waiter] = i % 2 === 0 ? [a, b] : [b, a]
+      times.push(await handOver(waiter, file, () => holder.request('release', { file })))
+      assert.equal(await holder.ask('held', { file }), false)
+    }
+    await a.ask('release', { file })
+    return summary(times)
+  },
+
+  async 'what one client writes to another file under the lock, the next one reads'({ a, b, file }) {
+    const counter = `${file}.count`
+    const times = 50
+    await a.ask('write', { file: counter, text: '00000000' })
+    await Promise.all([a, b].map((agent) => agent.ask('count', { file, counter, times })))
+    await isFreeFor(file, a)
+    assert.equal(Number(await a.ask('read', { file: counter })), 2 * times)
+  },
+
+  async 'isLocked() is right at both clients'({ a, b, file }) {
+    const asked = () => Promise.all([a, b].map((agent) => agent.ask('isLocked', { file })))
+    assert.deepEqual(await asked(), [false, false])
+    assert.equal(await a.ask('try', { file }), true)
+    assert.deepEqual(await asked(), [true, true])
+    await a.ask('release', { file })
+    await until(async () => !(await asked()).includes(true), 'the release')
+  },
+
+  async 'holders() never names a wrong process'({ a, b, file, system }) {
+    assert.equal(await a.ask('try', { file }), true)
+    assert.deepEqual(await a.ask('holders', { file }), system.namesOwn ? [a.pid] : [])
+    assert.deepEqual(await b.ask('holders', { file }), [])
+    await a.ask('release', { file })
+    return system.namesOwn ? 'its own' : 'none'
+  },
+
+  async 'a file that is deleted during a wait is made anew, by one client'(test) {
+    await changesWhileAwaited(test, 'delete')
+  },
+
+  async 'of a file that is replaced during a wait, the new one is locked'(test) {
+    await changesWhileAwaited(test, 'replace')
+  },
+
+  async 'removeOnRelease is refused, before anything is locked or made'({ a, b, file }) {
+    const options = { removeOnRelease: true }
+    assert.equal((await errorOf(a.request('acquire', { file, options }))).code, 'ERR_LOCK_UNSUPPORTED')
+    for (const agent of [a, b]) assert.equal(await agent.ask('exists', { file }), false)
+  },
+
+  async 'while the server does not answer, calls are bounded, and none takes a lock afterwards'(test) {
+    const { a, b, file, servers } = test
+    const [timedOut, tried] = [`${file}.timeout`, `${file}.try`]
+    assert.equal(await a.ask('try', { file }), true)
+    const { granted } = await b.waitFor({ file })
+    for (const server of servers) server.signal('SIGSTOP')
+    try {
+      const ms = await timesOut(a.request('acquire', { file: timedOut, timeout: 500 }), 500, 2500)
+      await timesOut(a.request('try', { file: tried }), 4900, 7500)
+      assert.equal(await a.ask('isLocked', { file }), true)
+      const release = await eventually(a.request('release', { file }), 'the release')
+      assert.ok(release.ms < 500, `release() took ${release.ms} ms`)
+      assert.equal(await a.ask('held', { file }), false)
+      for (const server of servers) server.signal('SIGCONT')
+      const after = await timed(() => {}, granted, 'the lock')
+      for (const each of [timedOut, tried]) await isFreeFor(each, b)
+      await b.ask('release', { file })
+      return `timeout of 500 after ${shown(ms)}, then ${shown(after)}`
+    } finally {
+      for (const server of servers) server.signal('SIGCONT')
+    }
+  },
+}
+
+async function changesWhileAwaited({ a, b, file }, change) {
+  assert.equal(await a.ask('try', { file }), true)
+  const { granted } = await b.waitFor({ file })
+  await b.ask(change, { file })
+  await a.ask('release', { file })
+  await eventually(granted, 'the lock')
+  for (const agent of [a, b]) await until(() => agent.ask('exists', { file }), 'the file')
+  assert.equal(await a.ask('try', { file }), false)
+  await b.ask('release', { file })
+  await isFreeFor(file, a)
+}
+
+/** Asserts that the other client gets the lock of a holder that is lost, and when. Returns how long that takes. */
+async function isGivenOn({ granted, system }, lose) {
+  const { least, most } = system.givenOn
+  const ms = await timed(lose, granted, 'the lock of a lost client', most * 1000)
+  assert.ok(ms >= least * 1000, `given on after ${shown(ms)}, before ${least} s`)
+  return ms
+}
+
+/** Clients that are lost. Each test has one of its own for that, where the file system has so many. */
+const lost = {
+  async 'the lock of a client that is cut off is given on; it is not told, and excluded when it is back'(test) {
+    const { b, file } = test
+    const client = test.clients.at(-1)
+    const [a, other] = [await client.agent(), await client.agent()]
+    assert.equal(await a.ask('try', { file }), true)
+    const { granted } = await b.waitFor({ file })
+    const ms = await isGivenOn({ ...test, granted }, () => client.cut())
+    const held = await a.ask('held', { file })
+    await timesOut(a.request('acquire', { file: `${file}.other`, timeout: 500 }), 500, 2500)
+    await client.heal()
+    await until(
+      () => other.request('acquire', { file: `${file}.other`, timeout: 1000 }).catch(() => false),
+      'the way back',
+    )
+    assert.equal(await other.ask('try', { file }), false)
+    assert.equal(await a.ask('lost', { file }), false)
+    await a.ask('release', { file })
+    assert.equal(await other.ask('try', { file }), false)
+    await b.ask('release', { file })
+    await isFreeFor(file, other)
+    return `${shown(ms)}, held: ${held}`
+  },
+
+  async 'the lock of a client that dies is given on'(test) {
+    const { b, file } = test
+    const client = test.clients.at(-2)
+    const a = await client.agent()
+    assert.equal(await a.ask('try', { file }), true)
+    const { granted } = await b.waitFor({ file })
+    const ms = await isGivenOn({ ...test, granted }, () => client.die())
+    await b.ask('release', { file })
+    await isFreeFor(file, b)
+    return shown(ms)
+  },
+}
+
+module.exports = { lost, ordinary }
