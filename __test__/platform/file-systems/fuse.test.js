@@ -54,6 +54,24 @@ locksOn(
     )
 
     mounting(
+      'a lock file that another machine deletes during a wait is noticed, although the kernel remembers it',
+      async (t, at) => {
+        const { folder, server } = await at.fuse('cached')
+        const file = path.join(folder, 'test.lock')
+        const holder = await holderOf(t, file)
+        const lock = lockFile(file)
+        const wait = lock.acquire()
+        assert.equal(await server.line(), 'waiting')
+        assert.equal(await server.ask('delete test.lock'), '')
+        assert.equal(await holder.ask('release'), 'released')
+        await eventually(wait, 'the lock')
+        assert.equal(await server.ask('names'), 'test.lock')
+        assert.equal(await holder.ask('try'), 'false')
+        lock.release()
+      },
+    )
+
+    mounting(
       'a wait times out although its path does not answer, and names the holder as far as it is known by then',
       async (t, at) => {
         const { folder, server } = await at.fuse('kernel')

@@ -128,7 +128,7 @@ pub(crate) enum Timer {
     Watch(u64),
     /// The time for draining the shared holds is over.
     EndDrain(Weak<LockEntry>, u64),
-    /// Open the file again: another program had opened it without sharing.
+    /// Open the file again: another program had opened it without sharing, or it was stale.
     OpenAgain(Arc<Request>),
     /// The time for this query is over.
     QueryTooLate(Weak<Query>),
@@ -159,7 +159,7 @@ impl Due for TimedTask {
             Timer::EndDrain(entry, drain) => {
                 entry.upgrade().into_iter().for_each(|entry| engine.end_drain(&entry, drain));
             }
-            Timer::OpenAgain(request) => engine.submit_resolve(request, Route::Cached),
+            Timer::OpenAgain(request) => engine.submit_resolve(request, Route::Uncached),
             Timer::QueryTooLate(query) => {
                 query.upgrade().into_iter().for_each(|query| engine.give_up(&query));
             }

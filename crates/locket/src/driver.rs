@@ -10,7 +10,7 @@ use crate::engine::{CANCEL_GRACE, Engine};
 use crate::exec::{Guard, Interrupts};
 use crate::lock::{Action, Completions, DriveResult, LockEntry, Outcome, Permit, Replaced, Request, Ticket};
 use crate::pause::Reason;
-use crate::resolve::{Arriving, Route};
+use crate::resolve::{Arriving, OPEN_AGAIN, Route};
 use crate::steal::tell_lost;
 use crate::sync::now;
 use crate::sys::{Changes, LockMode, SystemError, is_stale};
@@ -310,14 +310,20 @@ impl Engine {
         }
     }
 
-    /// Has workers resolve these requests again, before all other jobs.
+    /// Has workers resolve these requests again, before all other jobs, or after a pause.
     pub(crate) fn resolve_again(self: &Arc<Self>, requests: Replaced) {
-        if requests.is_empty() {
+        let is_put_off = |request: &Arc<Request>| {
+            request.resolves_later() && self.after(OPEN_AGAIN, Timer::OpenAgain(request.clone()))
+        };
+        // All are counted as resolving before the first of them may reach a queue.
+        let arriving: Vec<_> = requests
+            .into_iter()
+            .filter(|request| !is_put_off(request))
+            .map(|request| Arriving::new(self.clone(), request))
+            .collect();
+        if arriving.is_empty() {
             return;
         }
-        // All are counted as resolving before the first of them may reach a queue.
-        let arriving: Vec<_> =
-            requests.into_iter().map(|request| Arriving::new(self.clone(), request)).collect();
         self.submit_first(arriving.into_iter().map(|arriving| Task::Resolve(arriving, Route::Uncached)));
     }
 

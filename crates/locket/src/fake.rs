@@ -25,6 +25,8 @@ pub(crate) struct FakeSystem {
     meanwhile: Mutex<BTreeMap<String, Act>>,
     /// What the next lock call fails with; 0 is nothing.
     pub(crate) lock_error: AtomicI32,
+    /// How many more lock calls find that the file is gone from its server.
+    pub(crate) stale_locks: AtomicUsize,
     /// The next lock call panics.
     pub(crate) panics: AtomicBool,
     /// Another process holds the lock.
@@ -35,6 +37,8 @@ pub(crate) struct FakeSystem {
     pub(crate) descriptor: AtomicI32,
     /// The files are on a server.
     pub(crate) is_remote: AtomicBool,
+    /// Another machine has made the files, and this one does not see them before it refreshes their folder.
+    pub(crate) is_unseen: AtomicBool,
     /// The files have content.
     pub(crate) is_written: AtomicBool,
     /// Other code has fcntl(2) locks on the files.
@@ -110,11 +114,15 @@ impl System for Arc<FakeSystem> {
     }
 
     fn lock_id_at(&self, path: &Path, _: &ProtocolOptions) -> io::Result<Option<FileId>> {
-        Ok(Some(self.file_at(path)))
+        Ok((!self.is_unseen.load(Ordering::SeqCst)).then(|| self.file_at(path)))
     }
 
     fn is_coherent_at(&self, _: &Path) -> bool {
         true
+    }
+
+    fn refresh(&self, _: &Path) -> bool {
+        self.is_unseen.swap(false, Ordering::SeqCst)
     }
 
     fn is_on_local_mount(&self, _: &Path) -> bool {
@@ -153,7 +161,12 @@ impl LockFile for FakeFile {
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        let take_one = |left: usize| left.checked_sub(1);
+        let is_stale =
+            self.system.stale_locks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one).is_ok();
         let answer = match self.system.lock_error.swap(0, Ordering::SeqCst) {
+            #[cfg(unix)]
+            _ if is_stale => Err(io::Error::from_raw_os_error(libc::ESTALE)),
             0 => Ok(!self.system.is_locked.load(Ordering::SeqCst)),
             number => Err(io::Error::from_raw_os_error(number)),
         };

@@ -13,8 +13,8 @@ use crate::path_cache;
 use crate::sync::now;
 use crate::sys::{LockFile, OpenHow, SystemError, is_busy};
 
-/// Time between two tries to open a file that another program has opened without sharing.
-const BUSY_PACE: Duration = Duration::from_millis(16);
+/// Time until a file is opened again that another program has opened without sharing, or that was stale.
+pub(crate) const OPEN_AGAIN: Duration = Duration::from_millis(16);
 
 /// How the file of a request may be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Engine {
             Err(Some(outcome)) => outcome,
             Err(None) if request.client.has_ended() => Outcome::Aborted,
             Err(None) if request.is_late() => Outcome::TimedOut(None),
-            Err(None) if self.after(BUSY_PACE, Timer::OpenAgain(request.clone())) => return None,
+            Err(None) if self.after(OPEN_AGAIN, Timer::OpenAgain(request.clone())) => return None,
             Err(None) => Outcome::TimedOut(None),
         };
         self.complete(request, outcome);

@@ -53,6 +53,10 @@ impl System for ThisSystem {
         sys::is_coherent_at(folder)
     }
 
+    fn refresh(&self, folder: &Path) -> bool {
+        sys::refresh(folder)
+    }
+
     fn is_on_local_mount(&self, path: &Path) -> bool {
         sys::is_on_local_mount(path)
     }

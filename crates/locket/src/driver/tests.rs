@@ -435,6 +435,19 @@ fn a_request_whose_file_cannot_be_locked_any_more_finds_it_anew() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_file_that_a_client_remembers_for_a_while_after_it_is_gone_is_opened_anew_until_it_is_another() {
+    const TIMES: usize = 64;
+    let stage = Stage::with_workers();
+    stage.system.stale_locks.store(TIMES, Ordering::SeqCst);
+    let begin = now();
+    stage.ask("/file", Exclusive).assert_granted();
+    assert_eq!(stage.system.stale_locks.load(Ordering::SeqCst), 0);
+    // GlusterFS remembers it for a second.
+    assert!(now() - begin >= Duration::from_millis(900));
+}
+
+#[test]
 fn the_end_of_a_client_does_nothing_to_a_descriptor_that_was_closed() {
     let stage = Stage::new();
     let user = User::with_options(&stage.engine, "/file", |options| options.removal = Removal::OnRelease);

@@ -16,8 +16,11 @@ use crate::holders::Holder;
 use crate::sync::{Mutex, now};
 use crate::sys::{FileId, LockMode, SystemError};
 
-/// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file.
-const RESOLVES_AGAIN: u32 = 64;
+/// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file: for
+/// some seconds.
+const RESOLVES_AGAIN: u32 = 256;
+/// How often that is done without a pause.
+const RESOLVES_AT_ONCE: u32 = 4;
 
 /// A request's place in the order of arrival, over all threads of the process.
 pub type Ticket = u64;
@@ -244,6 +247,12 @@ impl Request {
     /// Counts that its file was stale. Returns true if it may be resolved again, which is limited.
     pub(crate) fn may_resolve_again(&self) -> bool {
         self.resolved_again.fetch_add(1, Ordering::Relaxed) < RESOLVES_AGAIN
+    }
+
+    /// Returns true if it is resolved again only after a pause. A network client may remember for a while, GlusterFS for a
+    /// second, which file the path named.
+    pub(crate) fn resolves_later(&self) -> bool {
+        self.resolved_again.load(Ordering::Relaxed) > RESOLVES_AT_ONCE
     }
 
     /// Returns true if it would block its client's thread for ever, should the lock never be released.

@@ -317,6 +317,10 @@ impl System for ModelSystem {
         true
     }
 
+    fn refresh(&self, _: &Path) -> bool {
+        false
+    }
+
     fn is_on_local_mount(&self, _: &Path) -> bool {
         !self.remote
     }

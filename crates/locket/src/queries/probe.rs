@@ -51,7 +51,12 @@ impl Engine {
         if !handle.is_free() {
             return Ok(Some(true));
         }
-        let id = match self.system.lock_id_at(&handle.path, &handle.options.protocol) {
+        let lock_id = || self.system.lock_id_at(&handle.path, &handle.options.protocol);
+        let id = match lock_id() {
+            Ok(None) if handle.path.parent().is_some_and(|folder| self.system.refresh(folder)) => lock_id(),
+            id => id,
+        };
+        let id = match id {
             Ok(None) => return Ok(Some(false)),
             Ok(id) => id,
             // Opening the file fails, too, and tells more.

@@ -87,6 +87,15 @@ fn what_this_process_knows_of_a_lock_is_answered_without_the_kernel() {
 }
 
 #[test]
+fn a_file_that_another_machine_has_just_made_is_looked_for_at_the_server() {
+    let (engine, system) = FakeSystem::with_engine(NO_WORKERS);
+    let user = User::new(&engine, "/file");
+    system.is_locked.store(true, Ordering::SeqCst);
+    system.is_unseen.store(true, Ordering::SeqCst);
+    assert_eq!(engine.is_locked(&user.handle).unwrap(), Some(true));
+}
+
+#[test]
 fn a_lock_whose_driver_does_not_find_out_for_a_while_is_held() {
     let (engine, _) = FakeSystem::with_engine(NO_WORKERS);
     let user = User::new(&engine, "/file");

@@ -48,5 +48,5 @@ pub use platform::FileId;
 pub(crate) use platform::{
     Entry, Folder, Private, Watch, Watcher, host_name, invalid_argument, is_busy, is_coherent_at,
     is_on_local_mount, is_out_of_descriptors, is_stale, lock_id_at, open, own_start, pid_namespace, process,
-    runs_elsewhere, spare_descriptors,
+    refresh, runs_elsewhere, spare_descriptors,
 };

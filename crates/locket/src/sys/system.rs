@@ -57,6 +57,10 @@ pub(crate) trait System: Send + Sync {
     /// there is no way to the folder: then opening a file in it says why.
     fn is_coherent_at(&self, folder: &Path) -> bool;
 
+    /// Has the client of a network file system forget which files `folder` does not have: another machine may have made
+    /// them. Returns false if this is no such folder.
+    fn refresh(&self, folder: &Path) -> bool;
+
     /// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never
     /// blocks.
     fn is_on_local_mount(&self, path: &Path) -> bool;

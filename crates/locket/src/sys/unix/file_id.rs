@@ -177,6 +177,28 @@ pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
     Ok(Found::of_stat(&rustix::fs::fstat(file)?))
 }
 
+/// Returns true if the open file has no name any more, as its server says. `find_at` may be answered from what a client
+/// remembers of the path.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn is_deleted(file: &File) -> Result<bool, Errno> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+
+    match statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC, StatxFlags::NLINK) {
+        Ok(stat) => Ok(stat.stx_nlink == 0),
+        Err(Errno::NOENT | Errno::STALE) => Ok(true),
+        // Before Linux 4.11, or where a sandbox does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns false: there is no way to have the server asked.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[expect(clippy::unnecessary_wraps, reason = "it may fail on Linux")]
+pub(super) fn is_deleted(_: &File) -> Result<bool, Errno> {
+    Ok(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,6 +42,13 @@ pub(crate) fn is_coherent_at(folder: &Path) -> bool {
     }
 }
 
+/// Has the client of a network file system forget which files `folder` does not have, by asking the server for the folder's
+/// attributes. NFS looks names up again once these have changed, which it else sees after up to a minute. Returns false if
+/// that is not needed or does not work.
+pub(crate) fn refresh(folder: &Path) -> bool {
+    !is_coherent_at(folder) && system::refresh(folder)
+}
+
 /// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never blocks,
 /// and follows no symbolic links.
 pub(crate) fn is_on_local_mount(path: &Path) -> bool {
@@ -60,7 +67,7 @@ mod linux {
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
-    use rustix::fs::StatFs;
+    use rustix::fs::{AtFlags, CWD, StatFs, StatxFlags, statx};
     use rustix::io::Errno;
 
     /// The file systems of this machine: their magic numbers, as statfs(2) has them, and their names in the mount table.
@@ -102,6 +109,10 @@ mod linux {
 
     pub(crate) fn is_smb(file: &File) -> bool {
         magic(rustix::fs::fstatfs(file)).is_ok_and(|magic| SMB.contains(&magic))
+    }
+
+    pub(crate) fn refresh(folder: &Path) -> bool {
+        statx(CWD, folder, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS).is_ok()
     }
 
     pub(crate) fn is_on_local_mount(path: &Path) -> bool {
@@ -239,6 +250,10 @@ mod system {
         Ok(is_local_mount(&rustix::fs::statfs(folder)?))
     }
 
+    pub(crate) fn refresh(_: &Path) -> bool {
+        false
+    }
+
     pub(crate) fn is_on_local_mount(_: &Path) -> bool {
         false
     }
@@ -262,6 +277,10 @@ mod system {
 
     pub(crate) fn is_local_at(_: &Path) -> Result<bool, Errno> {
         Ok(false)
+    }
+
+    pub(crate) fn refresh(_: &Path) -> bool {
+        false
     }
 
     pub(crate) fn is_on_local_mount(_: &Path) -> bool {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::file_id::{FileId, find_at, find_without_waiting};
+use super::file_id::{FileId, find_at, find_without_waiting, is_deleted};
 use super::file_system::is_local;
 use super::kernel_lock::has_record_lock;
 use super::open::open_with;
@@ -35,6 +35,8 @@ pub(crate) struct OpenFile {
     id: FileId,
     lock: KernelLock,
     is_directory: bool,
+    /// It had names when it was opened. Some programs that serve a file system do not count them.
+    has_links: bool,
     /// It is a regular file, and was opened for reading alone.
     is_plain: bool,
     is_empty: AtomicBool,
@@ -61,6 +63,7 @@ impl OpenFile {
             lock: KernelLock::of(how.protocol.protocol),
             file: ManuallyDrop::new(file),
             is_directory,
+            has_links: stat.st_nlink > 0,
             is_plain: file_type.is_file() && access == Access::Reading,
             is_empty: AtomicBool::new(stat.st_size == 0),
             has_full_access: AtomicBool::new(access == Access::Full),
@@ -68,6 +71,11 @@ impl OpenFile {
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             path: path.into(),
         })
+    }
+
+    /// Returns true if it is on a network and had no name when it was opened.
+    pub(super) fn is_nameless(&self) -> bool {
+        !self.has_links && !self.is_directory && !self.is_local()
     }
 
     /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF): an exclusive
@@ -212,6 +220,10 @@ impl LockFile for OpenFile {
         let found = find_at(path)?.filter(|found| found.id == self.id);
         if let Some(found) = &found {
             self.is_empty.store(found.is_empty, Ordering::Relaxed);
+            // Another machine may have deleted it.
+            if self.has_links && !self.is_local() {
+                return Ok(!is_deleted(&self.file)?);
+            }
         }
         Ok(found.is_some())
     }

@@ -21,7 +21,7 @@ pub(crate) use error::{
 };
 pub use file_id::FileId;
 pub(crate) use file_id::lock_id_at;
-pub(crate) use file_system::{is_coherent_at, is_on_local_mount};
+pub(crate) use file_system::{is_coherent_at, is_on_local_mount, refresh};
 pub(crate) use folder::Folder;
 pub(crate) use lock_entry::{Entry, Private};
 pub(crate) use open::{open, spare_descriptors};

@@ -21,9 +21,19 @@ pub(super) const ROUNDS: u32 = 128;
 /// dangling symbolic link; for that one the answer stays ENOENT.
 pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
     let mut rounds = ROUNDS;
+    let mut trusts_links = true;
     loop {
         rounds -= 1;
         match open_once(path, how) {
+            // A client remembers a file that another machine has deleted. It asks the server when a file is to be created.
+            Ok(file) if trusts_links && file.is_nameless() => {
+                trusts_links = false;
+                if let Some(mode) = how.create
+                    && let Ok(created) = create(path, mode, how)
+                {
+                    return Ok(created);
+                }
+            }
             // It was just created, or deleted on its server.
             Err(Errno::EXIST | Errno::STALE) if rounds > 0 => {}
             Err(Errno::EXIST) => return Err(Errno::NOENT.into()),
@@ -34,17 +44,19 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
 
 fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
     match (open_existing(path, how), how.create) {
-        (Err(Errno::NOENT), Some(mode)) => {
-            #[allow(clippy::cast_possible_truncation, reason = "16 bits on macOS, of which 12 are used")]
-            let mode = Mode::from_raw_mode(mode as RawMode);
-            let file = open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
-            OpenFile::new(file, Access::Full, path, how)
-        }
+        (Err(Errno::NOENT), Some(mode)) => create(path, mode, how),
         (opened, _) => {
             let (file, access) = opened?;
             OpenFile::new(file, access, path, how)
         }
     }
+}
+
+fn create(path: &Path, mode: u32, how: &OpenHow) -> Result<OpenFile, Errno> {
+    #[allow(clippy::cast_possible_truncation, reason = "16 bits on macOS, of which 12 are used")]
+    let mode = Mode::from_raw_mode(mode as RawMode);
+    let file = open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
+    OpenFile::new(file, Access::Full, path, how)
 }
 
 /// Opens the file for reading, or for writing if reading is forbidden. Opens it for both only if locking needs that, at

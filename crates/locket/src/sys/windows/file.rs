@@ -172,6 +172,11 @@ impl Drop for OpenFile {
     }
 }
 
+/// Does nothing: there is no way to ask.
+pub(crate) fn refresh(_: &Path) -> bool {
+    false
+}
+
 /// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if there is
 /// no way to the folder: then opening a file in it says why.
 pub(crate) fn is_coherent_at(folder: &Path) -> bool {

@@ -11,7 +11,7 @@ pub(crate) use error::{
     is_unsupported, uv_errno,
 };
 pub use file::FileId;
-pub(crate) use file::{is_coherent_at, is_on_local_mount, lock_id_at, open, spare_descriptors};
+pub(crate) use file::{is_coherent_at, is_on_local_mount, lock_id_at, open, refresh, spare_descriptors};
 pub(crate) use lock_entry::{Entry, Folder, Private};
 pub(crate) use processes::{host_name, own_start, pid_namespace, process, runs_elsewhere};
 
