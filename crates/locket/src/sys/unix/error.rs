@@ -45,10 +45,10 @@ pub(crate) fn is_stale(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESTALE)
 }
 
-/// Returns true if the error of opening a file says that another program has opened it without sharing, which is worth
-/// waiting for. Unix has no such error.
-pub(crate) fn is_busy(_: &io::Error) -> bool {
-    false
+/// Returns true if the error of opening a file says that another program has it open, and that this is worth waiting for: it
+/// was deleted from an SMB server. The system itself has no such error.
+pub(crate) fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy && error.raw_os_error().is_none()
 }
 
 /// Returns true if the error says that this process, or the system, has no descriptor left.
@@ -61,11 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_file_that_is_gone_from_its_server_is_stale_and_nothing_is_busy() {
+    fn only_a_file_that_is_gone_from_its_server_is_stale_and_the_system_calls_nothing_busy() {
         let error = io::Error::from_raw_os_error;
         assert!(is_stale(&error(libc::ESTALE)));
         assert!(!is_stale(&error(libc::ENOENT)) && !is_stale(&io::ErrorKind::NotFound.into()));
         assert!(!is_busy(&error(libc::ETXTBSY)) && !is_busy(&error(libc::EBUSY)));
+        assert!(is_busy(&io::ErrorKind::ResourceBusy.into()));
     }
 
     #[test]

@@ -177,26 +177,29 @@ pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
     Ok(Found::of_stat(&rustix::fs::fstat(file)?))
 }
 
-/// Returns true if the open file has no name any more, as its server says. `find_at` may be answered from what a client
-/// remembers of the path.
+/// Returns what the server says of the file that `path` names now, or `None` if there is no file or it is being deleted. The client
+/// of a network file system may remember for up to a minute what a path has named.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn is_deleted(file: &File) -> Result<bool, Errno> {
-    use rustix::fs::{AtFlags, StatxFlags, statx};
+pub(super) fn find_on_server(path: &Path) -> io::Result<Option<Found>> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
-    match statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC, StatxFlags::NLINK) {
-        Ok(stat) => Ok(stat.stx_nlink == 0),
-        Err(Errno::NOENT | Errno::STALE) => Ok(true),
-        // Before Linux 4.11, or where a sandbox does not know the call.
-        Err(Errno::NOSYS | Errno::PERM) => Ok(false),
-        Err(error) => Err(error),
+    let ask = |path| statx(CWD, path, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
+    // NFS looks names up again once it has seen that their folder has changed.
+    let _ = path.parent().map(ask);
+    match ask(path) {
+        Ok(stat) => Ok((stat.stx_nlink > 0).then(|| Found {
+            id: FileId::new(makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
+            is_empty: stat.stx_size == 0,
+        })),
+        // It was deleted just now; or this is before Linux 4.11, or a sandbox does not know the call. Other errors come again.
+        Err(_) => find_at(path),
     }
 }
 
-/// Returns false: there is no way to have the server asked.
+/// Returns what the system says: there is no way to have the server asked.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[expect(clippy::unnecessary_wraps, reason = "it may fail on Linux")]
-pub(super) fn is_deleted(_: &File) -> Result<bool, Errno> {
-    Ok(false)
+pub(super) fn find_on_server(path: &Path) -> io::Result<Option<Found>> {
+    find_at(path)
 }
 
 #[cfg(test)]

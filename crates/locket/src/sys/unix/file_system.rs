@@ -60,6 +60,11 @@ pub(crate) fn is_smb(file: &File) -> bool {
     system::is_smb(file)
 }
 
+/// Returns true if the folder is one of an SMB server.
+pub(crate) fn is_smb_at(folder: &Path) -> bool {
+    system::is_smb_at(folder)
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
     use std::ffi::OsStr;
@@ -109,6 +114,10 @@ mod linux {
 
     pub(crate) fn is_smb(file: &File) -> bool {
         magic(rustix::fs::fstatfs(file)).is_ok_and(|magic| SMB.contains(&magic))
+    }
+
+    pub(crate) fn is_smb_at(folder: &Path) -> bool {
+        magic(rustix::fs::statfs(folder)).is_ok_and(|magic| SMB.contains(&magic))
     }
 
     pub(crate) fn refresh(folder: &Path) -> bool {
@@ -261,6 +270,10 @@ mod system {
     pub(crate) fn is_smb(_: &File) -> bool {
         false
     }
+
+    pub(crate) fn is_smb_at(_: &Path) -> bool {
+        false
+    }
 }
 
 /// No file system is known to be of this machine.
@@ -288,6 +301,10 @@ mod system {
     }
 
     pub(crate) fn is_smb(_: &File) -> bool {
+        false
+    }
+
+    pub(crate) fn is_smb_at(_: &Path) -> bool {
         false
     }
 }

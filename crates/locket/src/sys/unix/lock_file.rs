@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::file_id::{FileId, find_at, find_without_waiting, is_deleted};
-use super::file_system::is_local;
+use super::file_id::{FileId, find_at, find_on_server, find_without_waiting};
+use super::file_system::{is_local, is_smb};
 use super::kernel_lock::has_record_lock;
 use super::open::open_with;
 use crate::sys::{KernelLock, LockFile, LockMode, OpenHow, SystemError};
@@ -76,6 +76,11 @@ impl OpenFile {
     /// Returns true if it is on a network and had no name when it was opened.
     pub(super) fn is_nameless(&self) -> bool {
         !self.has_links && !self.is_directory && !self.is_local()
+    }
+
+    /// Returns true if the kernel may give others of this process the same handle at its server.
+    pub(super) fn may_be_shared(&self) -> bool {
+        !self.is_directory && !self.is_local() && is_smb(&self.file)
     }
 
     /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF): an exclusive
@@ -217,13 +222,12 @@ impl LockFile for OpenFile {
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let found = find_at(path)?.filter(|found| found.id == self.id);
+        // Another machine may have deleted it.
+        let asks_server = self.has_links && !self.is_local();
+        let found = if asks_server { find_on_server(path)? } else { find_at(path)? };
+        let found = found.filter(|found| found.id == self.id);
         if let Some(found) = &found {
             self.is_empty.store(found.is_empty, Ordering::Relaxed);
-            // Another machine may have deleted it.
-            if self.has_links && !self.is_local() {
-                return Ok(!is_deleted(&self.file)?);
-            }
         }
         Ok(found.is_some())
     }

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, RawMode};
+use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::file_system::is_smb_at;
 use super::lock_file::{Access, OpenFile};
 use crate::sys::OpenHow;
 
@@ -31,15 +32,30 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
                 if let Some(mode) = how.create
                     && let Ok(created) = create(path, mode, how)
                 {
-                    return Ok(created);
+                    return Ok(unshared(created, path, how));
                 }
             }
             // It was just created, or deleted on its server.
             Err(Errno::EXIST | Errno::STALE) if rounds > 0 => {}
             Err(Errno::EXIST) => return Err(Errno::NOENT.into()),
-            opened => return Ok(opened?),
+            Err(Errno::NOENT) if how.create.is_some() && is_being_deleted(path) => {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
+            opened => return Ok(unshared(opened?, path, how)),
         }
     }
+}
+
+/// Returns the file with a descriptor that shares nothing with others of this process. Linux' SMB client gives descriptors of
+/// one file for reading the same handle at the server, and the lock goes when any of these is closed. Those for writing alone
+/// have handles of their own.
+fn unshared(opened: OpenFile, path: &Path, how: &OpenHow) -> OpenFile {
+    if !opened.may_be_shared() {
+        return opened;
+    }
+    let writing = open_with(path, OFlags::WRONLY, Mode::empty());
+    // One who may only read it has to do with that.
+    writing.and_then(|file| OpenFile::new(file, Access::Writing, path, how)).unwrap_or(opened)
 }
 
 fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
@@ -50,6 +66,14 @@ fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
             OpenFile::new(file, access, path, how)
         }
     }
+}
+
+/// Returns true if the file at `path`, which can neither be opened nor created, has been deleted but is still open somewhere. On
+/// SMB, its name goes with the last descriptor.
+fn is_being_deleted(path: &Path) -> bool {
+    // Nor can what a dangling link names be created.
+    let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode).is_symlink();
+    path.parent().is_some_and(is_smb_at) && !rustix::fs::lstat(path).is_ok_and(is_link)
 }
 
 fn create(path: &Path, mode: u32, how: &OpenHow) -> Result<OpenFile, Errno> {
