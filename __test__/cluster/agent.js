@@ -4,7 +4,8 @@
 // a line of JSON, { id, value, ms } or { id, error, ms }. Its first line says its process ID. It ends when its standard input
 // does.
 //
-// Usage: node agent.js FOLDER, where the file system is mounted. Files are named relative to it. There is one handle for each.
+// Usage: node agent.js FOLDER, where the file system is mounted. Files are named relative to it. There is one handle for each
+// file and `handle`, a name which may be left out.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -22,9 +23,10 @@ const pathOf = (file) => path.join(folder, file)
 
 const handles = new Map()
 
-function handleOf({ file, options }) {
-  if (!handles.has(file)) handles.set(file, lockFile(pathOf(file), options))
-  return handles.get(file)
+function handleOf({ file, handle = '', options }) {
+  const key = `${file}/${handle}`
+  if (!handles.has(key)) handles.set(key, lockFile(pathOf(file), options))
+  return handles.get(key)
 }
 
 /** Returns true if a thread of this process is blocked in flock(2). */
@@ -67,6 +69,10 @@ const ops = {
   lost: (request) => handleOf(request).lost.aborted,
   isLocked: (request) => handleOf(request).isLocked(),
   holders: async (request) => (await handleOf(request).holders())?.map(({ pid }) => pid),
+  /** Opens and closes the file, in the ways in which programs open lock files. */
+  open({ file }) {
+    for (const flags of [0, fs.constants.O_NONBLOCK]) fs.closeSync(fs.openSync(pathOf(file), flags))
+  },
   exists: ({ file }) => fs.existsSync(pathOf(file)),
   read: ({ file }) => fs.readFileSync(pathOf(file), 'latin1'),
   write: ({ file, text }) => fs.writeFileSync(pathOf(file), text),

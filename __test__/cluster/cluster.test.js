@@ -29,20 +29,40 @@ describe(name, () => {
 
   let files = 0
 
-  function declare(tests) {
-    for (const [what, body] of Object.entries(tests)) {
+  /** Declares tests. Each gets what `clientsOf` returns for it: the clients that it uses. */
+  function declare(tests, clientsOf) {
+    for (const [i, [what, body]] of Object.entries(tests).entries()) {
       outcomes[what] = { outcome: 'not run' }
       test(what, async () => {
         outcomes[what] = { outcome: 'fails' }
         const file = `${++files}.lock`
-        const [a, b] = await Promise.all([cluster.clients[0].agent(), cluster.clients[1].agent()])
-        const figure = await body({ ...cluster, a, b, system, file })
+        const { a, b, client } = clientsOf(i)
+        const agents = { a: await a?.agent(), b: await b.agent() }
+        const figure = await body({
+          ...agents,
+          client,
+          clients: cluster.clients,
+          servers: cluster.servers,
+          system,
+          file,
+        })
         outcomes[what] = { outcome: 'passes', figure }
-        await Promise.all([a.kill(), b.kill()])
+        await Promise.all([agents.a?.kill(), agents.b.kill()])
       })
     }
   }
 
-  declare(ordinary)
-  if (!flags.includes('--quick')) describe('when a client is lost', { concurrency: true }, () => declare(lost))
+  declare(ordinary, () => {
+    const [a, b] = cluster.clients
+    return { a, b }
+  })
+  if (flags.includes('--quick')) return
+  // With clients to spare, they can be lost at the same time.
+  const concurrency = system.hasSpareClients && !system.stallsWhenOneIsLost
+  describe('when a client is lost', { concurrency }, () =>
+    declare(lost, (i) => {
+      const [b, client, ...spare] = cluster.clients
+      return { b, client: system.hasSpareClients ? spare[i] : client }
+    }),
+  )
 })

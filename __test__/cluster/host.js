@@ -56,8 +56,8 @@ class Daemon {
   }
 
   /** Resolves when `condition` holds; rejects if the process ends. */
-  ready(condition, what) {
-    return Promise.race([until(condition, what), this.failed])
+  ready(condition, what, patience) {
+    return Promise.race([until(condition, what, patience), this.failed])
   }
 
   signal(signal) {
@@ -70,23 +70,18 @@ class Daemon {
   }
 }
 
-/** Resolves when a server accepts connections at this port. */
-const listens = (daemon, port, host = SERVER) =>
-  daemon.ready(
-    () =>
-      new Promise((resolve) => {
-        const socket = net.connect({ host, port, timeout: 1000 })
-        const end = (answers) => {
-          socket.destroy()
-          resolve(answers)
-        }
-        socket
-          .once('connect', () => end(true))
-          .once('timeout', () => end(false))
-          .once('error', () => end(false))
-      }),
-    `a server at port ${port}`,
-  )
+/** Returns true if somebody accepts connections there. */
+function accepts(host, port) {
+  const socket = net.connect({ host, port, timeout: 1000 })
+  return new Promise((resolve) => {
+    socket.once('connect', () => resolve(true))
+    for (const event of ['timeout', 'error']) socket.once(event, () => resolve(false))
+  }).finally(() => socket.destroy())
+}
+
+/** Resolves when a server accepts connections at a port. */
+const listens = (daemon, { host = SERVER, port, patience }) =>
+  daemon.ready(() => accepts(host, port), `a server at ${host}:${port}`, patience)
 
 /** A client that is a network namespace of this machine, with a process that has the file system mounted (FUSE). */
 class LocalClient {
@@ -145,9 +140,16 @@ class LocalClient {
 /** The folder for what the servers keep, and for the mounts; the network between servers and clients. */
 async function prepareHost() {
   fs.mkdirSync(LOGS, { recursive: true })
-  for (const folder of ['/run', '/var/lib']) await run('mount', '-t', 'tmpfs', 'none', folder)
+  for (const folder of ['/run', '/var/lib', '/var/log']) await run('mount', '-t', 'tmpfs', 'none', folder)
   fs.mkdirSync('/run/cluster')
-  await ip('link set lo up', 'link add servers type bridge', `addr add ${SERVER}/24 dev servers`, 'link set servers up')
+  await ip('link set lo up')
+  // The network of the cluster, and that of the tests, which is never cut.
+  for (const [name, address] of [
+    ['servers', SERVER],
+    ['tests', '10.98.0.1'],
+  ]) {
+    await ip(`link add ${name} type bridge`, `addr add ${address}/24 dev ${name}`, `link set ${name} up`)
+  }
 }
 
-module.exports = { Daemon, listens, LocalClient, prepareHost, run, SERVER }
+module.exports = { Daemon, ip, listens, LocalClient, prepareHost, run, SERVER }

@@ -21,10 +21,10 @@ async function eventually(promise, what, patience = PATIENCE) {
 }
 
 /** Waits until `condition` holds: for what the system tells only when asked, such as a count of threads. */
-async function until(condition, what) {
-  const end = Date.now() + PATIENCE
+async function until(condition, what, patience = PATIENCE) {
+  const end = Date.now() + patience
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${PATIENCE} ms`)
+    if (Date.now() > end) throw new Error(`${what}: not within ${patience} ms`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -20,6 +20,9 @@ module.exports = {
   programs: { mfsmaster: 'moosefs-master', mfschunkserver: 'moosefs-chunkserver', mfsmount: 'moosefs-client' },
   devices: ['/dev/fuse'],
   type: 'fuse',
+  hasSpareClients: true,
+  deletesOpenFiles: true,
+  seesNewFilesAfter: 0,
   // The master looks every 10 s, and not before it has run for 120 s.
   givenOn: { least: SESSION_SUSTAIN_TIME, most: 130 },
 
@@ -42,8 +45,8 @@ module.exports = {
     const [master, chunkserver] = ['master', 'chunkserver'].map(
       (name) => new Daemon(`mfs${name}`, `mfs${name}`, '-f', '-c', `${FOLDER}/${name}.cfg`, 'start'),
     )
-    await listens(master, 9421)
-    await listens(chunkserver, 9422)
+    await listens(master, { port: 9421 })
+    await listens(chunkserver, { port: 9422 })
     const clients = await Promise.all([1, 2, 3, 4].map((number) => LocalClient.create(number)))
     for (const client of clients) await client.mount('mfsmount', '-f', client.folder, '-H', SERVER)
     return { clients, servers: [master, chunkserver] }
