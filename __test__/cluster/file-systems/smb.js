@@ -55,7 +55,7 @@ module.exports = {
       listens(server, { port: 445 }),
       ...[12, 13].map((number) => Machine.boot(number, 'smb-client')),
     ])
-    // With a lease, Linux' client does not always tell the server of a lock in time: two clients have held one at once.
+    // With a lease, Linux' client keeps locks to itself at first, and two clients have held one at the same time.
     for (const client of clients) {
       await client.run(`mount.cifs //${SERVER}/share ${client.folder} -o guest,vers=3.1.1,nolease`)
     }

@@ -73,6 +73,7 @@ function pack(folder, file, busybox) {
 
 /** Makes the system. */
 function build() {
+  console.log('Making the system of the virtual machines')
   const debian = path.join(FOLDER, 'debian')
   const system = path.join(FOLDER, 'system')
   for (const folder of [debian, system]) fs.rmSync(folder, { recursive: true, force: true })
