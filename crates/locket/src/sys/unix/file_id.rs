@@ -183,10 +183,7 @@ pub(super) fn find_without_waiting(file: &File) -> Result<Found, Errno> {
 pub(super) fn find_on_server(path: &Path) -> io::Result<Option<Found>> {
     use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
-    let ask = |path| statx(CWD, path, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
-    // NFS looks names up again once it has seen that their folder has changed.
-    let _ = path.parent().map(ask);
-    match ask(path) {
+    match statx(CWD, path, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS) {
         Ok(stat) => Ok((stat.stx_nlink > 0).then(|| Found {
             id: FileId::new(makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
             is_empty: stat.stx_size == 0,

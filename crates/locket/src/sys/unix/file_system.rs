@@ -13,24 +13,42 @@ use linux as system;
 /// Time for which an answer about a device is cached: after an unmount its number may mean another file system.
 const CACHED: Duration = Duration::from_secs(1);
 
-thread_local! {
-    /// The last device, the time of the answer about it, and that answer.
-    static LAST: Cell<Option<(u64, Instant, bool)>> = const { Cell::new(None) };
+/// The kinds of file systems that are dealt with in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code, reason = "not told"))]
+pub(crate) enum Kind {
+    /// Known to be of this machine: it answers from memory, and every process sees every change at once.
+    Local,
+    /// Served by a program.
+    Fuse,
+    /// On an SMB server.
+    Smb,
+    /// NFS, or unknown.
+    Other,
 }
 
-/// Returns true if `file`, on this device, is on a file system that is known to be of this machine. Such a file
-/// system answers from memory, and every process sees every change at once.
-pub(crate) fn is_local(file: &File, device: u64) -> bool {
+thread_local! {
+    /// The last device, the time of the answer about it, and that answer.
+    static LAST: Cell<Option<(u64, Instant, Kind)>> = const { Cell::new(None) };
+}
+
+/// Returns the kind of file system that `file`, on this device, is on.
+pub(crate) fn kind_of(file: &File, device: u64) -> Kind {
     let now = Instant::now();
-    if let Some((known, answered, local)) = LAST.get()
+    if let Some((known, answered, kind)) = LAST.get()
         && known == device
         && now.duration_since(answered) < CACHED
     {
-        return local;
+        return kind;
     }
-    let local = system::is_local(file);
-    LAST.set(Some((device, now, local)));
-    local
+    let kind = system::kind_of(file);
+    LAST.set(Some((device, now, kind)));
+    kind
+}
+
+/// Returns true if `file`, on this device, is on a file system that is known to be of this machine.
+pub(crate) fn is_local(file: &File, device: u64) -> bool {
+    kind_of(file, device) == Kind::Local
 }
 
 /// Returns true if processes on all machines are known to see the same files in `folder` at the same time, or if there is
@@ -42,11 +60,16 @@ pub(crate) fn is_coherent_at(folder: &Path) -> bool {
     }
 }
 
-/// Has the client of a network file system forget which files `folder` does not have, by asking the server for the folder's
-/// attributes. NFS looks names up again once these have changed, which it else sees after up to a minute. Returns false if
-/// that is not needed or does not work.
+/// Has the client of a network file system forget which files `folder` does not have. Returns false if that is not needed or
+/// does not work.
 pub(crate) fn refresh(folder: &Path) -> bool {
-    !is_coherent_at(folder) && system::refresh(folder)
+    !is_coherent_at(folder) && forget_names(folder)
+}
+
+/// Asks the server for the attributes of `folder`. NFS looks names up again once these have changed, which it else sees after up
+/// to a minute. Returns false if that does not work.
+pub(super) fn forget_names(folder: &Path) -> bool {
+    system::forget_names(folder)
 }
 
 /// Returns true if the mount table of this process says that `path` is on a file system of this machine. Never blocks,
@@ -57,7 +80,7 @@ pub(crate) fn is_on_local_mount(path: &Path) -> bool {
 
 /// Returns true if the file is one of an SMB server.
 pub(crate) fn is_smb(file: &File) -> bool {
-    system::is_smb(file)
+    system::kind_of(file) == Kind::Smb
 }
 
 /// Returns true if the folder is one of an SMB server.
@@ -74,6 +97,8 @@ mod linux {
 
     use rustix::fs::{AtFlags, CWD, StatFs, StatxFlags, statx};
     use rustix::io::Errno;
+
+    use super::Kind;
 
     /// The file systems of this machine: their magic numbers, as statfs(2) has them, and their names in the mount table.
     ///
@@ -101,26 +126,24 @@ mod linux {
         (0x5265_4973, &["reiserfs"]),
     ];
 
+    const FUSE: u32 = 0x6573_5546;
+
     /// SMB in its three versions, by their magic numbers.
     const SMB: [u32; 3] = [0x517b, 0xff53_4d42, 0xfe53_4d42];
 
-    pub(crate) fn is_local(file: &File) -> bool {
-        magic(rustix::fs::fstatfs(file)).is_ok_and(is_local_magic)
+    pub(crate) fn kind_of(file: &File) -> Kind {
+        magic(rustix::fs::fstatfs(file)).map_or(Kind::Other, kind_of_magic)
     }
 
     pub(crate) fn is_local_at(folder: &Path) -> Result<bool, Errno> {
         magic(rustix::fs::statfs(folder)).map(is_local_magic)
     }
 
-    pub(crate) fn is_smb(file: &File) -> bool {
-        magic(rustix::fs::fstatfs(file)).is_ok_and(|magic| SMB.contains(&magic))
-    }
-
     pub(crate) fn is_smb_at(folder: &Path) -> bool {
         magic(rustix::fs::statfs(folder)).is_ok_and(|magic| SMB.contains(&magic))
     }
 
-    pub(crate) fn refresh(folder: &Path) -> bool {
+    pub(crate) fn forget_names(folder: &Path) -> bool {
         statx(CWD, folder, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS).is_ok()
     }
 
@@ -140,6 +163,15 @@ mod linux {
 
     fn is_local_magic(magic: u32) -> bool {
         LOCAL.iter().any(|&(known, _)| known == magic)
+    }
+
+    fn kind_of_magic(magic: u32) -> Kind {
+        match magic {
+            FUSE => Kind::Fuse,
+            _ if SMB.contains(&magic) => Kind::Smb,
+            _ if is_local_magic(magic) => Kind::Local,
+            _ => Kind::Other,
+        }
     }
 
     /// Returns the same, by a table like `/proc/self/mountinfo`.
@@ -210,12 +242,12 @@ mod linux {
         #[test]
         fn what_asks_a_server_or_another_program_is_not_of_this_machine_nor_is_what_is_unknown() {
             const NFS: u32 = 0x6969;
-            const FUSE: u32 = 0x6573_5546;
             const V9FS: u32 = 0x0102_1997;
             const CEPH: u32 = 0x00c3_6400;
             for magic in [NFS, FUSE, V9FS, CEPH, 0, 1].into_iter().chain(SMB) {
-                assert!(!is_local_magic(magic), "{magic:#x}");
+                assert_ne!(kind_of_magic(magic), Kind::Local, "{magic:#x}");
             }
+            assert_eq!([FUSE, SMB[1], NFS].map(kind_of_magic), [Kind::Fuse, Kind::Smb, Kind::Other]);
             assert!(is_local_magic(0xef53) && is_local_magic(0x794c_7630));
         }
 
@@ -224,10 +256,10 @@ mod linux {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.lock");
             let file = File::create(&path).unwrap();
-            assert_eq!(is_on_local_mount(&path), is_local(&file));
-            assert_eq!(is_local_at(folder.path()).unwrap(), is_local(&file));
-            assert!(!is_smb(&file));
-            assert!(!is_local(&File::open("/proc/self/status").unwrap()));
+            let is_local = kind_of(&file) == Kind::Local;
+            assert_eq!(is_on_local_mount(&path), is_local);
+            assert_eq!(is_local_at(folder.path()).unwrap(), is_local);
+            assert_eq!(kind_of(&File::open("/proc/self/status").unwrap()), Kind::Other);
         }
     }
 }
@@ -241,6 +273,8 @@ mod system {
     use rustix::fs::StatFs;
     use rustix::io::Errno;
 
+    use super::Kind;
+
     #[allow(
         clippy::unnecessary_cast,
         clippy::cast_lossless,
@@ -251,23 +285,20 @@ mod system {
         mount.f_flags as u64 & libc::MNT_LOCAL as u64 != 0
     }
 
-    pub(crate) fn is_local(file: &File) -> bool {
-        rustix::fs::fstatfs(file).is_ok_and(|mount| is_local_mount(&mount))
+    pub(crate) fn kind_of(file: &File) -> Kind {
+        let is_local = rustix::fs::fstatfs(file).is_ok_and(|mount| is_local_mount(&mount));
+        if is_local { Kind::Local } else { Kind::Other }
     }
 
     pub(crate) fn is_local_at(folder: &Path) -> Result<bool, Errno> {
         Ok(is_local_mount(&rustix::fs::statfs(folder)?))
     }
 
-    pub(crate) fn refresh(_: &Path) -> bool {
+    pub(crate) fn forget_names(_: &Path) -> bool {
         false
     }
 
     pub(crate) fn is_on_local_mount(_: &Path) -> bool {
-        false
-    }
-
-    pub(crate) fn is_smb(_: &File) -> bool {
         false
     }
 
@@ -284,23 +315,21 @@ mod system {
 
     use rustix::io::Errno;
 
-    pub(crate) fn is_local(_: &File) -> bool {
-        false
+    use super::Kind;
+
+    pub(crate) fn kind_of(_: &File) -> Kind {
+        Kind::Other
     }
 
     pub(crate) fn is_local_at(_: &Path) -> Result<bool, Errno> {
         Ok(false)
     }
 
-    pub(crate) fn refresh(_: &Path) -> bool {
+    pub(crate) fn forget_names(_: &Path) -> bool {
         false
     }
 
     pub(crate) fn is_on_local_mount(_: &Path) -> bool {
-        false
-    }
-
-    pub(crate) fn is_smb(_: &File) -> bool {
         false
     }
 

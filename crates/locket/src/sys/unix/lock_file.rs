@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::file_id::{FileId, find_at, find_on_server, find_without_waiting};
-use super::file_system::{is_local, is_smb};
+use super::file_system::{Kind, forget_names, kind_of};
 use super::kernel_lock::has_record_lock;
 use super::open::open_with;
 use crate::sys::{KernelLock, LockFile, LockMode, OpenHow, SystemError};
@@ -80,7 +80,12 @@ impl OpenFile {
 
     /// Returns true if the kernel may give others of this process the same handle at its server.
     pub(super) fn may_be_shared(&self) -> bool {
-        !self.is_directory && !self.is_local() && is_smb(&self.file)
+        !self.is_directory && self.kind() == Kind::Smb
+    }
+
+    /// Returns the kind of file system that the file is on. The answer may be a second old.
+    fn kind(&self) -> Kind {
+        kind_of(&self.file, self.id.device())
     }
 
     /// Makes a lock call, and repeats it if the system first wants the file to be opened in another way (EBADF): an exclusive
@@ -185,7 +190,7 @@ impl LockFile for OpenFile {
     }
 
     fn is_local(&self) -> bool {
-        is_local(&self.file, self.id.device())
+        self.kind() == Kind::Local
     }
 
     fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
@@ -223,8 +228,14 @@ impl LockFile for OpenFile {
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         // Another machine may have deleted it.
-        let asks_server = self.has_links && !self.is_local();
-        let found = if asks_server { find_on_server(path)? } else { find_at(path)? };
+        let found = match self.kind() {
+            Kind::Other if self.has_links => {
+                path.parent().map(forget_names);
+                find_on_server(path)?
+            }
+            Kind::Fuse | Kind::Smb if self.has_links => find_on_server(path)?,
+            _ => find_at(path)?,
+        };
         let found = found.filter(|found| found.id == self.id);
         if let Some(found) = &found {
             self.is_empty.store(found.is_empty, Ordering::Relaxed);
