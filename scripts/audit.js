@@ -29,7 +29,9 @@ function problemsOf(manifest, { packages: { '': _, ...packages } }) {
   for (const name of Object.keys(manifest.dependencies ?? {})) {
     problems.push(`package.json has a dependency at run time: ${name}`)
   }
-  for (const [folder, { hasInstallScript, resolved, integrity, license, dev }] of Object.entries(packages)) {
+  for (const [folder, { hasInstallScript, resolved, integrity, license, dev, link }] of Object.entries(packages)) {
+    // A package of packages/, and the link to it.
+    if (link || folder.startsWith('packages/')) continue
     if (!dev) problems.push(`${folder} is not for development`)
     if (hasInstallScript && !(folder in KNOWN_SCRIPTS)) problems.push(`${folder} has an install script`)
     // Everybody installs it from the registry of their own, and the checksum decides.

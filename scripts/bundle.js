@@ -1,6 +1,7 @@
 'use strict'
 
-// Makes dist/ of lib/ and bin/cli/: one file for the API, since loading ten takes twice the time, and one for the command.
+// Makes dist/ of lib/ and bin/cli/: one file for the API, since loading ten takes twice the time, and one for the command. And
+// dist/ in packages/postgres, which shares some files of lib/ and has no dependency on the main package.
 // Names stay as they are: they stand in stack traces.
 
 const fs = require('node:fs')
@@ -57,9 +58,14 @@ async function bundle() {
   }
   // What one action of the command needs, the others do not load.
   await build({ ...COMMON, entryPoints: { command: 'bin/cli/main.js' } })
+  const postgres = { entryPoints: { index: 'packages/postgres/lib/index.js' }, outdir: 'packages/postgres/dist' }
+  await build({ ...COMMON, ...postgres, external: ['pg'], plugins: [asModules] })
   for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))
 }
 
 if (require.main === module) bundle()
 
-module.exports = { BUNDLES: ['index.js', 'command.js', ...RARE, ...WITH_PARTS].map((name) => `dist/${name}`) }
+module.exports = {
+  BUNDLES: ['index.js', 'command.js', ...RARE, ...WITH_PARTS].map((name) => `dist/${name}`),
+  POSTGRES_BUNDLE: 'packages/postgres/dist/index.js',
+}

@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const { output, root } = require('./packaging/run.js')
-const { stageDropIn, stageMain } = require('./packaging/stage.js')
+const { stageDropIn, stageMain, stagePostgres } = require('./packaging/stage.js')
 
 const NAPI = path.join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
 
@@ -37,12 +37,13 @@ function packBinary(into) {
   return pack(folder, into)
 }
 
-/** Packs the main package, without names of platforms (there is no registry), its binary and the drop-in into `folder`. */
+/** Packs the main package, without names of platforms (there is no registry), its binary, and the others into `folder`. */
 function packAll(folder) {
   return {
     main: pack(stageMain(path.join(folder, 'main'), []), folder),
     binary: packBinary(folder),
     dropIn: pack(stageDropIn(path.join(folder, 'proper-lockfile')), folder),
+    postgres: pack(stagePostgres(path.join(folder, 'postgres')), folder),
   }
 }
 

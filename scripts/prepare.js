@@ -7,7 +7,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { BUNDLES } = require('./bundle.js')
+const { BUNDLES, POSTGRES_BUNDLE } = require('./bundle.js')
 
 const root = path.resolve(__dirname, '..')
 const BUILD_INPUTS = [
@@ -20,7 +20,7 @@ const BUILD_INPUTS = [
   'crates/locket/Cargo.toml',
 ]
 
-const SCRIPTS = ['lib', 'bin/cli', 'scripts/bundle.js', 'package-lock.json']
+const SCRIPTS = ['lib', 'bin/cli', 'packages/postgres/lib', 'scripts/bundle.js', 'package-lock.json']
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */
 function run(command, args, env) {
@@ -74,7 +74,7 @@ function buildAddon() {
 }
 
 function buildScripts() {
-  if (Math.max(...SCRIPTS.map(changed)) < Math.min(...BUNDLES.map(changed))) return
+  if (Math.max(...SCRIPTS.map(changed)) < Math.min(...[...BUNDLES, POSTGRES_BUNDLE].map(changed))) return
   console.log('Bundling the JavaScript')
   run('npm', ['run', '--silent', 'bundle'])
 }

@@ -1,8 +1,8 @@
 'use strict'
 
 // `npm run publish:all -- [--provenance] [--dry-run] [--registry=URL] [--tag=TAG]`: publishes the packages of all
-// platforms, which `npm run prebuilds` has made in npm/, then the main package, and then the drop-in, which needs it: when a
-// package can be installed, what it depends on can, too.
+// platforms, which `npm run prebuilds` has made in npm/, then the main package, then the drop-in, which needs it, and
+// @locket/postgres: when a package can be installed, what it depends on can, too.
 
 const fs = require('node:fs')
 const os = require('node:os')
@@ -10,7 +10,7 @@ const path = require('node:path')
 const { parseArgs } = require('node:util')
 
 const { run } = require('./packaging/run.js')
-const { platformFolders, stageDropIn, stageMain } = require('./packaging/stage.js')
+const { platformFolders, stageDropIn, stageMain, stagePostgres } = require('./packaging/stage.js')
 const { PACKAGES, PLATFORMS } = require('./prebuilds/platforms.js')
 
 /** What went wrong is to be seen also if npm was told to be silent, as by `npm run --silent`. */
@@ -40,8 +40,8 @@ function publish(folder, { registry, publishing, env, log }) {
 }
 
 /**
- * Publishes the packages of `platforms` in the folder `npm`, the main package with them as its optional dependencies, and
- * the drop-in. What is in the registry already is left alone, so this can be repeated after it has failed half way.
+ * Publishes the packages of `platforms` in the folder `npm`, the main package with them as its optional dependencies, the
+ * drop-in, and @locket/postgres. What is in the registry already is left alone, so this can be repeated after it has failed half way.
  */
 function publishAll({ npm, platforms, registry, tag, provenance, dryRun, env = process.env, log = console.log }) {
   const folders = platformFolders(npm, platforms)
@@ -49,13 +49,14 @@ function publishAll({ npm, platforms, registry, tag, provenance, dryRun, env = p
   try {
     const main = stageMain(path.join(temporary, 'main'), platforms)
     const dropIn = stageDropIn(path.join(temporary, 'proper-lockfile'))
+    const postgres = stagePostgres(path.join(temporary, 'postgres'))
     const how = {
       registry: registry ? [`--registry=${registry}`] : [],
       publishing: [tag && `--tag=${tag}`, provenance && '--provenance', dryRun && '--dry-run'].filter(Boolean),
       env,
       log,
     }
-    for (const folder of [...folders, main, dropIn]) publish(folder, how)
+    for (const folder of [...folders, main, dropIn, postgres]) publish(folder, how)
   } finally {
     fs.rmSync(temporary, { recursive: true, force: true })
   }

@@ -14,7 +14,7 @@ const { after, before, test } = require('node:test')
 const esbuild = require('esbuild')
 
 const { BUNDLES } = require('../../scripts/bundle.js')
-const { builtBinary, install, pack, packAll, root } = require('../../scripts/packaging.js')
+const { builtBinary, install, output, pack, packAll, root } = require('../../scripts/packaging.js')
 
 const TOOLS = path.join(root, 'node_modules')
 const TSC = path.join(TOOLS, 'typescript/bin/tsc')
@@ -462,7 +462,31 @@ test('TypeScript compiles the drop-in as it does proper-lockfile, and sees what 
   assert.deepEqual(errors.sort(), expected.sort(), output)
 })
 
-for (const name of ['main', 'dropIn']) {
+test('the tarball of @locket/postgres has what is needed, and nothing else', () => {
+  assert.deepEqual(packed.postgres.files, ['LICENSE', 'README.md', 'dist/index.js', 'index.d.ts', 'package.json'])
+})
+
+for (const [name, load] of Object.entries({
+  'postgres.cjs': "const { postgresLock } = require('@locket/postgres')",
+  'postgres.mjs': "import { postgresLock } from '@locket/postgres'",
+})) {
+  test(`@locket/postgres needs nothing but pg: ${load}`, () => {
+    const own = path.join(folder, name.replace('.', '-'))
+    fs.mkdirSync(own)
+    fs.writeFileSync(path.join(own, 'package.json'), '{}')
+    output(
+      'npm',
+      ['install', '--legacy-peer-deps', '--offline', '--no-audit', '--no-save', packed.postgres.tarball],
+      own,
+    )
+    // npm would remove it.
+    fs.symlinkSync(path.join(TOOLS, 'pg'), path.join(own, 'node_modules/pg'), 'junction')
+    fs.writeFileSync(path.join(own, name), `${load}; console.log(postgresLock('report').name)`)
+    assert.deepEqual(nodeIn(own, name), { status: 0, output: 'report\n' })
+  })
+}
+
+for (const name of ['main', 'dropIn', 'postgres']) {
   test(`publint finds nothing in the tarball: ${name}`, async () => {
     const { publint } = await import('publint')
     const { buffer, byteOffset, byteLength } = fs.readFileSync(packed[name].tarball)

@@ -15,6 +15,7 @@ const {
   platformFolders,
   stageDropIn,
   stageMain,
+  stagePostgres,
 } = require('../../scripts/packaging/stage.js')
 const manifest = require('../../package.json')
 const { temporaryFolder } = require('../support/folders.js')
@@ -44,7 +45,7 @@ test('the platforms are those that have a binary', () => {
 })
 
 test('the published package.json has the platforms at its own version, and nothing that only a clone can use', (t) => {
-  const { devDependencies, napi, overrides, scripts, ...kept } = manifest
+  const { devDependencies, napi, overrides, scripts, workspaces, ...kept } = manifest
   const folder = stageMain(path.join(temporaryFolder(t), 'main'), PLATFORMS)
   const optionalDependencies = Object.fromEntries(PLATFORMS.map((each) => [`@locket/native-${each}`, version]))
   const staged = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
@@ -60,6 +61,20 @@ test('the drop-in is published for the very version of the main package, with it
   const kept = ['license', 'engines', 'publishConfig', 'type']
   for (const field of kept) assert.deepEqual(staged[field], manifest[field], field)
   assert.deepEqual(fs.readdirSync(folder).sort(), ['LICENSE', 'README.md', 'index.d.ts', 'index.js', 'package.json'])
+})
+
+test('@locket/postgres is published with pg as its peer, and no other dependency', (t) => {
+  const folder = stagePostgres(path.join(temporaryFolder(t), 'postgres'))
+  const staged = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
+  const { version: own, peerDependencies, dependencies, devDependencies } = staged
+  assert.deepEqual(
+    [own, Object.keys(peerDependencies), dependencies, devDependencies],
+    [version, ['pg'], undefined, undefined],
+  )
+  const kept = ['license', 'engines', 'publishConfig', 'type']
+  for (const field of kept) assert.deepEqual(staged[field], manifest[field], field)
+  assert.deepEqual(fs.readdirSync(folder).sort(), ['LICENSE', 'README.md', 'dist', 'index.d.ts', 'package.json'])
+  assert.deepEqual(fs.readdirSync(path.join(folder, 'dist')), ['index.js'])
 })
 
 test('packages of all platforms can be published', (t) => {

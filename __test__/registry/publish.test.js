@@ -9,10 +9,10 @@ const { programOf } = require('../../scripts/registry/install.js')
 const { startRegistry } = require('../../scripts/registry/start.js')
 const manifest = require('../../package.json')
 const { Project } = require('./project.js')
-const { DROP_IN, filesOf, has, PLATFORMS, publishTo } = require('./published.js')
+const { DROP_IN, filesOf, has, PLATFORMS, POSTGRES, publishTo } = require('./published.js')
 
 const { name: MAIN, version: VERSION } = manifest
-const NAMES = [...PLATFORMS.map(({ name }) => name), MAIN, DROP_IN]
+const NAMES = [...PLATFORMS.map(({ name }) => name), MAIN, DROP_IN, POSTGRES]
 
 let registry
 
@@ -52,7 +52,7 @@ test('a dry run publishes nothing', async (t) => {
   const lines = publishTo(registry, PLATFORMS.slice(0, 1), { dryRun: true })
   assert.deepEqual(
     lines,
-    [NAMES[0], MAIN, DROP_IN].map((name) => `${name}@${VERSION} would be published`),
+    [NAMES[0], MAIN, DROP_IN, POSTGRES].map((name) => `${name}@${VERSION} would be published`),
   )
   assert.deepEqual(await puts(), [])
 })
@@ -74,9 +74,9 @@ test('publishing that stops half way can be repeated, and no package is there be
   await t.test('it is repeated: what is missing is published, the rest is left alone', async () => {
     await registry.refuse([])
     const lines = publishTo(registry, PLATFORMS)
-    const expected = NAMES.map((name) => `${name}@${VERSION} is ${name === DROP_IN ? 'published' : 'there already'}`)
+    const expected = NAMES.map((name) => `${name}@${VERSION} is ${name === POSTGRES ? 'published' : 'there already'}`)
     assert.deepEqual(lines, expected)
-    assert.deepEqual(await puts(), [`${DROP_IN} 201`])
+    assert.deepEqual(await puts(), [`${POSTGRES} 201`])
     assert.deepEqual(await present(), NAMES)
   })
 })
@@ -87,7 +87,7 @@ test('all is there: nothing is published', async (t) => {
   const lines = publishTo(registry, PLATFORMS.slice(0, 1))
   assert.deepEqual(
     lines,
-    [NAMES[0], MAIN, DROP_IN].map((name) => `${name}@${VERSION} is there already`),
+    [NAMES[0], MAIN, DROP_IN, POSTGRES].map((name) => `${name}@${VERSION} is there already`),
   )
   assert.deepEqual(await puts(), [])
 })

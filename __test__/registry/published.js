@@ -1,7 +1,7 @@
 'use strict'
 
-// What is published for these tests: the main package, the drop-in, and the packages of platforms that `npm run prebuilds`
-// has made.
+// What is published for these tests: the main package, the drop-in, @locket/postgres, and the packages of platforms that `npm
+// run prebuilds` has made.
 
 const path = require('node:path')
 
@@ -16,6 +16,9 @@ const { Project } = require('./project.js')
 
 /** The package whose root is `@locket/native/proper-lockfile`. */
 const DROP_IN = '@locket/proper-lockfile'
+
+/** The package that is published last. */
+const POSTGRES = '@locket/postgres'
 
 const LIBC = { gnu: 'glibc', musl: 'musl' }
 
@@ -41,6 +44,7 @@ if (!PLATFORMS.some((each) => fitsHere(each))) {
 /** The files that are to be in the package of this name. */
 function filesOf(name) {
   const common = ['LICENSE', 'README.md', 'package.json']
+  if (name === POSTGRES) return [...common, 'dist/index.js', 'index.d.ts'].sort()
   if (name === DROP_IN) return [...common, 'index.d.ts', 'index.js'].sort()
   if (name !== MAIN) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
@@ -50,7 +54,7 @@ function filesOf(name) {
   return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 
-/** Publishes the packages of these platforms, the main package and the drop-in in the registry. Returns what it printed, by line. */
+/** Publishes the packages of these platforms, and those beside them, in the registry. Returns what it printed, by line. */
 function publishTo(registry, platforms, options) {
   const lines = []
   publishAll({
@@ -70,4 +74,4 @@ function has(t, tool) {
   return missing === undefined || unavailable(t, `${missing} could not be installed`)
 }
 
-module.exports = { DROP_IN, filesOf, fitsHere, has, PLATFORMS, publishTo }
+module.exports = { DROP_IN, filesOf, fitsHere, has, PLATFORMS, POSTGRES, publishTo }

@@ -24,7 +24,7 @@ const fileOf = platforms.binaryOf
  * since one of them fits each platform, and of the very version of the main package, since only these two fit together.
  */
 function publishedManifest(platforms) {
-  const { devDependencies, napi, overrides, scripts, ...kept } = manifest
+  const { devDependencies, napi, overrides, scripts, workspaces, ...kept } = manifest
   const optionalDependencies = Object.fromEntries(platforms.map((each) => [nameOf(each), manifest.version]))
   const files = manifest.files.filter((entry) => !isBuiltHere(entry))
   return { ...kept, files, ...(platforms.length > 0 && { optionalDependencies }) }
@@ -48,19 +48,24 @@ function stageMain(into, platforms) {
   return into
 }
 
-/** The package whose root is `@locket/native/proper-lockfile`. */
-const DROP_IN = path.join(root, 'packages/proper-lockfile')
-
-/** Puts the drop-in package as it is published into the folder `into`: for the very version of the main package. */
-function stageDropIn(into) {
-  fs.cpSync(DROP_IN, into, { recursive: true, filter: (file) => path.basename(file) !== 'node_modules' })
+/** Puts a package of packages/ as it is published into the folder `into`: of the version of the main package. */
+function stageBeside(folder, into, dependencies) {
+  const from = path.join(root, 'packages', folder)
+  const { name, devDependencies, ...own } = JSON.parse(fs.readFileSync(path.join(from, 'package.json'), 'utf8'))
+  for (const file of ['README.md', ...own.files]) {
+    fs.cpSync(path.join(from, file), path.join(into, file), { recursive: true })
+  }
   fs.copyFileSync(path.join(root, 'LICENSE'), path.join(into, 'LICENSE'))
-  const { name, ...own } = JSON.parse(fs.readFileSync(path.join(into, 'package.json'), 'utf8'))
-  const { version } = manifest
-  const staged = { name, version, ...own, dependencies: { [manifest.name]: version } }
+  const staged = { name, version: manifest.version, ...own, dependencies }
   fs.writeFileSync(path.join(into, 'package.json'), `${JSON.stringify(staged, null, 2)}\n`)
   return into
 }
+
+/** Stages the package whose root is `@locket/native/proper-lockfile`: for the very version of the main package. */
+const stageDropIn = (into) => stageBeside('proper-lockfile', into, { [manifest.name]: manifest.version })
+
+/** Stages the package of the lock that PostgreSQL keeps. It needs no other of these packages. */
+const stagePostgres = (into) => stageBeside('postgres', into)
 
 /** What is wrong with the package of a platform in `folder`, in words. */
 function problemOf(platform, folder) {
@@ -81,4 +86,4 @@ function platformFolders(npm, platforms) {
   return folders
 }
 
-module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageDropIn, stageMain }
+module.exports = { fileOf, nameOf, PLATFORMS, platformFolders, stageDropIn, stageMain, stagePostgres }

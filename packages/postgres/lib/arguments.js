@@ -1,0 +1,62 @@
+'use strict'
+
+// Checks of the arguments, before anything happens. Nothing that may contain a password gets into a message.
+
+const { CHECKS, checkOptions } = require('../../../lib/arguments.js')
+const { outOfRange, wrongType, wrongValue } = require('../../../lib/invalid.js')
+
+Object.assign(CHECKS, {
+  connection(value) {
+    if (typeof value === 'string') return
+    const isObject = value !== null && typeof value === 'object' && !Array.isArray(value)
+    if (isObject && typeof value.connect !== 'function') return
+    throw wrongConnection(value)
+  },
+  maxSessions(value) {
+    if (typeof value !== 'number') throw wrongType('options.maxSessions', 'of type number', value)
+    if (!Number.isInteger(value) || value < 1) throw outOfRange('options.maxSessions', 'an integer >= 1', value)
+  },
+  allowPooler(value) {
+    if (typeof value !== 'boolean') throw wrongType('options.allowPooler', 'of type boolean', value)
+  },
+})
+
+/** A type error that does not show the value. */
+const secretive = (message) => Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
+
+function wrongConnection(value) {
+  const received = typeof value === 'object' ? `an instance of ${value?.constructor?.name}` : `type ${typeof value}`
+  return secretive(
+    'The "options.connection" argument must be a connection string or the options of a pg Client, no Client and no Pool: ' +
+      `a lock needs sessions of its own. Pass the \`options\` of a Pool. Received ${value === null ? 'null' : received}`,
+  )
+}
+
+/** Checks the options of a handle, and returns those that are set. */
+function checkLockOptions(options, known) {
+  if (typeof options === 'string') {
+    throw secretive('The "options" argument must be of type object: did you mean { connection }? Received a string')
+  }
+  return checkOptions(withoutSecrets(options, known), known)
+}
+
+/** Returns the options, whose check fails in the same way, but shows no string that may be a connection string. */
+function withoutSecrets(options, known) {
+  if (options === null || typeof options !== 'object') return options
+  const hasSecret = Object.keys(options).some((name) => !known.includes(name) && typeof options[name] === 'string')
+  if (!hasSecret) return options
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [
+      name,
+      typeof value === 'string' && !known.includes(name) ? '…' : value,
+    ]),
+  )
+}
+
+function checkName(name) {
+  if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
+  if (name === '') throw wrongValue('name', 'must not be empty', name)
+  if (name.includes('\0')) throw wrongValue('name', 'must be a string without null bytes', name)
+}
+
+module.exports = { checkLockOptions, checkName }

@@ -1,0 +1,218 @@
+'use strict'
+
+const { Entry } = require('./entry.js')
+const { failureError } = require('./errors.js')
+const { Session } = require('./session.js')
+const { after } = require('./timers.js')
+
+/** How long a session stays open that nobody needs, in milliseconds. */
+const IDLE_LIMIT = 10_000
+
+/** The sessions of this thread for one connection, and the locks that they are used for. */
+class Sessions {
+  #config
+  #allowPooler
+  /** The number of sessions, with those that are being opened. */
+  #count = 0
+  /** The sessions that nobody needs now: each with a function that keeps it from being closed. */
+  #idle = new Map()
+  /** The claims that wait for a session, in their order. */
+  #claims = []
+  /** The entries by name. */
+  #entries = new Map()
+
+  constructor(config, allowPooler) {
+    this.#config = config
+    this.#allowPooler = allowPooler
+  }
+
+  /** Returns the entry of this name, which is there as long as it is used. */
+  entry(name) {
+    let entry = this.#entries.get(name)
+    if (entry === undefined) {
+      entry = new Entry(this, name)
+      this.#entries.set(name, entry)
+    }
+    return entry
+  }
+
+  /** Returns true if this thread holds the lock of this name. */
+  isHeld(name) {
+    return this.#entries.get(name)?.isHeld === true
+  }
+
+  forget(entry) {
+    this.#entries.delete(entry.name)
+  }
+
+  /** Returns true if a session can be had at once, with at most `limit` of them. */
+  hasRoom(limit) {
+    return this.#claims.length === 0 && (this.#idle.size > 0 || this.#count < limit)
+  }
+
+  get areWaitedFor() {
+    return this.#claims.length > 0
+  }
+
+  /**
+   * Claims a session, when there are less than `limit`, or one is idle. Has a promise, which resolves to undefined if the claim
+   * is withdrawn.
+   */
+  claim(limit) {
+    const claim = { limit }
+    claim.promise = new Promise((resolve, reject) => Object.assign(claim, { resolve, reject }))
+    this.#claims.push(claim)
+    this.#serve()
+    return claim
+  }
+
+  withdraw(claim) {
+    const index = this.#claims.indexOf(claim)
+    if (index !== -1) this.#claims.splice(index, 1)
+    claim.isWithdrawn = true
+    claim.resolve(undefined)
+    // The next one may have another limit.
+    this.#serve()
+  }
+
+  #serve() {
+    while (this.#claims.length > 0) {
+      const [claim] = this.#claims
+      const [session] = [...this.#idle.keys()].slice(-1)
+      if (session !== undefined) {
+        this.#idle.get(session)()
+        this.#idle.delete(session)
+        this.#claims.shift().resolve(session)
+      } else if (this.#count < claim.limit) {
+        this.#claims.shift()
+        this.#open(claim)
+      } else {
+        return
+      }
+    }
+  }
+
+  async #open(claim) {
+    this.#count++
+    claim.isOpening = true
+    try {
+      const session = await Session.open(this.#config, this.#allowPooler)
+      if (claim.isWithdrawn) this.give(session)
+      else claim.resolve(session)
+    } catch (error) {
+      this.#count--
+      claim.reject(error)
+      this.#serve()
+    }
+  }
+
+  /** Takes back a session that is open, and holds nothing; or one that has ended. */
+  give(session) {
+    session.onLost = undefined
+    if (session.isOpen) {
+      session.isUsed = true
+      const remove = () => {
+        this.#idle.delete(session)
+        this.#count--
+      }
+      const stop = after(IDLE_LIMIT, () => {
+        remove()
+        session.close()
+      })
+      session.onLost = () => {
+        stop()
+        remove()
+        this.#serve()
+      }
+      this.#idle.set(session, () => {
+        stop()
+        session.onLost = undefined
+      })
+    } else {
+      this.#count--
+    }
+    this.#serve()
+  }
+
+  /** Asks a question, whose answer are rows. Needs no session of its own if one is idle, or holds a lock. */
+  async ask(name, question, limit) {
+    try {
+      return await this.#ask(name, question, limit)
+    } catch (error) {
+      throw failureError(error, name)
+    }
+  }
+
+  async #ask(name, question, limit) {
+    const entries = [this.#entries.get(name), ...this.#entries.values()]
+    const holding = entries.find((entry) => entry?.holdingSession !== undefined)
+    if (holding !== undefined && (holding.name === name || !this.hasRoom(limit))) {
+      return holding.holdingSession.query(question)
+    }
+    for (;;) {
+      const session = await this.claim(limit).promise
+      try {
+        return await session.query(question)
+      } catch (error) {
+        // It may have been cut off while nobody used it.
+        if (session.isOpen || !session.isUsed) throw error
+      } finally {
+        this.give(session)
+      }
+    }
+  }
+}
+
+/** The sessions by connection, see keyOf(). They are there as long as a handle or a lock needs them. */
+const all = new Map()
+const registry = new FinalizationRegistry((key) => {
+  if (all.get(key)?.deref() === undefined) all.delete(key)
+})
+
+/** A number for each object that is compared by identity. */
+const numbers = new WeakMap()
+let lastNumber = 0
+
+/** Returns a text that is the same for equal connections. Functions, and objects of a class, are equal to themselves only. */
+function keyOf(value) {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) {
+    return `${typeof value}:${JSON.stringify(String(value))}`
+  }
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null || Array.isArray(value)) {
+    // Also those that are not enumerable: a Pool hides its password so.
+    const names = Object.getOwnPropertyNames(value).sort()
+    return `{${names.map((name) => `${JSON.stringify(name)}:${keyOf(value[name])}`).join()}}`
+  }
+  if (value instanceof Uint8Array) return `bytes:${Buffer.from(value).toString('base64')}`
+  let number = numbers.get(value)
+  if (number === undefined) {
+    number = ++lastNumber
+    numbers.set(value, number)
+  }
+  return `#${number}`
+}
+
+/** Returns what pg needs to know of a connection: a copy, since the program may change it. */
+function configOf(connection) {
+  if (connection === undefined) return {}
+  if (typeof connection === 'string') return { connectionString: connection }
+  // A Pool hides its password from enumeration.
+  const { password } = connection
+  return { ...connection, ...(password !== undefined && { password }) }
+}
+
+/** Returns the sessions for a connection: the same for an equal one. */
+function sessionsOf(connection, allowPooler) {
+  const config = configOf(connection)
+  const key = `${allowPooler}:${keyOf(config)}`
+  let sessions = all.get(key)?.deref()
+  if (sessions === undefined) {
+    sessions = new Sessions(config, allowPooler)
+    all.set(key, new WeakRef(sessions))
+    registry.register(sessions, key)
+  }
+  return sessions
+}
+
+module.exports = { sessionsOf }
