@@ -1,7 +1,7 @@
 'use strict'
 
 // `npm test`: installs what is missing, builds, and runs all tests of types, Rust and JavaScript.
-// `npm test -- types|core|loom|node|paced`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
+// `npm test -- types|core|loom|node|paced|postgres`: one part of them. LOCKET_REQUIRE_ALL=1: a test that would be skipped fails.
 
 const fs = require('node:fs')
 const os = require('node:os')
@@ -21,7 +21,8 @@ const FILES_AT_ONCE = os.availableParallelism() + 1
 
 const PARTS = {
   types() {
-    for (const project of ['__test__/types', '__test__/types/dom']) run('npx', ['tsc', '-p', project])
+    const projects = ['__test__/types', '__test__/types/dom', 'packages/postgres/test/types']
+    for (const project of projects) run('npx', ['tsc', '-p', project])
   },
   core() {
     run('cargo', ['test', '--quiet', '--locked', '-p', 'locket'])
@@ -47,6 +48,12 @@ const PARTS = {
     const others = ['interop/flock', 'platform/no-threads', 'process/many-files']
     const files = [...subjects, ...others].map((name) => `__test__/${name}.test.js`)
     runNode(files, { NAPI_RS_NATIVE_LIBRARY_PATH: buildPaced() })
+  },
+  /** The package @locket/postgres, at servers that the tests start. */
+  postgres() {
+    const { obstacle } = require('../packages/postgres/test/support/server.js')
+    if (obstacle === undefined) runNode(testsIn('packages/postgres/test'))
+    else console.log(`Skipped: ${obstacle}`)
   },
 }
 

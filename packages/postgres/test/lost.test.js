@@ -1,0 +1,250 @@
+'use strict'
+
+// A session that ends while it holds a lock or waits for one: its holder hears of it, and nothing is acquired again silently.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { test } = require('node:test')
+
+const { LockError } = require('..')
+const { errorOf, eventually, until } = require('../../../__test__/support/waiting.js')
+const { countsOf, locksOf, pidsOf } = require('./support/locks.js')
+const { proxyOf } = require('./support/proxy.js')
+const { useServer } = require('./support/server.js')
+
+const server = useServer()
+
+/** Resolves to the reason of the signal `lost`. */
+async function lossOf(lock) {
+  if (!lock.lost.aborted) await eventually(once(lock.lost, 'abort'), 'the loss')
+  return lock.lost.reason
+}
+
+function assertLost(error, { name }) {
+  assert.ok(error instanceof LockError)
+  assert.equal(error.code, 'ERR_LOCK_LOST')
+  assert.equal(error.lockName, name)
+  assert.match(error.message, new RegExp(`^lost the lock of ${name}: `))
+}
+
+/** Ends the sessions that hold the lock. */
+async function terminate(client, name, granted = true) {
+  for (const pid of await pidsOf(client, name, granted)) await client.query('select pg_terminate_backend($1)', [pid])
+}
+
+test('a holder hears that its session was terminated; release() tells it once, and disposal not at all', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const lock = await locks.lock().acquire()
+  const { lost, token } = lock
+  await terminate(client, locks.name)
+  const reason = await lossOf(lock)
+  assertLost(reason, locks)
+  assert.equal(reason.cause.code, '57P01')
+  assert.equal(lost, lock.lost)
+  assert.equal(lock.held, false)
+  assert.equal(lock.token, token)
+  assertLost(await errorOf(() => lock.release()), locks)
+  assert.equal((await errorOf(() => lock.release())).code, 'ERR_LOCK_NOT_HELD')
+
+  // The next acquisition has a signal of its own.
+  await lock.acquire()
+  assert.equal(lock.lost.aborted, false)
+  await terminate(client, locks.name)
+  await lossOf(lock)
+  await lock[Symbol.asyncDispose]()
+  assert.equal(await lock.tryAcquire(), true)
+  assert.ok(lock.token > token)
+})
+
+test('the signal that was read before an acquire is that of the acquisition', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const lock = locks.lock()
+  const { lost } = lock
+  await lock.acquire()
+  await terminate(client, locks.name)
+  assert.equal((await lossOf(lock)) === lost.reason && lost.aborted, true)
+})
+
+test('run() rejects when its task has ended, if the lock was lost meanwhile', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  let ended = false
+  const error = await errorOf(() =>
+    locks.lock().run(async (lock) => {
+      await terminate(client, locks.name)
+      await lossOf(lock)
+      ended = true
+    }),
+  )
+  assertLost(error, locks)
+  assert.equal(ended, true)
+  const failure = new Error('of the task')
+  const running = locks.lock().run(async (lock) => {
+    await terminate(client, locks.name)
+    await lossOf(lock)
+    throw failure
+  })
+  assert.equal(await running.catch((reason) => reason), failure)
+})
+
+test('a loss is that of all shared holders of the thread, and those that wait go on in a new session', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server, { mode: 'shared' })
+  const holders = [await locks.lock().acquire(), await locks.lock().acquire()]
+  const waiter = locks.lock({ mode: 'exclusive' })
+  const wait = waiter.acquire()
+  await terminate(client, locks.name)
+  for (const holder of holders) assertLost(await lossOf(holder), locks)
+  await eventually(wait, 'the lock')
+  assert.deepEqual(
+    holders.map(({ held }) => held),
+    [false, false],
+  )
+  assert.equal(waiter.held, true)
+})
+
+test('a lock that is lost is not acquired again', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const lock = await locks.lock().acquire()
+  await terminate(client, locks.name)
+  await lossOf(lock)
+  assert.equal(await locks.elsewhere().tryAcquire(), true)
+  assert.equal(lock.held, false)
+})
+
+test('a wait whose session is terminated is rejected with the error of the server, and the next one goes on', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const holder = await locks.elsewhere().acquire()
+  const first = errorOf(() => locks.lock().acquire())
+  await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+  const second = locks.lock().acquire()
+  await terminate(client, locks.name, false)
+  assert.equal((await first).code, '57P01')
+  await holder.release()
+  await eventually(second, 'the lock')
+})
+
+for (const [signal, how] of [
+  ['INT', 'restarts'],
+  ['QUIT', 'crashes'],
+]) {
+  test(`when the server ${how}, holders hear of it, waits are rejected, and the process lives on`, async (t) => {
+    const locks = locksOf(t, server)
+    const lock = await locks.lock().acquire()
+    const { token } = lock
+    const client = await server.connect(t)
+    const wait = errorOf(() => locks.elsewhere().acquire())
+    const line = errorOf(() => locks.lock().acquire())
+    await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+    await server.stop(signal)
+    try {
+      assertLost(await lossOf(lock), locks)
+      // Terminated, or granted when the holder was, and then lost before anybody heard of it.
+      assert.ok((await wait) instanceof Error)
+      assert.ok((await line) instanceof Error)
+      assert.equal((await errorOf(() => locks.lock().tryAcquire())).code, 'ECONNREFUSED')
+      assert.equal((await errorOf(() => locks.lock().holders())).code, 'ECONNREFUSED')
+    } finally {
+      await server.start()
+    }
+    await lock.acquire()
+    if (signal === 'INT') assert.ok(lock.token > token)
+  })
+}
+
+test('a session that nobody uses is not missed: the next acquire opens another one', async (t) => {
+  const locks = locksOf(t, server)
+  const lock = await locks.lock().acquire()
+  await lock.release()
+  await server.restart('QUIT')
+  await lock.acquire()
+  await lock.release()
+  assert.equal(await lock.isLocked(), false)
+})
+
+test('a session that was cut off while nobody used it costs a try two seconds, and no error', async (t) => {
+  const proxy = await proxyOf(t, server)
+  const { lock: lockOf } = locksOf(t, server, { connection: proxy.connection })
+  const lock = await lockOf().acquire()
+  await lock.release()
+  proxy.cutOff()
+  const start = performance.now()
+  assert.equal(await eventually(lock.tryAcquire(), 'the try'), true)
+  assert.ok(performance.now() - start < 4000)
+})
+
+test('a holder notices within three seconds that the server is silent', async (t) => {
+  const proxy = await proxyOf(t, server)
+  const locks = locksOf(t, server, { connection: proxy.connection })
+  const lock = await locks.lock().acquire()
+  // Between two heartbeats.
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  assert.equal(lock.held, true)
+  const start = performance.now()
+  proxy.silence()
+  const reason = await lossOf(lock)
+  const took = performance.now() - start
+  t.diagnostic(`${took.toFixed(0)} ms`)
+  assertLost(reason, locks)
+  assert.match(reason.message, /not answered/)
+  assert.ok(took < 3500, `${took} ms`)
+})
+
+test('release() is rejected if the server is silent, since nobody knows then who holds the lock', async (t) => {
+  const proxy = await proxyOf(t, server)
+  const locks = locksOf(t, server, { connection: proxy.connection })
+  const lock = await locks.lock().acquire()
+  proxy.silence()
+  const start = performance.now()
+  assertLost(await errorOf(() => lock.release()), locks)
+  assert.ok(performance.now() - start < 3500)
+  assert.equal(lock.held, false)
+})
+
+test('a wait ends soon after its timeout also if the server is silent', async (t) => {
+  const client = await server.connect(t)
+  const proxy = await proxyOf(t, server)
+  const locks = locksOf(t, server)
+  await locks.lock().acquire()
+  const waiter = locks.lock({ connection: proxy.connection })
+  const start = performance.now()
+  const wait = errorOf(() => waiter.acquire(1000))
+  await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+  proxy.silence()
+  const error = await wait
+  assert.equal(error.code, 'ERR_LOCK_TIMEOUT')
+  assert.match(error.message, /does not answer/)
+  assert.ok(performance.now() - start < 4000)
+})
+
+test('a blocked event loop does not lose a lock that the session still holds', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const lock = await locks.lock().acquire()
+  for (let i = 0; i < 2; i++) {
+    // A heartbeat is under way when the loop is blocked for longer than it may take.
+    await new Promise((resolve) => setTimeout(resolve, 990))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3500)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    assert.equal(lock.held, true)
+  }
+  assert.equal((await countsOf(client, locks.name)).held, 1)
+})
+
+test('cancelling what a holder asks does not lose its lock', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const lock = await locks.lock().acquire()
+  const [pid] = await pidsOf(client, locks.name)
+  const end = performance.now() + 2500
+  while (performance.now() < end) await client.query('select pg_cancel_backend($1)', [pid])
+  assert.equal(lock.held, true)
+  const release = lock.release()
+  await client.query('select pg_cancel_backend($1)', [pid])
+  await release
+  assert.equal((await countsOf(client, locks.name)).held, 0)
+})
