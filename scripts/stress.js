@@ -35,7 +35,8 @@ ${Object.entries(NUMBERS)
   --sabotage=HOW  one process in which one lock in twenty is broken: ${WAYS.join(', ')}. It must be found out
   --protocol=HOW  how the lock is kept (flock): ${Object.keys(PROTOCOLS).join(', ')},
                   or all of these, one after the other, which share the seconds
-  --defects       with a protocol whose peers remove locks by their path: they do. What comes of it is shown`
+  --defects       with a protocol whose peers remove locks by their path: they do. What comes of it is shown
+  --postgres      the storm of @locket/postgres instead, over two hosts; of the other options it takes --seconds and --seed`
 
 /** Throws if the command line cannot be understood. */
 function readOptions(args) {
@@ -186,10 +187,23 @@ function describe(report, seconds) {
   return lines
 }
 
+/** The storm of another package, with what stands on the command line beside `--postgres`. */
+function runPostgres(args) {
+  prepare()
+  return require('../packages/postgres/storm/index.js').main(args)
+}
+
 function main() {
+  const args = process.argv.slice(2)
+  if (args.includes('--postgres')) {
+    return runPostgres(args.filter((arg) => arg !== '--postgres')).catch((error) => {
+      console.error(error.message)
+      process.exitCode = 1
+    })
+  }
   let options
   try {
-    options = readOptions(process.argv.slice(2))
+    options = readOptions(args)
   } catch (error) {
     console.error(`${error.message}\n\n${USAGE}`)
     process.exitCode = 64
