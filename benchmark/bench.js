@@ -19,7 +19,7 @@ async function main() {
   const options = readOptions(process.argv.slice(2))
   if (!options) return console.log(USAGE)
   prepare()
-  const obstacles = setUp(options.contestants)
+  const obstacles = await setUp(options.contestants)
   const runner = new Runner()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {

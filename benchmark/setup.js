@@ -53,12 +53,28 @@ function buildFloor() {
   return undefined
 }
 
-/** Sets up all that these contestants need. Returns the reasons of those that cannot be set up. */
-function setUp(contestants) {
+/** Starts a server, which ends with this process, and names it in the environment. */
+async function startPostgres() {
+  const { obstacle, Server } = require('../packages/postgres/test/support/server.js')
+  if (obstacle) return obstacle
+  const server = new Server({ settings: ['max_connections=100'] })
+  process.on('exit', () => server.removeNow())
+  await server.start()
+  process.env.LOCKET_BENCH_POSTGRES = server.url
+  return undefined
+}
+
+/** Sets up all that these contestants need. Resolves to the reasons of those that cannot be set up. */
+async function setUp(contestants) {
   const failed = installPackages()
-  const builders = { floor: buildFloor, python: preparePython, sem: () => run('sem', ['--version'], __dirname) }
+  const builders = {
+    floor: buildFloor,
+    python: preparePython,
+    sem: () => run('sem', ['--version'], __dirname),
+    postgres: startPostgres,
+  }
   const failures = {}
-  for (const { needs } of contestants) if (needs && !(needs in failures)) failures[needs] = builders[needs]()
+  for (const { needs } of contestants) if (needs && !(needs in failures)) failures[needs] = await builders[needs]()
   const reasons = contestants.map(({ needs, entry }) => {
     const reason = failures[needs] ?? (entry && !fs.existsSync(entry) && (failed ?? 'npm has left it out'))
     return reason && `not installed here: ${reason}`

@@ -11,6 +11,7 @@ const ADAPTERS = [
   'web-locks',
   'python',
   'commands',
+  'postgres',
   'floor',
 ]
 

@@ -102,8 +102,9 @@ const line = (texts, style) => texts.map((text) => ({ text, style }))
 /** Ours and the best peer, row by row, by the measure that each row is ranked by. */
 const overview = (results) => comparison(results, isOurs, ['', OURS, 'best peer', 'advantage'])
 
-/** The same of ours by other protocols than the default one, each beside its rival. */
-const overviewOfVariants = (results) => comparison(results, isVariant, ['', 'ours, by protocol', 'rival', 'advantage'])
+/** The same of ours by other protocols than the default one, and of other packages of ours, each beside its rival. */
+const overviewOfVariants = (results) =>
+  comparison(results, isVariant, ['', 'ours, by protocol or package', 'rival', 'advantage'])
 
 /** @param isShown which contestants have a line in each of their rows. */
 function comparison({ rows }, isShown, head) {
@@ -113,7 +114,7 @@ function comparison({ rows }, isShown, head) {
       summary?.[measure.id] ? figure(summary[measure.id].median, measure.unit) : NONE
     return contestants.filter(isShown).map((ours) => {
       const text = ours.failed ? 'failed' : medianText(ours)
-      const variant = ours.name.slice(OURS.length).trim()
+      const variant = ours.name.startsWith(OURS) ? ours.name.slice(OURS.length).trim() : ours.name
       const opponent = opponentOf(ours, contestants, measure)
       const compared = ours.summary?.[measure.id]?.ratio
       return [

@@ -27,6 +27,7 @@ module.exports = {
     require('./neighbours.js'),
     require('./loading.js'),
     require('./command.js'),
+    ...require('./postgres.js'),
     waitersCurve,
     filesCurve,
     processesCurve,

@@ -170,6 +170,18 @@ test('shared requests do not keep a process out that waits for the exclusive loc
   await eventually(relaying, 'the end')
 })
 
+test('a try is refused while other requests of the process wait', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server, { mode: 'shared' })
+  const holder = await locks.elsewhere().acquire()
+  const wait = locks.lock({ mode: 'exclusive' }).acquire()
+  await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+  assert.equal(await eventually(locks.lock().tryAcquire(), 'the refusal'), false)
+  assert.equal((await errorOf(() => locks.lock().acquire(0))).code, 'ERR_LOCK_TIMEOUT')
+  await holder.release()
+  await eventually(wait, 'the lock')
+})
+
 test('the lock is not re-entrant, and a handle holds it once', async (t) => {
   for (const mode of ['exclusive', 'shared']) {
     const lock = await locksOf(t, server, { mode }).lock().acquire()

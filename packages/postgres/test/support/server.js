@@ -148,6 +148,11 @@ class Server {
 
   async remove() {
     await this.stop('QUIT')
+    this.removeNow()
+  }
+
+  /** Removes its files. It is ended when this process is. */
+  removeNow() {
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 
