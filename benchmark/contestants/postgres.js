@@ -19,6 +19,8 @@ const advisoryLock = installed('advisory-lock')
 const LOCK = { name: 'lock', text: 'select pg_advisory_lock(hashtextextended($1, 0))' }
 const UNLOCK = { name: 'unlock', text: 'select pg_advisory_unlock(hashtextextended($1, 0))' }
 
+const ROWS = ['uncontended-async', 'hand-over', 'killed-holder', 'waiters-1000'].map((row) => `postgres-${row}`)
+
 const cannot = { 'postgres-waiters': 'takes a session for each waiter, of which the server has 100' }
 
 module.exports = [
@@ -26,6 +28,7 @@ module.exports = [
     name,
     kind: 'database',
     rival: pg.name,
+    rows: ROWS,
     needs: 'postgres',
     version: () => undefined,
     open: opener(() => {
