@@ -55,12 +55,9 @@ function buildFloor() {
 
 /** Starts a server, which ends with this process, and names it in the environment. */
 async function startPostgres() {
-  const { obstacle, Server } = require('../packages/postgres/test/support/server.js')
+  const { obstacle, sharedServer } = require('../packages/postgres/test/support/server.js')
   if (obstacle) return obstacle
-  const server = new Server({ settings: ['max_connections=100'] })
-  process.on('exit', () => server.removeNow())
-  await server.start()
-  process.env.LOCKET_BENCH_POSTGRES = server.url
+  process.env.LOCKET_BENCH_POSTGRES = (await sharedServer()).url
   return undefined
 }
 

@@ -16,6 +16,7 @@ const { isRunnable, runBlock } = require('./run.js')
 const NOT_RUN = [
   { begins: 'npm install @locket/native', why: 'it is not on npm yet' },
   { begins: 'npm install proper-lockfile@npm:@locket/proper-lockfile', why: 'it is not on npm yet' },
+  { begins: 'npm install @locket/postgres', why: 'it is not on npm yet' },
   { begins: 'npm pack --pack-destination ../my-project', why: 'has tests of its own (packaging.test.js)' },
   { begins: 'npm install ./locket-native-', why: 'has tests of its own (packaging.test.js)' },
   { begins: 'npm install ../path/to/clone', why: 'has tests of its own (packaging.test.js)' },

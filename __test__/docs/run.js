@@ -9,6 +9,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const { temporaryFolder } = require('../support/folders.js')
+const { obstacle, sharedServer } = require('../../packages/postgres/test/support/server.js')
 const { needs, unavailable } = require('../support/systems.js')
 const { ROOT } = require('./markdown.js')
 const { compile } = require('./typescript.js')
@@ -26,8 +27,10 @@ function prepareFolder(t) {
   fs.mkdirSync(path.join(modules, '@locket'), { recursive: true })
   fs.symlinkSync(ROOT, path.join(modules, '@locket/native'), 'junction')
   // A copy, which finds @locket/native here.
-  const dropIn = 'proper-lockfile'
-  fs.cpSync(path.join(ROOT, 'packages', dropIn), path.join(modules, '@locket', dropIn), { recursive: true })
+  for (const name of ['proper-lockfile', 'postgres']) {
+    fs.cpSync(path.join(ROOT, 'packages', name), path.join(modules, '@locket', name), { recursive: true })
+  }
+  fs.symlinkSync(path.join(ROOT, 'node_modules/pg'), path.join(modules, 'pg'), 'junction')
   if (process.platform !== 'win32') {
     fs.mkdirSync(path.join(modules, '.bin'))
     fs.symlinkSync(path.join(ROOT, 'bin/locket.js'), path.join(modules, '.bin/locket'))
@@ -121,6 +124,15 @@ RUNNERS.shell = RUNNERS.sh
 /** Can blocks of this language be run? */
 const isRunnable = (language) => Object.hasOwn(RUNNERS, language)
 
-const runBlock = (t, block) => RUNNERS[block.language](t, block)
+/** Returns true for a block that talks to a PostgreSQL server, which it finds in the environment. */
+const needsServer = ({ code }) => /@locket\/postgres'|^psql /m.test(code)
+
+async function runBlock(t, block) {
+  if (needsServer(block)) {
+    if (obstacle !== undefined) return unavailable(t, obstacle)
+    process.env.DATABASE_URL = (await sharedServer()).url
+  }
+  return RUNNERS[block.language](t, block)
+}
 
 module.exports = { isRunnable, runBlock }

@@ -103,8 +103,7 @@ const line = (texts, style) => texts.map((text) => ({ text, style }))
 const overview = (results) => comparison(results, isOurs, ['', OURS, 'best peer', 'advantage'])
 
 /** The same of ours by other protocols than the default one, and of other packages of ours, each beside its rival. */
-const overviewOfVariants = (results) =>
-  comparison(results, isVariant, ['', 'ours, by protocol', 'rival', 'advantage'])
+const overviewOfVariants = (results) => comparison(results, isVariant, ['', 'ours, by protocol', 'rival', 'advantage'])
 
 /** @param isShown which contestants have a line in each of their rows. */
 function comparison({ rows }, isShown, head) {

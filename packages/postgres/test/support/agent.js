@@ -20,7 +20,7 @@ const ACTIONS = {
   release: () => lock.release(),
   held: () => lock.held,
   holders: () => lock.holders(),
-  /** Writes under the token, as examples/fencing.js does. */
+  /** Writes under the token, see examples/fencing.js. */
   async write(text) {
     const { Client } = require('pg')
     const client = new Client(options.connection)

@@ -192,4 +192,17 @@ function useServer(options) {
   return server
 }
 
-module.exports = { obstacle, openFolder, programOf, Server, startProgram, unusedPort, useServer }
+let shared
+
+/** Resolves to a server that ends with this process. */
+function sharedServer() {
+  shared ??= (async () => {
+    const server = new Server({ settings: ['max_connections=100'] })
+    process.on('exit', () => server.removeNow())
+    await server.start()
+    return server
+  })()
+  return shared
+}
+
+module.exports = { obstacle, openFolder, programOf, Server, sharedServer, startProgram, unusedPort, useServer }
