@@ -227,13 +227,17 @@ test('a blocked event loop does not lose a lock that the session still holds', a
   const client = await server.connect(t)
   const locks = locksOf(t, server)
   const lock = await locks.lock().acquire()
-  for (let i = 0; i < 2; i++) {
-    // A heartbeat is under way when the loop is blocked for longer than it may take.
-    await new Promise((resolve) => setTimeout(resolve, 990))
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3500)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    assert.equal(lock.held, true)
-  }
+  const { query } = Client.prototype
+  let blocked = 0
+  t.mock.method(Client.prototype, 'query', function (statement, ...more) {
+    // For longer than the answer to a heartbeat may take, which has been sent by then.
+    if (statement.text === 'select 1' && blocked++ < 2) {
+      process.nextTick(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500))
+    }
+    return query.call(this, statement, ...more)
+  })
+  await until(() => blocked > 2, 'three heartbeats')
+  assert.equal(lock.held, true)
   assert.equal((await countsOf(client, locks.name)).held, 1)
 })
 

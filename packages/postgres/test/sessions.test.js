@@ -21,7 +21,6 @@ const newConnection = () => ({ ...server.connection, application_name: `user ${+
 
 test('at maxSessions, further names wait their turn, in their order', async (t) => {
   const client = await server.connect(t)
-  const before = await sessionsOf(client)
   const options = { connection: newConnection(), maxSessions: 2 }
   const lock = (name) => postgresLock(name, options)
   const held = [await lock('one').acquire(), await lock('two').acquire()]
@@ -33,14 +32,14 @@ test('at maxSessions, further names wait their turn, in their order', async (t) 
     await own.release()
   })
   assert.equal(await staysPending(Promise.race(waits), 100), true)
-  assert.equal(await sessionsOf(client), before + 2)
+  assert.equal(await sessionsOf(client, options.connection.application_name), 2)
   // What a name that is held has in line needs no session of its own.
   const again = lock('one').acquire()
   await held[0].release()
   await eventually(Promise.all(waits), 'all three')
   assert.deepEqual(order, ['three', 'four', 'five'])
   held.push(await eventually(again, 'the first name'))
-  assert.equal(await sessionsOf(client), before + 2)
+  assert.equal(await sessionsOf(client, options.connection.application_name), 2)
 })
 
 test('at maxSessions, a wait ends in time, a try is refused, and questions are answered', async (t) => {
@@ -55,6 +54,7 @@ test('at maxSessions, a wait ends in time, a try is refused, and questions are a
     assert.match(error.message, /all 1 sessions are in use \(maxSessions\)/)
   }
   assert.equal((await errorOf(() => other.acquire({ signal: AbortSignal.timeout(20) }))).code, 'ABORT_ERR')
+  assert.equal(await eventually(other.tryAcquire(), 'the refusal'), false)
   assert.equal(await other.isLocked(), false)
   assert.deepEqual(await other.holders(), [])
   assert.equal((await held.holders()).length, 1)
@@ -134,12 +134,11 @@ test('the options of a Pool serve, with the password that it hides; a Pool and a
 
 test('a session is used again, and closed ten seconds after its last use', async (t) => {
   const client = await server.connect(t)
-  const before = await sessionsOf(client)
   const connection = newConnection()
   for (let i = 0; i < 20; i++) await postgresLock(newName(), { connection }).run(() => {})
-  assert.equal(await sessionsOf(client), before + 1)
+  assert.equal(await sessionsOf(client, connection.application_name), 1)
   const start = performance.now()
-  await until(async () => (await sessionsOf(client)) === before, 'the end of the session')
+  await until(async () => (await sessionsOf(client, connection.application_name)) === 0, 'the end of the session')
   assert.ok(performance.now() - start > 5000)
 })
 

@@ -47,11 +47,10 @@ async function pidsOf(client, name, granted = true) {
   return rows.map(({ pid }) => pid)
 }
 
-/** Returns the number of client sessions at the server, without that of `client`. */
-async function sessionsOf(client) {
-  const { rows } = await client.query(
-    "select count(*)::int as n from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()",
-  )
+/** Returns the number of sessions with this application_name. */
+async function sessionsOf(client, application) {
+  const text = 'select count(*)::int as n from pg_stat_activity where application_name = $1'
+  const { rows } = await client.query(text, [application])
   return rows[0].n
 }
 
