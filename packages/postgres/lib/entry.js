@@ -27,7 +27,7 @@ const TRIES = 3
  */
 class Entry {
   #sessions
-  #questions
+  #ownQuestions
   /** The requests, in their order. The first one may be under way at the server. */
   #queue = []
   #holds = new Set()
@@ -51,7 +51,12 @@ class Entry {
   constructor(sessions, name) {
     this.#sessions = sessions
     this.name = name
-    this.#questions = questionsOn(name)
+  }
+
+  /** The questions that the server can be asked about the lock. */
+  get #questions() {
+    this.#ownQuestions ??= questionsOn(this.name)
+    return this.#ownQuestions
   }
 
   /** The session, if it holds the lock: then it can answer questions. */
@@ -86,8 +91,8 @@ class Entry {
     })
   }
 
-  /** Ends a hold. Resolves when the next one can have the lock. */
-  async release(hold) {
+  /** Ends a hold. Returns a promise that resolves when the next one can have the lock, or undefined if others share it. */
+  release(hold) {
     this.#holds.delete(hold)
     if (!this.isHeld) this.#unlocking = withResolvers()
     const unlocked = this.#unlocking?.promise
@@ -164,7 +169,7 @@ class Entry {
     this.#claim = this.#sessions.claim(head.limit)
     try {
       this.#session = await this.#claim.promise
-      if (this.#session !== undefined) this.#session.onLost = (error) => this.#lose(error)
+      if (this.#session !== undefined) this.#session.onLost = this.#lose
     } catch (error) {
       for (const request of [...this.#queue]) {
         this.#remove(request)
@@ -273,7 +278,7 @@ class Entry {
   }
 
   /** The session is gone, and with it the lock. */
-  #lose(error) {
+  #lose = (error) => {
     this.#giveSession()
     this.#mode = undefined
     const holds = [...this.#holds]

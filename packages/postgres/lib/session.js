@@ -65,8 +65,11 @@ class Session {
   #needsHeartbeat = false
   #stopTimer
 
-  /** Called once if the session ends without being closed. */
+  /** Called once, with the error and this session, if it ends without being closed. */
   onLost
+
+  /** Since when nobody uses the session. */
+  idleSince
 
   /** True if the session has served somebody before: then it may have been cut off unnoticed. */
   isUsed = false
@@ -195,7 +198,7 @@ class Session {
   destroy(error) {
     if (!this.#end(error)) return
     this.#client.connection.stream.destroy()
-    this.onLost?.(error)
+    this.onLost?.(error, this)
   }
 
   #end(error) {

@@ -14,8 +14,9 @@ class Sessions {
   #allowPooler
   /** The number of sessions, with those that are being opened. */
   #count = 0
-  /** The sessions that nobody needs now: each with a function that keeps it from being closed. */
-  #idle = new Map()
+  /** The sessions that nobody needs now, the last used one at the end, and whether a timer closes them. */
+  #idle = []
+  #isSweeping = false
   /** The claims that wait for a session, in their order. */
   #claims = []
   /** The entries by name. */
@@ -47,7 +48,7 @@ class Sessions {
 
   /** Returns true if a session can be had at once, with at most `limit` of them. */
   hasRoom(limit) {
-    return this.#claims.length === 0 && (this.#idle.size > 0 || this.#count < limit)
+    return this.#claims.length === 0 && (this.#idle.length > 0 || this.#count < limit)
   }
 
   get areWaitedFor() {
@@ -78,10 +79,9 @@ class Sessions {
   #serve() {
     while (this.#claims.length > 0) {
       const [claim] = this.#claims
-      const [session] = [...this.#idle.keys()].slice(-1)
-      if (session !== undefined) {
-        this.#idle.get(session)()
-        this.#idle.delete(session)
+      if (this.#idle.length > 0) {
+        const session = this.#idle.pop()
+        session.onLost = undefined
         this.#claims.shift().resolve(session)
       } else if (this.#count < claim.limit) {
         this.#claims.shift()
@@ -111,27 +111,35 @@ class Sessions {
     session.onLost = undefined
     if (session.isOpen) {
       session.isUsed = true
-      const remove = () => {
-        this.#idle.delete(session)
-        this.#count--
-      }
-      const stop = after(IDLE_LIMIT, () => {
-        remove()
-        session.close()
-      })
-      session.onLost = () => {
-        stop()
-        remove()
-        this.#serve()
-      }
-      this.#idle.set(session, () => {
-        stop()
-        session.onLost = undefined
-      })
+      session.idleSince = performance.now()
+      session.onLost = this.#drop
+      this.#idle.push(session)
+      if (!this.#isSweeping) this.#sweepIn(IDLE_LIMIT)
     } else {
       this.#count--
     }
     this.#serve()
+  }
+
+  /** Forgets a session that has ended while nobody used it. */
+  #drop = (_error, session) => {
+    this.#idle.splice(this.#idle.indexOf(session), 1)
+    this.#count--
+    this.#serve()
+  }
+
+  /** Closes, after this time, the sessions that have been idle for too long. */
+  #sweepIn(milliseconds) {
+    this.#isSweeping = true
+    after(milliseconds, () => {
+      this.#isSweeping = false
+      const limit = performance.now() - IDLE_LIMIT
+      while (this.#idle.length > 0 && this.#idle[0].idleSince <= limit) {
+        this.#count--
+        this.#idle.shift().close()
+      }
+      if (this.#idle.length > 0) this.#sweepIn(this.#idle[0].idleSince - limit)
+    })
   }
 
   /** Asks a question, whose answer are rows. Needs no session of its own if one is idle, or holds a lock. */
