@@ -142,12 +142,12 @@ class Entry {
   /** Looks whether others wait for the lock at the server. */
   async #look() {
     try {
-      const [[isWaitedFor]] = await this.#insist(() => this.#session.ask(this.#questions.isWaitedFor))
+      const [[isWaitedFor]] = await this.#session.ask(this.#questions.isWaitedFor)
       this.#isWaitedFor = isWaitedFor === 't'
       this.#joinUntil = performance.now() + JOIN_TIME
-    } catch (error) {
-      // What holds the lock does so no longer.
-      this.#session?.destroy(error)
+    } catch {
+      // The session is gone; or the question was cancelled, and it is safe to let nobody join.
+      this.#isWaitedFor = true
     }
   }
 
@@ -182,12 +182,15 @@ class Entry {
   /** Requests the lock at the server, for the first request or the one that takes its place. */
   async #lock({ mode, isOnce }) {
     const session = this.#session
-    const statement = { mode, settled: withResolvers() }
+    const statement = { mode, isSettled: false, settled: withResolvers() }
     this.#statement = statement
     try {
       const values = [this.name]
       const answer = isOnce ? session.ask(STATEMENTS[mode].try, values) : session.query(STATEMENTS[mode].lock, values)
-      const [[token]] = await answer.finally(statement.settled.resolve)
+      const [[token]] = await answer.finally(() => {
+        statement.isSettled = true
+        statement.settled.resolve()
+      })
       // The next statement of the session might be cancelled instead.
       await statement.cancellation
       session.throwIfEnded()
@@ -259,10 +262,11 @@ class Entry {
 
   async #unlock() {
     const session = this.#session
+    const { unlock } = STATEMENTS[this.#mode]
     let lost
     try {
       // If there is no answer, the heartbeat finds out.
-      const [[isUnlocked]] = await this.#insist(() => session.query(STATEMENTS[this.#mode].unlock, [this.name]))
+      const [[isUnlocked]] = await this.#insist(() => session.query(unlock, [this.name]))
       if (isUnlocked !== 't') throw new Error('its session did not hold it any more')
     } catch (error) {
       lost = lostError(this.name, error)
@@ -291,12 +295,13 @@ class Entry {
   #withdraw(request, reason) {
     const index = this.#queue.indexOf(request)
     if (index === -1 || request.reason !== undefined) return
-    if (index === 0 && this.#statement !== undefined) {
-      const next = this.#queue[1]
+    const statement = this.#statement
+    if (index === 0 && statement !== undefined) {
+      const isUnderWay = !statement.isSettled && !request.isOnce
       // Its place at the server is that of the next one, if that wants the same.
-      if (request.isOnce || next?.mode !== this.#statement.mode) {
+      if (!isUnderWay || this.#queue[1]?.mode !== statement.mode) {
         request.reason = reason
-        if (!request.isOnce) this.#cancel(this.#statement)
+        if (isUnderWay) this.#cancel(statement)
         return
       }
     }
@@ -309,13 +314,9 @@ class Entry {
   /** Cancels the lock statement. It may have been granted all the same. */
   #cancel(statement) {
     const session = this.#session
-    let isSettled = false
-    statement.settled.promise.then(() => {
-      isSettled = true
-    })
     const stop = after(CANCEL_LIMIT, () => session.destroy(new Error('the server has not cancelled a statement')))
     const cancel = async () => {
-      while (!isSettled) {
+      while (!statement.isSettled) {
         await session.cancel()
         await Promise.race([statement.settled.promise, sleep(CANCEL_AGAIN)])
       }

@@ -5,6 +5,8 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
+const { Client } = require('pg')
+
 const { postgresLock } = require('..')
 const { errorOf, eventually, until } = require('../../../__test__/support/waiting.js')
 const { countsOf, locksOf, pidsOf } = require('./support/locks.js')
@@ -149,6 +151,30 @@ test('a wait that a database administrator cancels is rejected with the error of
   assert.deepEqual(await countsOf(client, locks.name), { held: 1, waiting: 0 })
   await holder.release()
   assert.equal(await locks.lock().tryAcquire(), true)
+})
+
+test('a signal that fires while a failed wait gives its lock back cancels nothing else', async (t) => {
+  const locks = locksOf(t, server)
+  const client = await server.connect(t)
+  const holder = await locks.elsewhere().acquire()
+  const { query } = Client.prototype
+  let controller
+  t.mock.method(Client.prototype, 'query', function (statement, ...more) {
+    if (statement.text?.includes('unlock_all')) controller.abort()
+    return query.call(this, statement, ...more)
+  })
+  for (let round = 0; round < 20; round++) {
+    controller = new AbortController()
+    const first = errorOf(() => locks.lock().acquire({ signal: controller.signal }))
+    await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+    const second = locks.lock().acquire()
+    const [pid] = await pidsOf(client, locks.name, false)
+    await client.query('select pg_cancel_backend($1)', [pid])
+    assert.equal((await first).code, 'ABORT_ERR')
+    await holder.release()
+    await (await eventually(second, 'the lock')).release()
+    await holder.acquire()
+  }
 })
 
 test('a wait that ends before there is a connection is rejected at once', async (t) => {
