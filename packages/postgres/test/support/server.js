@@ -98,14 +98,13 @@ async function startProgram(command, args, { isReady, signal, folder }) {
 }
 
 class Server {
-  host = '127.0.0.1'
   port
   #folder = openFolder()
   #stop
 
-  constructor({ host = '127.0.0.1', settings = [] } = {}) {
-    this.host = host
-    this.settings = settings
+  /** `prepare` is called with the folder of the data when that has been made. */
+  constructor({ host = '127.0.0.1', settings = [], prepare = () => {} } = {}) {
+    Object.assign(this, { host, settings, prepare })
   }
 
   get data() {
@@ -122,6 +121,7 @@ class Server {
       })
       if (status !== 0) throw new Error(`initdb failed: ${stdout}${stderr}`)
       fs.appendFileSync(path.join(this.data, 'pg_hba.conf'), 'host all all 0.0.0.0/0 trust\n')
+      this.prepare(this.data)
     }
     this.port ??= await unusedPort(this.host === '0.0.0.0' ? undefined : this.host)
     const settings = [
