@@ -33,6 +33,8 @@ module.exports = [
     version: () => undefined,
     open: opener(() => {
       const { postgresLock } = require(POSTGRES)
+      // Opens a session, as the others do before their first acquire.
+      postgresLock('none', { connection: connectionString() }).isLocked()
       return (file) => {
         const lock = postgresLock(file, { connection: connectionString() })
         return { acquire: () => lock.acquire(), release: () => lock.release() }

@@ -66,10 +66,12 @@ async function unusedPort(host) {
 
 /**
  * Starts a program as the unprivileged user, and waits for a line that matches `isReady`. It is ended when this process ends,
- * also by SIGKILL: by the shell around it, whose standard input ends then. Resolves to a function that ends it.
+ * also by SIGKILL: by the shell around it, whose standard input ends then, and which removes the folder. Resolves to a function
+ * that ends it.
  */
 async function startProgram(command, args, { isReady, signal, folder }) {
-  const script = '"$@" & read -r how || how=KILL; kill -s "$how" $! 2>/dev/null; wait $!'
+  const script =
+    '"$@" & read -r how || { how=KILL; gone=1; }; exec 2>/dev/null; kill -s "$how" $!; wait $!; [ -z "$gone" ] || rm -rf "$PWD"'
   const child = spawn('sh', ['-c', script, 'sh', command, ...args], {
     ...unprivileged(),
     cwd: folder,
@@ -148,11 +150,6 @@ class Server {
 
   async remove() {
     await this.stop('QUIT')
-    this.removeNow()
-  }
-
-  /** Removes its files. It is ended when this process is. */
-  removeNow() {
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -198,7 +195,6 @@ let shared
 function sharedServer() {
   shared ??= (async () => {
     const server = new Server({ settings: ['max_connections=100'] })
-    process.on('exit', () => server.removeNow())
     await server.start()
     return server
   })()
