@@ -23,6 +23,9 @@ const KEEP_ALIVE_DELAY = 2000
 /** The first version with pg_current_xact_id(). */
 const OLDEST_VERSION = 130_000
 
+/** The codes of errors with which the server ends a session: it was terminated, was idle for too long, or the server shuts down. */
+const ENDS_SESSION = /^57P0/
+
 /** The most bytes of an application_name. */
 const NAME_LENGTH = 63
 
@@ -130,6 +133,10 @@ class Session {
     try {
       const results = await this.#current
       return (Array.isArray(results) ? results.at(-1) : results).rows
+    } catch (error) {
+      // The server ends the session with it. The connection tells so only later.
+      if (ENDS_SESSION.test(error.code)) this.destroy(error)
+      throw error
     } finally {
       this.#current = undefined
     }

@@ -3,24 +3,27 @@
 // Programs that take the lock by the formula of the README, and what only they can bring about.
 
 const assert = require('node:assert/strict')
-const { spawn } = require('node:child_process')
+const { execFileSync, spawn } = require('node:child_process')
 const { createInterface } = require('node:readline')
 const { test } = require('node:test')
 
-const { LockError } = require('..')
+const { LockError, postgresLock } = require('..')
 const { requireAll } = require('../../../__test__/support/systems.js')
 const { errorOf, eventually, staysPending, until } = require('../../../__test__/support/waiting.js')
-const { countsOf, locksOf, pidsOf } = require('./support/locks.js')
+const { countsOf, locksOf, newName, pidsOf } = require('./support/locks.js')
 const { programOf, useServer } = require('./support/server.js')
 
 const server = useServer()
 const psql = { skip: programOf('psql') === undefined && !requireAll && 'psql is not installed' }
 
+function argumentsOfPsql() {
+  const { host, port, user, database } = server.connection
+  return ['-XAtq', '-h', host, '-p', String(port), '-U', user, database]
+}
+
 /** Starts psql, which is told statements, and answers a line each. It ends with the test. */
 function startPsql(t) {
-  const { host, port, user, database } = server.connection
-  const args = ['-XAtq', '-h', host, '-p', String(port), '-U', user, database]
-  const child = spawn(programOf('psql'), args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(programOf('psql'), argumentsOfPsql(), { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
   return async (statement) => {
@@ -53,6 +56,21 @@ test('psql and a lock of this package exclude each other', psql, async (t) => {
   await lock.acquire({ mode: 'shared' })
   assert.equal(await ask(`select pg_try_advisory_lock_shared(${key})`), 't')
 })
+
+test(
+  'a session that is terminated while the event loop is busy answers no question, but the next one does',
+  psql,
+  async () => {
+    const name = newName()
+    const lock = postgresLock(name, { connection: { ...server.connection, application_name: name } })
+    assert.equal(await lock.isLocked(), false)
+    const statement = `select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '${name}'`
+    // The loop does not run until the server has ended the session.
+    assert.equal(execFileSync(programOf('psql'), [...argumentsOfPsql(), '-c', statement], { encoding: 'utf8' }), '1\n')
+    assert.equal(await lock.isLocked(), false)
+    assert.deepEqual(await lock.holders(), [])
+  },
+)
 
 test('a deadlock that the server finds is an error of the wait, which holds nothing', async (t) => {
   const locks = locksOf(t, server)
