@@ -29,7 +29,7 @@ mod schedules;
 mod tests;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -401,8 +401,8 @@ type Jobs<J> = VecDeque<(i64, J)>;
 struct List<J> {
     /// Some of them may have a taken key, and not have been put aside yet.
     jobs: Jobs<J>,
-    /// The taken keys, with the jobs that were put aside.
-    keys: BTreeMap<u64, Jobs<J>>,
+    /// The taken keys, at most one for each worker, with the jobs that were put aside.
+    keys: Vec<(u64, Jobs<J>)>,
     /// The places before and behind all others.
     ends: (i64, i64),
     /// At how many jobs those that are not wanted any more are sorted out.
@@ -413,7 +413,7 @@ struct List<J> {
 
 impl<J: Job> List<J> {
     fn new() -> Self {
-        Self { jobs: Jobs::new(), keys: BTreeMap::new(), ends: (-1, 0), many: MANY, unwanted: Jobs::new() }
+        Self { jobs: Jobs::new(), keys: Vec::new(), ends: (-1, 0), many: MANY, unwanted: Jobs::new() }
     }
 
     fn push(&mut self, job: J) {
@@ -438,7 +438,8 @@ impl<J: Job> List<J> {
     /// Looks for the first job whose key is free, and puts aside those before it. Returns false if there is none.
     fn find_free(&mut self) -> bool {
         while let Some((_, job)) = self.jobs.front() {
-            let Some(aside) = job.order_key().and_then(|key| self.keys.get_mut(&key)) else { return true };
+            let Some(key) = job.order_key() else { return true };
+            let Some((_, aside)) = self.keys.iter_mut().find(|(taken, _)| *taken == key) else { return true };
             aside.extend(self.jobs.pop_front());
             // Unwanted jobs would pile up behind one that is stuck.
             if aside.len() >= MANY && aside.len().is_power_of_two() {
@@ -455,13 +456,17 @@ impl<J: Job> List<J> {
         }
         let (_, job) = self.jobs.pop_front()?;
         if let Some(key) = job.order_key() {
-            self.keys.insert(key, Jobs::new());
+            self.keys.push((key, Jobs::new()));
         }
         Some(job)
     }
 
     fn free_key(&mut self, key: u64) {
-        let Some(aside) = self.keys.remove(&key).filter(|aside| !aside.is_empty()) else { return };
+        let Some(index) = self.keys.iter().position(|&(taken, _)| taken == key) else { return };
+        let (_, aside) = self.keys.swap_remove(index);
+        if aside.is_empty() {
+            return;
+        }
         self.jobs.extend(aside);
         // Two or three runs that are in order: it takes no longer than to go through them.
         self.jobs.make_contiguous().sort_by_key(|&(place, _)| place);

@@ -48,7 +48,7 @@ impl Crowd {
         if is_suspended {
             let key = self.engine.timer_key(Duration::from_secs(3600));
             state.set_retry(key);
-            self.engine.paused.lock().entries.insert(key.1, Arc::downgrade(entry));
+            self.engine.paused.lock().entries.push_back((key.1, Arc::downgrade(entry)));
         }
         is_suspended
     }
@@ -91,7 +91,8 @@ fn a_driver_that_has_succeeded_after_a_pause_takes_up_the_next_one() {
 fn a_driver_that_has_been_refused_again_takes_up_no_other() {
     let crowd = Crowd::suspended(3);
     let entries: Vec<_> = crowd.waits.iter().map(|wait| wait.request.entry().unwrap()).collect();
-    let numbers = || -> Vec<_> { crowd.engine.paused.lock().entries.keys().copied().collect() };
+    let numbers =
+        || -> Vec<_> { crowd.engine.paused.lock().entries.iter().map(|&(number, _)| number).collect() };
     let before = numbers();
     crowd.engine.take_up_next(false);
     until(|| crowd.suspend_for_long(&entries[0]));
@@ -116,7 +117,7 @@ fn only_the_link_of_a_chain_takes_up_the_next_driver_unless_it_is_stuck() {
     until(|| crowd.suspend_for_long(&entry));
     // The two that were taken up are behind the third one now.
     let third = crowd.waits[2].request.entry().unwrap();
-    let first = crowd.engine.paused.lock().entries.values().next().and_then(Weak::upgrade);
+    let first = crowd.engine.paused.lock().entries.front().and_then(|(_, entry)| entry.upgrade());
     assert!(first.is_some_and(|first| Arc::ptr_eq(&first, &third)));
 }
 
@@ -128,8 +129,8 @@ fn a_wait_that_is_cancelled_leaves_the_list_of_suspended_drivers_and_takes_up_th
     crowd.engine.cancel(&second.request, CancelReason::Aborted);
     assert!(matches!(second.outcome(), Outcome::Aborted));
     assert!(matches!(first.outcome(), Outcome::Granted));
-    let is_ours = |entry: &Weak<LockEntry>| entry.strong_count() > 0;
-    until(|| !crowd.engine.paused.lock().entries.values().any(is_ours));
+    let is_ours = |(_, entry): &(u64, Weak<LockEntry>)| entry.strong_count() > 0;
+    until(|| !crowd.engine.paused.lock().entries.iter().any(is_ours));
 }
 
 #[test]
