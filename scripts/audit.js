@@ -23,15 +23,20 @@ const KNOWN_SCRIPTS = {
 /** What is wrong with package.json and package-lock.json, in sentences. */
 function problemsOf(manifest, { packages: { '': _, ...packages } }) {
   const problems = []
+  const isOurs = (folder) => manifest.workspaces.includes(folder)
   for (const name of INSTALL_SCRIPTS) {
     if (manifest.scripts?.[name] !== undefined) problems.push(`package.json has an install script: ${name}`)
   }
   for (const name of Object.keys(manifest.dependencies ?? {})) {
     problems.push(`package.json has a dependency at run time: ${name}`)
   }
-  for (const [folder, { hasInstallScript, resolved, integrity, license, dev, link }] of Object.entries(packages)) {
-    // A package of packages/, and the link to it.
-    if (link || folder.startsWith('packages/')) continue
+  for (const [folder, properties] of Object.entries(packages)) {
+    const { hasInstallScript, resolved, integrity, license, dev, link, dependencies = {} } = properties
+    if (isOurs(folder)) {
+      problems.push(...Object.keys(dependencies).map((name) => `${folder} has a dependency at run time: ${name}`))
+      continue
+    }
+    if (link && isOurs(resolved)) continue
     if (!dev) problems.push(`${folder} is not for development`)
     if (hasInstallScript && !(folder in KNOWN_SCRIPTS)) problems.push(`${folder} has an install script`)
     // Everybody installs it from the registry of their own, and the checksum decides.

@@ -42,3 +42,18 @@ test('a package at run time, an address, a missing checksum or licence is found'
     'node_modules/publint names no licence',
   ])
 })
+
+test('of the packages beside the main one, only their own folders are exempt', () => {
+  const [workspace] = manifest.workspaces
+  assert.deepEqual(problemsWith(workspace, { dependencies: { x: '1' } }), [
+    `${workspace} has a dependency at run time: x`,
+  ])
+  const nested = `${workspace}/node_modules/x`
+  assert.deepEqual(problemsWith(nested, { dev: true, integrity: 'sha512-x', license: 'MIT', hasInstallScript: true }), [
+    `${nested} has an install script`,
+  ])
+  assert.deepEqual(problemsWith('node_modules/x', { link: true, resolved: '../x', dev: true, license: 'MIT' }), [
+    'node_modules/x names its source: ../x',
+    'node_modules/x has no checksum',
+  ])
+})
