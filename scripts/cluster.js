@@ -3,7 +3,7 @@
 // `npm run test:cluster`: the lock between two clients of a file system that is served over a network. The servers, the clients and
 // the network between them are on this machine, in namespaces (or in virtual machines) that vanish with the tests.
 // LOCKET_CLUSTER names the file systems, or is "all". A file system that this machine cannot serve is skipped, with a line that says
-// why; with LOCKET_REQUIRE_ALL=1 that is a failure. `-- --quick`: without clients that are lost, which takes minutes.
+// why; with LOCKET_REQUIRE_ALL=1 that is a failure. `-- --quick` leaves out the tests that lose a client, which take minutes.
 
 const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -15,14 +15,14 @@ const TEST = path.join(root, '__test__/cluster/cluster.test.js')
 const SYSTEMS = path.join(root, '__test__/cluster/file-systems')
 const FOLDER = path.join(root, 'target/cluster')
 
-/** Those that "all" means. CephFS takes 300 MB of packages. */
+/** What "all" stands for. CephFS is not part of it: its packages take 300 MB. */
 const ALL = ['moosefs', 'nfs', 'smb', 'glusterfs']
 const KNOWN = [...ALL, 'cephfs']
 
-/** Servers are not where everybody looks for programs. */
+/** The PATH with the folders of servers, which that of a user may lack. */
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
 
-/** A network, mounts and processes of its own, which end with it. It ends with this process. */
+/** Runs a program with a network, mounts and process IDs of its own, which end with it. It ends with this process. */
 const NAMESPACES = [
   ...['setpriv', '--pdeathsig', 'KILL'],
   ...['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'],
@@ -33,7 +33,7 @@ const succeeds = ([command, ...args]) => spawnSync(command, args, { env: { ...pr
 const isInstalled = (program) => PATH.split(':').some((folder) => fs.existsSync(path.join(folder, program)))
 
 /** Why a file system cannot be tested here; undefined if it can. */
-function obstacleOf({ programs, devices, prepare }) {
+function obstacleOf({ programs, devices, makeImage }) {
   if (process.platform !== 'linux') return 'only on Linux'
   if (process.getuid() !== 0) return 'only as root'
   if (!succeeds([...NAMESPACES, 'true'])) return 'namespaces cannot be made here'
@@ -42,10 +42,10 @@ function obstacleOf({ programs, devices, prepare }) {
   const needed = { ip: 'iproute2', ...programs }
   const missing = Object.keys(needed).filter((program) => !isInstalled(program))
   if (missing.length > 0) return `not installed: ${[...new Set(missing.map((program) => needed[program]))].join(' ')}`
-  return prepare?.()
+  return makeImage?.()
 }
 
-/** Runs the tests on one file system. Resolves to what came of each, and whether all passed. */
+/** Runs the tests on one file system. Resolves to the outcome of each test, and whether all passed. */
 async function run(name, flags) {
   const results = path.join(FOLDER, `${name}.json`)
   fs.rmSync(results, { force: true })

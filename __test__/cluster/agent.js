@@ -1,11 +1,10 @@
 'use strict'
 
-// A process at a client of a cluster file system. It is told what to do by lines of JSON, { id, op, file, … }, and answers each by
-// a line of JSON, { id, value, ms } or { id, error, ms }. Its first line says its process ID. It ends when its standard input
-// does.
+// A process at a client of a cluster file system. It reads requests, lines of JSON: { id, op, file, … }. It answers each by a line
+// of JSON: { id, value, ms } or { id, error, ms }. Its first line is its process ID. It ends when its standard input ends.
 //
-// Usage: node agent.js FOLDER, where the file system is mounted. Files are named relative to it. There is one handle for each
-// file and `handle`, a name which may be left out.
+// Usage: node agent.js FOLDER, where the file system is mounted. Files are named relative to FOLDER. There is one handle for each
+// file and value of `handle`, which can be left out.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -15,7 +14,7 @@ const { lockFile } = require('../..')
 const { until } = require('../support/waiting.js')
 const { mountedAt } = require('./mounted.js')
 
-/** The number of flock(2). */
+/** The number of the system call flock(2). */
 const FLOCK = { x64: '73', arm64: '32' }[process.arch]
 
 const folder = process.argv[2]

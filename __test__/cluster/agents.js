@@ -43,8 +43,8 @@ class Agent {
   }
 
   /**
-   * Resolves to the answer: { value, ms }, where `ms` is how long it took over there. Rejects with the error of the call, which
-   * has `ms`, too.
+   * Resolves to the answer: { value, ms }, where `ms` is how long the call took in the agent. Rejects with the error of the call,
+   * which has `ms`, too.
    */
   request(op, fields = {}) {
     const id = this.#next++
@@ -54,16 +54,16 @@ class Agent {
     return answer
   }
 
-  /** The value of an answer that comes soon. */
+  /** Resolves to the value of the answer, which has to come soon. */
   async ask(op, fields) {
     const { value } = await eventually(this.request(op, fields), `the answer of process ${this.pid} to ${op}`)
     return value
   }
 
-  /** Has it wait for a lock. Resolves when the wait has reached the kernel, to { granted }: the answer. */
+  /** Has the agent wait for a lock. Resolves when the wait has reached the kernel, to { granted }: the promise of the answer. */
   async waitFor(fields) {
     const granted = this.request('acquire', fields)
-    const early = granted.then(() => Promise.reject(new Error('it did not have to wait')))
+    const early = granted.then(() => Promise.reject(new Error('the lock was free')))
     await Promise.race([this.ask('waits'), early])
     early.catch(() => {})
     return { granted }

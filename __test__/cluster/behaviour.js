@@ -1,32 +1,21 @@
 'use strict'
 
-// What a lock does between two clients of a file system, whichever that is. In each test, `a` and `b` are processes at two
-// clients, and `file` is the name of a lock file that no other test uses. What a test resolves to, if anything, is shown in the
-// table at the end.
+// What a lock does between two clients of any file system. In each test, `a` and `b` are processes at two clients, and `file` is
+// the name of a lock file that no other test uses. If a test resolves to a text, the table at the end shows it.
 
 const assert = require('node:assert/strict')
 
-const { eventually, PATIENCE, until } = require('../support/waiting.js')
+const { errorOf, eventually, PATIENCE, until } = require('../support/waiting.js')
 
-/** The error of a request. */
-async function errorOf(request, what = 'an error') {
-  const outcome = await eventually(
-    request.catch((error) => error),
-    what,
-  )
-  assert.ok(outcome instanceof Error, `it is no error: ${JSON.stringify(outcome)}`)
-  return outcome
-}
-
-/** Asserts that a request is rejected because its time is over, between so many milliseconds. Returns after how many. */
+/** Asserts that a request times out after `least` to `most` milliseconds. Returns the time that it took. */
 async function timesOut(request, least, most) {
-  const { code, ms } = await errorOf(request, 'the timeout')
+  const { code, ms } = await errorOf(() => request)
   assert.equal(code, 'ERR_LOCK_TIMEOUT')
   assert.ok(ms >= least && ms <= most, `rejected after ${ms.toFixed()} ms, not ${least} to ${most}`)
   return ms
 }
 
-/** The lock is free for each of these: a release is known to everybody as soon as the server has heard of it. */
+/** Each of these agents acquires the lock and releases it. It waits, as the server may not have heard of a release yet. */
 async function isFreeFor(file, ...agents) {
   for (const agent of agents) {
     await until(() => agent.ask('try', { file }), 'the lock')
@@ -36,7 +25,7 @@ async function isFreeFor(file, ...agents) {
 
 const shown = (ms) => (ms >= 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`)
 
-/** Calls `begin`, and returns after how many milliseconds `end` is fulfilled. */
+/** Calls `begin`. Returns the time until `end` is fulfilled, in milliseconds. */
 async function timed(begin, end, what, patience = PATIENCE) {
   const since = performance.now()
   await begin()
@@ -50,13 +39,13 @@ function summary(times) {
   return `${shown(sorted[sorted.length >> 1])}, at most ${shown(sorted.at(-1))}`
 }
 
-/** Has `waiter` wait for the lock that `holder` holds, and returns how long it takes to get it once `end` has ended that. */
+/** Has `waiter` wait for a lock, then calls `end`, which ends the hold. Returns the time from that to the grant. */
 async function handOver(waiter, file, end) {
   const { granted } = await waiter.waitFor({ file })
   return timed(end, granted, 'the lock')
 }
 
-/** What holds while all answer. The tests are run one after the other. */
+/** Tests in which no client is lost. They run one after the other. */
 const ordinary = {
   async 'both clients have mounted it, and see the same files'({ a, b, file, system }) {
     for (const agent of [a, b]) assert.equal(await agent.ask('mounted'), system.type)
@@ -89,7 +78,7 @@ const ordinary = {
   async 'shared locks are held together, and exclude an exclusive one'({ a, b, clients, file }) {
     const other = await clients[1].agent()
     for (const agent of [a, b]) assert.equal(await agent.ask('try', { file, mode: 'shared' }), true)
-    // In the end, it is kept out by the other client alone.
+    // At last, only the shared lock of the other client keeps it out.
     for (const agent of [b, a]) {
       assert.equal(await other.ask('try', { file }), false)
       await agent.ask('release', { file })
@@ -113,7 +102,7 @@ const ordinary = {
     const { granted } = await waiter.waitFor({ file })
     const ms = await timed(
       () => waiter.ask('abort'),
-      errorOf(granted).then(({ code }) => assert.equal(code, 'ABORT_ERR')),
+      errorOf(() => granted).then(({ code }) => assert.equal(code, 'ABORT_ERR')),
       'the abort',
     )
     await waiter.ask('exit')
@@ -193,7 +182,7 @@ const ordinary = {
 
   async 'removeOnRelease is refused, before anything is locked or made'({ a, b, file }) {
     const options = { removeOnRelease: true }
-    assert.equal((await errorOf(a.request('acquire', { file, options }))).code, 'ERR_LOCK_UNSUPPORTED')
+    assert.equal((await errorOf(() => a.request('acquire', { file, options }))).code, 'ERR_LOCK_UNSUPPORTED')
     for (const agent of [a, b]) assert.equal(await agent.ask('exists', { file }), false)
   },
 
@@ -221,7 +210,7 @@ const ordinary = {
   },
 }
 
-/** The change is made by the holder's client, and then by the waiter's. It may be refused. */
+/** The client of the holder makes the change, then that of the waiter. The file system may refuse it. */
 async function changesWhileAwaited({ a, b, file, system }, change) {
   for (const agent of [a, b]) {
     await until(() => a.ask('try', { file }), 'the lock')
@@ -242,7 +231,7 @@ async function changesWhileAwaited({ a, b, file, system }, change) {
   }
 }
 
-/** Asserts that the other client gets the lock of a holder that is lost, and when. Returns how long that takes. */
+/** Asserts that the server gives the lock of a lost client on to the other one, and when. Returns the time that it took. */
 async function isGivenOn({ granted, system }, lose) {
   const { least, most } = system.givenOn
   const ms = await timed(lose, granted, 'the lock of a lost client', most * 1000)
@@ -250,7 +239,7 @@ async function isGivenOn({ granted, system }, lose) {
   return ms
 }
 
-/** What happens when `client` is lost, which is not that of `b`. It may be lost for good. */
+/** Tests that lose `client`, which is not that of `b`, some for good. */
 const lost = {
   async 'the lock of a client that is cut off is given on; it is not told, and excluded when it is back'(test) {
     const { b, client, file, system } = test
@@ -274,8 +263,8 @@ const lost = {
     const { afterCut } = system
     const isBack = async () =>
       (await answer('acquire', { file: `${file}.other`, timeout: 1000 })) === (afterCut ?? true)
-    await until(isBack, 'the way back')
-    // The lock is that of `b`, whatever the client still believes.
+    await until(isBack, 'a client that is back')
+    // `b` holds the lock, although `held` of `a` is still true.
     assert.equal(await answer('try', { file }), afterCut ?? false)
     await a.ask('release', { file })
     assert.equal(await answer('try', { file }), afterCut ?? false)

@@ -3,7 +3,7 @@
 // The lock between two clients of a file system that is served over a network. `npm run test:cluster` runs this once for each
 // file system, in namespaces of its own.
 //
-// Usage: node cluster.test.js SYSTEM FILE [--quick], where FILE is for what came out, as JSON.
+// Usage: node cluster.test.js SYSTEM FILE [--quick], where FILE gets the outcomes, as JSON.
 
 const fs = require('node:fs')
 const { after, before, describe, test } = require('node:test')
@@ -29,7 +29,7 @@ describe(name, () => {
 
   let files = 0
 
-  /** Declares tests. Each gets what `clientsOf` returns for it: the clients that it uses. */
+  /** Declares tests. `clientsOf` returns the clients that a test uses. */
   function declare(tests, clientsOf) {
     for (const [i, [what, body]] of Object.entries(tests).entries()) {
       outcomes[what] = { outcome: 'not run' }
@@ -57,7 +57,7 @@ describe(name, () => {
     return { a, b }
   })
   if (flags.includes('--quick')) return
-  // With clients to spare, they can be lost at the same time.
+  // With clients to spare, the tests can lose them at the same time.
   const concurrency = system.hasSpareClients && !system.stallsWhenOneIsLost
   describe('when a client is lost', { concurrency }, () =>
     declare(lost, (i) => {

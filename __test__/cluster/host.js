@@ -30,18 +30,24 @@ async function run(command, ...args) {
   return stdout
 }
 
+/** The text of a file of settings, in the form that most servers read. */
+const textOf = (settings) =>
+  Object.entries(settings)
+    .map(([key, value]) => `${key} = ${value}\n`)
+    .join('')
+
 /** Runs several commands of ip(8). */
 async function ip(...lines) {
   for (const line of lines) await run('ip', ...line.split(' '))
 }
 
-/** A process that serves, and is never told to end. What it says is in the folder of the logs. */
+/** A process that serves until it is killed. Its output is in the folder of the logs. */
 class Daemon {
   #process
 
   constructor(name, command, ...args) {
     const log = fs.openSync(path.join(LOGS, `${name}.log`), 'w')
-    // A process group of its own: what it starts is stopped and killed with it.
+    // With a process group of its own: signals reach what it starts, too.
     this.#process = spawn(command, args, { stdio: ['ignore', log, log], detached: true })
     fs.closeSync(log)
     this.exited = new Promise((resolve, reject) => {
@@ -70,7 +76,7 @@ class Daemon {
   }
 }
 
-/** Returns true if somebody accepts connections there. */
+/** Returns true if a server accepts connections at the port. */
 function accepts(host, port) {
   const socket = net.connect({ host, port, timeout: 1000 })
   return new Promise((resolve) => {
@@ -93,7 +99,12 @@ class LocalClient {
     this.folder = folder
   }
 
-  static async create(number) {
+  /** Creates two clients for all tests, and two to lose. */
+  static createAll() {
+    return Promise.all([1, 2, 3, 4].map((number) => LocalClient.#create(number)))
+  }
+
+  static async #create(number) {
     const name = `client${number}`
     const folder = `/run/cluster/${name}`
     fs.mkdirSync(folder, { recursive: true })
@@ -130,7 +141,7 @@ class LocalClient {
     return ip(`link set ${this.#name} up`)
   }
 
-  /** As if the machine were switched off, but for the connections: the kernel closes them. */
+  /** Kills all of its processes. It differs from a machine that is switched off: the kernel closes the connections. */
   async die() {
     await this.daemon.kill()
     for (const agent of this.#agents) if (!agent.hasExited) await agent.kill()
@@ -152,4 +163,4 @@ async function prepareHost() {
   }
 }
 
-module.exports = { Daemon, ip, listens, LocalClient, prepareHost, run, SERVER }
+module.exports = { Daemon, ip, listens, LocalClient, prepareHost, run, SERVER, textOf }

@@ -3,12 +3,12 @@
 const { randomUUID } = require('node:crypto')
 const fs = require('node:fs')
 
-const { Daemon, listens, LocalClient, run, SERVER } = require('../host.js')
+const { Daemon, listens, LocalClient, run, SERVER, textOf } = require('../host.js')
 
 const FOLDER = '/run/cluster/ceph'
 const CONF = `${FOLDER}/ceph.conf`
 
-/** After how many seconds the servers give up a client that they do not hear of: the least. The default is 300. */
+/** How long the servers keep the locks of a client that they do not hear of, in seconds: the least. The default is 300. */
 const SESSION_AUTOCLOSE = 30
 
 const SETTINGS = {
@@ -52,8 +52,7 @@ module.exports = {
   async start() {
     for (const part of ['mon', 'mgr', 'osd', 'mds']) fs.mkdirSync(`${FOLDER}/${part}`, { recursive: true })
     const [fsid, osd] = [randomUUID(), randomUUID()]
-    const lines = Object.entries({ fsid, ...SETTINGS }).map(([key, value]) => `${key} = ${value}\n`)
-    fs.writeFileSync(CONF, `[global]\n${lines.join('')}`)
+    fs.writeFileSync(CONF, `[global]\n${textOf({ fsid, ...SETTINGS })}`)
     await run('monmaptool', '--create', '--fsid', fsid, '--addv', 'x', SETTINGS['mon host'], `${FOLDER}/monmap`)
     await run('ceph-mon', '--conf', CONF, '--mkfs', '-i', 'x', '--monmap', `${FOLDER}/monmap`)
     const monitor = serve('mon', 'x')
@@ -70,7 +69,7 @@ module.exports = {
     const metadata = serve('mds', 'x')
     await metadata.ready(async () => (await ceph('mds', 'stat')).includes('up:active'), 'ceph-mds', 120_000)
 
-    const clients = await Promise.all([1, 2, 3, 4].map((number) => LocalClient.create(number)))
+    const clients = await LocalClient.createAll()
     for (const client of clients) await client.mount('ceph-fuse', '-f', '--conf', CONF, client.folder)
     return { clients, servers: [monitor, store, metadata] }
   },

@@ -42,7 +42,7 @@ module.exports = {
     await gluster('volume', 'create', 'files', `${SERVER}:/run/cluster/brick`, 'force')
     await gluster('volume', 'set', 'files', ...Object.entries(SETTINGS).flat().map(String))
     await gluster('volume', 'start', 'files')
-    const clients = await Promise.all([1, 2, 3, 4].map((number) => LocalClient.create(number)))
+    const clients = await LocalClient.createAll()
     for (const client of clients) {
       const options = [`--volfile-server=${SERVER}`, '--volfile-id=files', '--log-file=-', '--direct-io-mode=enable']
       await client.mount('glusterfs', '--no-daemon', ...options, client.folder)

@@ -2,19 +2,15 @@
 
 const fs = require('node:fs')
 
-const { Daemon, listens, LocalClient, SERVER } = require('../host.js')
+const { Daemon, listens, LocalClient, SERVER, textOf } = require('../host.js')
 
 const FOLDER = '/run/cluster/moosefs'
 
 /** How long the master keeps the locks of a client that is gone, in seconds: the least that it takes. The default is a day. */
 const SESSION_SUSTAIN_TIME = 60
 
-function configure(name, settings) {
-  const lines = Object.entries({ WORKING_USER: 'root', WORKING_GROUP: 'root', ...settings }).map(
-    ([key, value]) => `${key} = ${value}\n`,
-  )
-  fs.writeFileSync(`${FOLDER}/${name}.cfg`, lines.join(''))
-}
+const configure = (name, settings) =>
+  fs.writeFileSync(`${FOLDER}/${name}.cfg`, textOf({ WORKING_USER: 'root', WORKING_GROUP: 'root', ...settings }))
 
 module.exports = {
   programs: { mfsmaster: 'moosefs-master', mfschunkserver: 'moosefs-chunkserver', mfsmount: 'moosefs-client' },
@@ -23,7 +19,8 @@ module.exports = {
   hasSpareClients: true,
   deletesOpenFiles: true,
   seesNewFilesAfter: 0,
-  // The master looks every 10 s, and not before it has run for 120 s.
+  namesOwn: false,
+  // The master checks every 10 s, but not in its first 120 s.
   givenOn: { least: SESSION_SUSTAIN_TIME, most: 130 },
 
   async start() {
@@ -47,7 +44,7 @@ module.exports = {
     )
     await listens(master, { port: 9421 })
     await listens(chunkserver, { port: 9422 })
-    const clients = await Promise.all([1, 2, 3, 4].map((number) => LocalClient.create(number)))
+    const clients = await LocalClient.createAll()
     for (const client of clients) await client.mount('mfsmount', '-f', client.folder, '-H', SERVER)
     return { clients, servers: [master, chunkserver] }
   },

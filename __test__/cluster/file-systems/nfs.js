@@ -1,5 +1,6 @@
 'use strict'
 
+const { makeImage } = require('../vm/image.js')
 const { Machine } = require('../vm/machine.js')
 
 /** How long the server keeps the locks of a client that it does not hear of, in seconds. Linux' default is 90. */
@@ -8,7 +9,7 @@ const LEASE = 10
 module.exports = {
   programs: { 'qemu-system-x86_64': 'qemu-system-x86' },
   devices: ['/dev/net/tun'],
-  prepare: () => require('../vm/image.js').makeImage(),
+  makeImage,
   type: 'nfs4',
   hasSpareClients: false,
   deletesOpenFiles: true,

@@ -2,10 +2,12 @@
 
 const fs = require('node:fs')
 
-const { Daemon, listens, SERVER } = require('../host.js')
+const { Daemon, listens, SERVER, textOf } = require('../host.js')
+const { makeImage } = require('../vm/image.js')
 const { Machine } = require('../vm/machine.js')
 
 const FOLDER = '/run/cluster/samba'
+const CONF = `${FOLDER}/smb.conf`
 
 /** How long the server keeps the locks of a client that it does not hear of, in seconds. By default, it is hours. */
 const TIMEOUT = 10
@@ -16,7 +18,7 @@ const FOLDERS = ['private dir', 'lock directory', 'state directory', 'cache dire
 module.exports = {
   programs: { smbd: 'samba', 'qemu-system-x86_64': 'qemu-system-x86' },
   devices: ['/dev/net/tun'],
-  prepare: () => require('../vm/image.js').makeImage(),
+  makeImage,
   type: 'cifs',
   hasSpareClients: false,
   deletesOpenFiles: false,
@@ -38,24 +40,15 @@ module.exports = {
     }
     const share = { path: `${FOLDER}/share`, writable: 'yes', 'guest ok': 'yes', 'force user': 'root' }
     for (const name of [...FOLDERS, 'share']) fs.mkdirSync(`${FOLDER}/${name}`, { recursive: true })
-    const section = (name, of) => [`[${name}]`, ...Object.entries(of).map(([key, value]) => `${key} = ${value}`)]
-    const lines = [...section('global', settings), ...section('share', share), '']
-    fs.writeFileSync(`${FOLDER}/smb.conf`, lines.join('\n'))
+    fs.writeFileSync(CONF, `[global]\n${textOf(settings)}[share]\n${textOf(share)}`)
 
-    const server = new Daemon(
-      'smbd',
-      'smbd',
-      '--foreground',
-      '--no-process-group',
-      '--debug-stdout',
-      '-s',
-      `${FOLDER}/smb.conf`,
-    )
+    const options = ['--foreground', '--no-process-group', '--debug-stdout', '-s', CONF]
+    const server = new Daemon('smbd', 'smbd', ...options)
     const [, ...clients] = await Promise.all([
       listens(server, { port: 445 }),
       ...[12, 13].map((number) => Machine.boot(number, 'smb-client')),
     ])
-    // With a lease, Linux' client keeps locks to itself at first, and two clients have held one at the same time.
+    // With a lease, Linux' client keeps locks to itself at first: two clients have held one at the same time.
     for (const client of clients) {
       await client.run(`mount.cifs //${SERVER}/share ${client.folder} -o guest,vers=3.1.1,nolease`)
     }

@@ -1,6 +1,6 @@
 'use strict'
 
-// A virtual machine, with a kernel of its own. Its processors are emulated: the real ones need not have what KVM wants.
+// A virtual machine, with a kernel of its own. Its processor is emulated: KVM is missing on many hosts, or does not work.
 
 const net = require('node:net')
 const { text } = require('node:stream/consumers')
@@ -20,14 +20,14 @@ class Machine {
   #number
   #daemon
 
-  /** Where it mounts the file system. */
+  /** The folder where it mounts the file system. */
   folder = '/mnt'
 
   constructor(number) {
     this.#number = number
   }
 
-  /** Boots it for its part, see init. `words`: more for the command line of its kernel. */
+  /** Boots a machine for a part that init knows. `words` go to the command line of its kernel. */
   static async boot(number, part, ...words) {
     const machine = new Machine(number)
     const devices = []
@@ -80,7 +80,7 @@ class Machine {
     return agent
   }
 
-  /** Takes its cable to the cluster away. The tests still reach it. */
+  /** Cuts its network of the cluster. The tests still reach it. */
   cut() {
     return ip(`link set servers${this.#number} down`)
   }
