@@ -36,7 +36,8 @@ ${Object.entries(NUMBERS)
   --protocol=HOW  how the lock is kept (flock): ${Object.keys(PROTOCOLS).join(', ')},
                   or all of these, one after the other, which share the seconds
   --defects       with a protocol whose peers remove locks by their path: they do. What comes of it is shown
-  --postgres      the storm of @locket/postgres instead, over two hosts; of the other options it takes --seconds and --seed`
+  --postgres      the storm of @locket/postgres instead, over two hosts. Of the other options, it takes --seconds, --seed,
+                  and --sabotage without a way`
 
 /** Throws if the command line cannot be understood. */
 function readOptions(args) {
@@ -187,7 +188,7 @@ function describe(report, seconds) {
   return lines
 }
 
-/** The storm of another package, with what stands on the command line beside `--postgres`. */
+/** Runs the storm of @locket/postgres, with the other words of the command line. */
 function runPostgres(args) {
   prepare()
   return require('../packages/postgres/storm/index.js').main(args)

@@ -1,7 +1,7 @@
 'use strict'
 
-// Locks that PostgreSQL keeps, at a server that the benchmark starts (see setup.js): this clone's package, the loop that
-// everybody can write with pg, in its favour with prepared statements, and a package of others. The name of the lock is the path.
+// Locks that PostgreSQL keeps, at a server that the benchmark starts (see setup.js): this clone's package, pg alone with prepared
+// statements, which favour it, and a peer. The name of the lock is the path.
 
 const path = require('node:path')
 
@@ -33,7 +33,7 @@ module.exports = [
     version: () => undefined,
     open: opener(() => {
       const { postgresLock } = require(POSTGRES)
-      // Opens a session, as the others do before their first acquire.
+      // Opens a session before the first acquire, as the others do.
       postgresLock('none', { connection: connectionString() }).isLocked()
       return (file) => {
         const lock = postgresLock(file, { connection: connectionString() })

@@ -7,7 +7,7 @@ const OURS = '@locket/native'
 
 const isOurs = ({ name }) => name === OURS
 
-/** Returns true for ours by another protocol than the default one, or of another package. It is compared with its rival, and is nobody's peer. */
+/** Returns true for ours by another protocol or of another package. It is compared with its rival, and is nobody's peer. */
 const isVariant = ({ rival }) => rival !== undefined
 
 /** Returns true for locks of files. The others lock only memory, or are the floor. */

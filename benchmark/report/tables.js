@@ -102,7 +102,7 @@ const line = (texts, style) => texts.map((text) => ({ text, style }))
 /** Ours and the best peer, row by row, by the measure that each row is ranked by. */
 const overview = (results) => comparison(results, isOurs, ['', OURS, 'best peer', 'advantage'])
 
-/** The same of ours by other protocols than the default one, and of other packages of ours, each beside its rival. */
+/** The same of ours by other protocols and of our other packages, each beside its rival. */
 const overviewOfVariants = (results) => comparison(results, isVariant, ['', 'ours, by protocol', 'rival', 'advantage'])
 
 /** @param isShown which contestants have a line in each of their rows. */
