@@ -54,7 +54,7 @@ function filesOf(name) {
   return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 
-/** Publishes the packages of these platforms, and those beside them, in the registry. Returns what it printed, by line. */
+/** Publishes the packages of these platforms and all others in the registry. Returns what it printed, by line. */
 function publishTo(registry, platforms, options) {
   const lines = []
   publishAll({

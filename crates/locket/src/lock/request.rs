@@ -16,8 +16,8 @@ use crate::holders::Holder;
 use crate::sync::{Mutex, now};
 use crate::sys::{FileId, LockMode, SystemError};
 
-/// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file: for
-/// some seconds.
+/// How often a request whose file is stale is resolved again, as on a network mount whose server has forgotten the file. With
+/// the pauses, that takes some seconds.
 const RESOLVES_AGAIN: u32 = 256;
 /// How often that is done without a pause.
 const RESOLVES_AT_ONCE: u32 = 4;

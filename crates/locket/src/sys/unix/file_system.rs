@@ -15,7 +15,7 @@ const CACHED: Duration = Duration::from_secs(1);
 
 /// The kinds of file systems that are dealt with in different ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code, reason = "not told"))]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code, reason = "not used there"))]
 pub(crate) enum Kind {
     /// Known to be of this machine: it answers from memory, and every process sees every change at once.
     Local,
@@ -66,8 +66,8 @@ pub(crate) fn refresh(folder: &Path) -> bool {
     !is_coherent_at(folder) && forget_names(folder)
 }
 
-/// Asks the server for the attributes of `folder`. NFS looks names up again once these have changed, which it else sees after up
-/// to a minute. Returns false if that does not work.
+/// Asks the server for the attributes of `folder`. If they have changed, NFS looks names up again. Otherwise it may notice the
+/// change only after a minute. Returns false if that does not work.
 pub(super) fn forget_names(folder: &Path) -> bool {
     system::forget_names(folder)
 }

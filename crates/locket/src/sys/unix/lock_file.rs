@@ -78,7 +78,7 @@ impl OpenFile {
         !self.has_links && !self.is_directory && !self.is_local()
     }
 
-    /// Returns true if the kernel may give others of this process the same handle at its server.
+    /// Returns true if the kernel may give other descriptors of this process the same handle at the server.
     pub(super) fn may_be_shared(&self) -> bool {
         !self.is_directory && self.kind() == Kind::Smb
     }

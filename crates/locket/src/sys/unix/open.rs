@@ -26,7 +26,7 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
     loop {
         rounds -= 1;
         match open_once(path, how) {
-            // A client remembers a file that another machine has deleted. It asks the server when a file is to be created.
+            // A client may remember a file that another machine has deleted. To create a file, it asks the server.
             Ok(file) if trusts_links && file.is_nameless() => {
                 trusts_links = false;
                 if let Some(mode) = how.create
@@ -54,7 +54,7 @@ fn unshared(opened: OpenFile, path: &Path, how: &OpenHow) -> OpenFile {
         return opened;
     }
     let writing = open_with(path, OFlags::WRONLY, Mode::empty());
-    // One who may only read it has to do with that.
+    // A user who may only read the file has to make do with the shared handle.
     writing.and_then(|file| OpenFile::new(file, Access::Writing, path, how)).unwrap_or(opened)
 }
 
@@ -71,7 +71,7 @@ fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
 /// Returns true if the file at `path`, which can neither be opened nor created, has been deleted but is still open somewhere. On
 /// SMB, its name goes with the last descriptor.
 fn is_being_deleted(path: &Path) -> bool {
-    // Nor can what a dangling link names be created.
+    // The target of a dangling link can neither be opened nor created, too.
     let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode).is_symlink();
     path.parent().is_some_and(is_smb_at) && !rustix::fs::lstat(path).is_ok_and(is_link)
 }
