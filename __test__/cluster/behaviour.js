@@ -186,6 +186,12 @@ const ordinary = {
     for (const agent of [a, b]) assert.equal(await agent.ask('exists', { file }), false)
   },
 
+  async 'a name that the server does not allow is refused at once'({ a, system }) {
+    if (!system.forbids) return 'not tried'
+    const { name, code } = system.forbids
+    assert.equal((await errorOf(() => a.request('acquire', { file: name }))).code, code)
+  },
+
   async 'while the server does not answer, calls are bounded, and none takes a lock afterwards'(test) {
     const { a, b, file, servers } = test
     const [timedOut, tried] = [`${file}.timeout`, `${file}.try`]

@@ -25,6 +25,7 @@ module.exports = {
   seesNewFilesAfter: 1500,
   namesOwn: true,
   refuses: { replace: 'EACCES' },
+  forbids: { name: 'forbidden.lock', code: 'ENOENT' },
   givenOn: { least: 0, most: 3 * TIMEOUT },
 
   async start() {
@@ -38,7 +39,13 @@ module.exports = {
       'socket options': `TCP_NODELAY SO_KEEPALIVE TCP_KEEPIDLE=${TIMEOUT / 2} TCP_KEEPINTVL=1 TCP_KEEPCNT=${TIMEOUT / 2}`,
       ...Object.fromEntries(FOLDERS.map((name) => [name, `${FOLDER}/${name}`])),
     }
-    const share = { path: `${FOLDER}/share`, writable: 'yes', 'guest ok': 'yes', 'force user': 'root' }
+    const share = {
+      path: `${FOLDER}/share`,
+      writable: 'yes',
+      'guest ok': 'yes',
+      'force user': 'root',
+      'veto files': '/forbidden.lock/',
+    }
     for (const name of [...FOLDERS, 'share']) fs.mkdirSync(`${FOLDER}/${name}`, { recursive: true })
     fs.writeFileSync(CONF, `[global]\n${textOf(settings)}[share]\n${textOf(share)}`)
 

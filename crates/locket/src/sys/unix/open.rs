@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
+use rustix::fs::{FileType, Mode, OFlags, RawMode};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::file_system::is_smb_at;
@@ -23,6 +23,7 @@ pub(super) const ROUNDS: u32 = 128;
 pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
     let mut rounds = ROUNDS;
     let mut trusts_links = true;
+    let mut is_sure = false;
     loop {
         rounds -= 1;
         match open_once(path, how) {
@@ -38,8 +39,15 @@ pub(crate) fn open(path: &Path, how: &OpenHow) -> io::Result<OpenFile> {
             // It was just created, or deleted on its server.
             Err(Errno::EXIST | Errno::STALE) if rounds > 0 => {}
             Err(Errno::EXIST) => return Err(Errno::NOENT.into()),
-            Err(Errno::NOENT) if how.create.is_some() && is_being_deleted(path) => {
-                return Err(io::ErrorKind::ResourceBusy.into());
+            Err(Errno::NOENT) if how.create.is_some() && path.parent().is_some_and(is_smb_at) => {
+                if is_being_deleted(path) {
+                    return Err(io::ErrorKind::ResourceBusy.into());
+                }
+                // Its deletion may have come to its end in between.
+                if is_sure {
+                    return Err(Errno::NOENT.into());
+                }
+                is_sure = true;
             }
             opened => return Ok(unshared(opened?, path, how)),
         }
@@ -68,12 +76,13 @@ fn open_once(path: &Path, how: &OpenHow) -> Result<OpenFile, Errno> {
     }
 }
 
-/// Returns true if the file at `path`, which can neither be opened nor created, has been deleted but is still open somewhere. On
-/// SMB, its name goes with the last descriptor.
+/// Returns true if the file at `path` has been deleted but is still open somewhere. On SMB, its name goes with the last
+/// descriptor: until then the folder lists it, although it cannot be found.
 fn is_being_deleted(path: &Path) -> bool {
-    // The target of a dangling link can neither be opened nor created, too.
-    let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode).is_symlink();
-    path.parent().is_some_and(is_smb_at) && !rustix::fs::lstat(path).is_ok_and(is_link)
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    matches!(rustix::fs::lstat(path), Err(Errno::NOENT))
+        && std::fs::read_dir(folder)
+            .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() == name))
 }
 
 fn create(path: &Path, mode: u32, how: &OpenHow) -> Result<OpenFile, Errno> {
