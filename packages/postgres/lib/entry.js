@@ -185,9 +185,7 @@ class Entry {
     const statement = { mode, isSettled: false, settled: withResolvers() }
     this.#statement = statement
     try {
-      const values = [this.name]
-      const answer = isOnce ? session.ask(STATEMENTS[mode].try, values) : session.query(STATEMENTS[mode].lock, values)
-      const [[token]] = await answer.finally(() => {
+      const token = await this.#askFor(session, mode, isOnce).finally(() => {
         statement.isSettled = true
         statement.settled.resolve()
       })
@@ -201,6 +199,16 @@ class Entry {
       await statement.cancellation
       await this.#fail(session, error)
     }
+  }
+
+  /** Resolves to the token, or to null if the lock is refused. */
+  async #askFor(session, mode, isOnce) {
+    const { try: attempt, lock } = STATEMENTS[mode]
+    const [[token]] = await session.ask(attempt, [this.name])
+    // A wait has no limit: it begins when the server has shown that it is there.
+    if (token !== null || isOnce) return token
+    const [[late]] = await session.query(lock, [this.name])
+    return late
   }
 
   /** The session holds the lock now: it is granted to the first request, and to shared ones behind it. */
@@ -242,7 +250,7 @@ class Entry {
           ? new AbortError(request.signal.reason, this.name)
           : timeoutError(this.#describe(request), holders, session.isOpen ? undefined : 'the server does not answer'),
       )
-    } else if (session.isOpen || !session.isUsed) {
+    } else if (session.isOpen || !session.isDoubtful) {
       this.#remove(request)
       request.reject(failureError(error, this.name))
     }
@@ -265,8 +273,7 @@ class Entry {
     const { unlock } = STATEMENTS[this.#mode]
     let lost
     try {
-      // If there is no answer, the heartbeat finds out.
-      const [[isUnlocked]] = await this.#insist(() => session.query(unlock, [this.name]))
+      const [[isUnlocked]] = await this.#insist(() => session.ask(unlock, [this.name]))
       if (isUnlocked !== 't') throw new Error('its session did not hold it any more')
     } catch (error) {
       lost = lostError(this.name, error)

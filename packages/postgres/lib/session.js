@@ -61,8 +61,8 @@ function newClient(config) {
 class Session {
   #config
   #client
-  /** The query that runs. */
-  #current
+  /** Settles when the statements so far have ended. Never rejects. */
+  #ended = Promise.resolve()
   /** The error that has ended the session. */
   #error
   #needsHeartbeat = false
@@ -74,8 +74,8 @@ class Session {
   /** Since when nobody uses the session. */
   idleSince
 
-  /** True if the session has served somebody before: then it may have been cut off unnoticed. */
-  isUsed = false
+  /** True until the server answers, once nobody has used the session: then it may have been cut off unnoticed. */
+  isDoubtful = false
 
   constructor(config) {
     this.#config = config
@@ -92,7 +92,7 @@ class Session {
       await session.#client.connect()
       // With TLS, it is another one than before.
       session.#client.connection.stream.unref?.()
-      session.#check((await session.query(SET_UP))[0], allowPooler)
+      session.#check((await session.ask(SET_UP))[0], allowPooler)
       return session
     } catch (error) {
       session.destroy(error)
@@ -123,28 +123,33 @@ class Session {
   }
 
   /**
-   * Runs a statement, or a text of several, one at a time. Resolves to the rows of the last one, each an array of strings.
+   * Runs a statement, or a text of several, after those before. Resolves to the rows of the last one, each an array of strings.
+   * The session ends if there is no answer within `limit`.
    */
-  async query(statement, values) {
-    while (this.#current !== undefined) await this.#current.catch(() => {})
+  query(statement, values, limit = Infinity) {
+    const rows = this.#ended.then(() => this.#run(statement, values, limit))
+    this.#ended = rows.catch(() => {})
+    return rows
+  }
+
+  async #run(statement, values, limit) {
     this.throwIfEnded()
     const { name, text = statement } = statement
-    this.#current = this.#client.query({ name, text, values, rowMode: 'array', types: AS_TEXT })
+    const answer = this.#client.query({ name, text, values, rowMode: 'array', types: AS_TEXT })
     try {
-      const results = await this.#current
+      const results = await within(limit, answer, () => this.destroy(noAnswer()))
+      this.isDoubtful = false
       return (Array.isArray(results) ? results.at(-1) : results).rows
     } catch (error) {
       // The server ends the session with it. The connection tells so only later.
       if (ENDS_SESSION.test(error.code)) this.destroy(error)
-      throw error
-    } finally {
-      this.#current = undefined
+      throw this.#error ?? error
     }
   }
 
-  /** Same, but the session ends if there is no answer in time. Only for statements that do not wait. */
+  /** Same, for statements that do not wait: their answer comes soon, or the server is gone. */
   ask(statement, values) {
-    return within(HEARTBEAT_LIMIT, this.query(statement, values), () => this.destroy(noAnswer()))
+    return this.query(statement, values, HEARTBEAT_LIMIT)
   }
 
   /**

@@ -21,6 +21,8 @@ class Sessions {
   #claims = []
   /** The entries by name. */
   #entries = new Map()
+  /** For questions when there is no room: one session more. */
+  #more
 
   constructor(config, allowPooler) {
     this.#config = config
@@ -48,7 +50,7 @@ class Sessions {
 
   /** Returns true if a session can be had at once, with at most `limit` of them. */
   hasRoom(limit) {
-    return this.#claims.length === 0 && (this.#idle.length > 0 || this.#count < limit)
+    return this.#idle.length > 0 || this.#count < limit
   }
 
   get areWaitedFor() {
@@ -72,22 +74,19 @@ class Sessions {
     if (index !== -1) this.#claims.splice(index, 1)
     claim.isWithdrawn = true
     claim.resolve(undefined)
-    // The next one may have another limit.
-    this.#serve()
   }
 
   #serve() {
-    while (this.#claims.length > 0) {
-      const [claim] = this.#claims
-      if (this.#idle.length > 0) {
-        const session = this.#idle.pop()
-        session.onLost = undefined
-        this.#claims.shift().resolve(session)
-      } else if (this.#count < claim.limit) {
-        this.#claims.shift()
+    for (;;) {
+      const index = this.#claims.findIndex(({ limit }) => this.hasRoom(limit))
+      if (index === -1) return
+      const [claim] = this.#claims.splice(index, 1)
+      const session = this.#idle.pop()
+      if (session === undefined) {
         this.#open(claim)
       } else {
-        return
+        session.onLost = undefined
+        claim.resolve(session)
       }
     }
   }
@@ -110,7 +109,7 @@ class Sessions {
   give(session) {
     session.onLost = undefined
     if (session.isOpen) {
-      session.isUsed = true
+      session.isDoubtful = true
       session.idleSince = performance.now()
       session.onLost = this.#drop
       this.#idle.push(session)
@@ -142,28 +141,28 @@ class Sessions {
     })
   }
 
-  /** Asks a question, whose answer are rows. Needs no session of its own if one is idle, or holds a lock. */
+  /** Asks a question, whose answer are rows. Waits for no lock: at `limit`, the questions have one session of their own. */
   async ask(name, question, limit) {
+    const holding = this.#entries.get(name)?.holdingSession
     try {
-      return await this.#ask(name, question, limit)
+      if (holding !== undefined) return await holding.ask(question)
+      if (this.hasRoom(limit)) return await this.#ask(question, limit)
+      this.#more ??= new Sessions(this.#config, this.#allowPooler)
+      return await this.#more.#ask(question, 1)
     } catch (error) {
       throw failureError(error, name)
     }
   }
 
-  async #ask(name, question, limit) {
-    const entries = [this.#entries.get(name), ...this.#entries.values()]
-    const holding = entries.find((entry) => entry?.holdingSession !== undefined)
-    if (holding !== undefined && (holding.name === name || !this.hasRoom(limit))) {
-      return holding.holdingSession.query(question)
-    }
+  async #ask(question, limit) {
     for (;;) {
       const session = await this.claim(limit).promise
+      const { isDoubtful } = session
       try {
-        return await session.query(question)
+        return await session.ask(question)
       } catch (error) {
         // It may have been cut off while nobody used it.
-        if (session.isOpen || !session.isUsed) throw error
+        if (session.isOpen || !isDoubtful) throw error
       } finally {
         this.give(session)
       }

@@ -7,7 +7,7 @@ const { execFileSync, spawn } = require('node:child_process')
 const { createInterface } = require('node:readline')
 const { test } = require('node:test')
 
-const { LockError, postgresLock } = require('..')
+const { LockError } = require('..')
 const { requireAll } = require('../../../__test__/support/systems.js')
 const { errorOf, eventually, staysPending, until } = require('../../../__test__/support/waiting.js')
 const { countsOf, locksOf, newName, pidsOf } = require('./support/locks.js')
@@ -57,20 +57,21 @@ test('psql and a lock of this package exclude each other', psql, async (t) => {
   assert.equal(await ask(`select pg_try_advisory_lock_shared(${key})`), 't')
 })
 
-test(
-  'a session that is terminated while the event loop is busy answers no question, but the next one does',
-  psql,
-  async () => {
+for (const [method, answer] of [
+  ['isLocked', false],
+  ['holders', []],
+  ['tryAcquire', true],
+]) {
+  test(`a session that is terminated while the event loop is busy costs ${method}() no error`, psql, async (t) => {
     const name = newName()
-    const lock = postgresLock(name, { connection: { ...server.connection, application_name: name } })
-    assert.equal(await lock.isLocked(), false)
+    const { lock } = locksOf(t, server, { connection: { ...server.connection, application_name: name } })
+    assert.equal(await lock().isLocked(), false)
     const statement = `select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '${name}'`
     // The loop does not run until the server has ended the session.
     assert.equal(execFileSync(programOf('psql'), [...argumentsOfPsql(), '-c', statement], { encoding: 'utf8' }), '1\n')
-    assert.equal(await lock.isLocked(), false)
-    assert.deepEqual(await lock.holders(), [])
-  },
-)
+    assert.deepEqual(await lock()[method](), answer)
+  })
+}
 
 test('a deadlock that the server finds is an error of the wait, which holds nothing', async (t) => {
   const locks = locksOf(t, server)

@@ -121,6 +121,8 @@ test('a wait whose session is terminated is rejected with the error of the serve
   const client = await server.connect(t)
   const locks = locksOf(t, server)
   const holder = await locks.elsewhere().acquire()
+  // Its session has served before.
+  assert.equal(await locks.lock().isLocked(), true)
   const first = errorOf(() => locks.lock().acquire())
   await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
   const second = locks.lock().acquire()
@@ -168,15 +170,38 @@ test('a session that nobody uses is not missed: the next acquire opens another o
   assert.equal(await lock.isLocked(), false)
 })
 
-test('a session that was cut off while nobody used it costs a try two seconds, and no error', async (t) => {
+for (const method of ['acquire', 'tryAcquire', 'isLocked', 'holders']) {
+  test(`a session that was cut off while nobody used it costs ${method}() two seconds, and no error`, async (t) => {
+    const proxy = await proxyOf(t, server)
+    const { lock: lockOf } = locksOf(t, server, { connection: proxy.connection })
+    const lock = await lockOf().acquire()
+    await lock.release()
+    proxy.cutOff()
+    const start = performance.now()
+    await eventually(lock[method](), 'the answer')
+    assert.ok(performance.now() - start < 4000)
+  })
+}
+
+test('a question to a server that is silent ends with an error', async (t) => {
   const proxy = await proxyOf(t, server)
-  const { lock: lockOf } = locksOf(t, server, { connection: proxy.connection })
-  const lock = await lockOf().acquire()
-  await lock.release()
-  proxy.cutOff()
+  const { lock } = locksOf(t, server, { connection: { ...proxy.connection, connectionTimeoutMillis: 500 } })
+  assert.equal(await lock().isLocked(), false)
+  proxy.silence()
   const start = performance.now()
-  assert.equal(await eventually(lock.tryAcquire(), 'the try'), true)
+  const questions = ['isLocked', 'holders'].map((method) => errorOf(() => lock()[method]()))
+  for (const error of await Promise.all(questions)) assert.ok(error instanceof Error)
   assert.ok(performance.now() - start < 4000)
+})
+
+test('a server that falls silent when it is connected keeps no acquire for ever', async (t) => {
+  const proxy = await proxyOf(t, server, (text) => {
+    // What it says when it is ready for the first statement.
+    if (text.includes('Z\0\0\0\x05I')) setImmediate(() => proxy.silence())
+    return text
+  })
+  const { lock } = locksOf(t, server, { connection: proxy.connection })
+  assert.match((await errorOf(() => lock().acquire())).message, /not answered/)
 })
 
 test('a holder notices within three seconds that the server is silent', async (t) => {

@@ -63,6 +63,32 @@ test('at maxSessions, a wait ends in time, a try is refused, and questions are a
   await allowed.release()
 })
 
+test('what is waited for in all sessions can be asked, in one session more', async (t) => {
+  const client = await server.connect(t)
+  const locks = locksOf(t, server)
+  const holder = await locks.elsewhere().acquire()
+  const connection = newConnection()
+  const options = { connection, maxSessions: 1 }
+  const wait = locks.lock(options).acquire()
+  await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+  const asking = locks.lock(options)
+  const answers = await eventually(Promise.all(Array.from({ length: 100 }, () => asking.holders())), 'the answers')
+  for (const answer of answers) assert.deepEqual(answer, await holder.holders())
+  assert.equal(await asking.isLocked(), true)
+  assert.equal(await sessionsOf(client, connection.application_name), 2)
+  // That one is for questions only.
+  assert.equal(await postgresLock(newName(), options).tryAcquire(), false)
+  await holder.release()
+  await eventually(wait, 'the lock')
+})
+
+test('ten thousand questions at once do not lose the lock that their session holds', async (t) => {
+  const lock = await locksOf(t, server).lock().acquire()
+  const answers = await Promise.all(Array.from({ length: 10_000 }, () => lock.holders()))
+  assert.equal(answers.at(-1).length, 1)
+  assert.equal(lock.held, true)
+})
+
 test('a name that is waited for again and again gives way to others at maxSessions', async (t) => {
   const options = { connection: newConnection(), maxSessions: 1 }
   let isOver = false
