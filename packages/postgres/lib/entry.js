@@ -323,7 +323,7 @@ class Entry {
     const session = this.#session
     const stop = after(CANCEL_LIMIT, () => session.destroy(new Error('the server has not cancelled a statement')))
     const cancel = async () => {
-      while (!statement.isSettled) {
+      while (!statement.isSettled && session.isOpen) {
         await session.cancel()
         await Promise.race([statement.settled.promise, sleep(CANCEL_AGAIN)])
       }

@@ -67,6 +67,8 @@ class Session {
   #error
   #needsHeartbeat = false
   #stopTimer
+  /** The connection of a cancellation that is under way. */
+  #cancelling
 
   /** Called once, with the error and this session, if it ends without being closed. */
   onLost
@@ -154,12 +156,13 @@ class Session {
 
   /**
    * Asks the server to cancel the statement that runs now. Resolves when the server has dealt with that, or cannot be reached:
-   * before, the next statement might be cancelled instead.
+   * before, the next statement might be cancelled instead. Resolves also when the session ends.
    */
   cancel() {
     return new Promise((resolve) => {
       const { processID, secretKey } = this.#client
       const { connection, host, port, ssl } = newClient(this.#config)
+      this.#cancelling = connection
       const send = () => connection.cancel(processID, secretKey)
       connection.once('connect', () => {
         if (!ssl) send()
@@ -168,8 +171,6 @@ class Session {
       connection.once('sslconnect', send)
       connection.on('error', resolve)
       connection.once('end', resolve)
-      const stop = after(HEARTBEAT_LIMIT, () => connection.stream.destroy())
-      connection.once('end', stop)
       if (host?.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`)
       else connection.connect(port, host)
     })
@@ -210,6 +211,7 @@ class Session {
   destroy(error) {
     if (!this.#end(error)) return
     this.#client.connection.stream.destroy()
+    this.#cancelling?.stream.destroy()
     this.onLost?.(error, this)
   }
 

@@ -248,6 +248,28 @@ test('a wait ends soon after its timeout also if the server is silent', async (t
   assert.ok(performance.now() - start < 4000)
 })
 
+test('a wait ends two seconds after its signal also if each cancellation takes its time to fail', async (t) => {
+  const client = await server.connect(t)
+  const proxy = await proxyOf(t, server)
+  const locks = locksOf(t, server)
+  await locks.lock().acquire()
+  const controller = new AbortController()
+  const { signal } = controller
+  const wait = errorOf(() => locks.lock({ connection: proxy.connection }).acquire({ signal }))
+  await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+  proxy.silence()
+  const start = performance.now()
+  const cancellation = proxy.next()
+  controller.abort()
+  const [socket] = [await cancellation, await new Promise((resolve) => setTimeout(resolve, 1500))]
+  const again = proxy.next()
+  socket.destroy()
+  await again
+  assert.equal((await wait).code, 'ABORT_ERR')
+  const took = performance.now() - start
+  assert.ok(took < 3000, `${took} ms`)
+})
+
 test('a blocked event loop does not lose a lock that the session still holds', async (t) => {
   const client = await server.connect(t)
   const locks = locksOf(t, server)

@@ -45,6 +45,8 @@ async function proxyOf(t, server, edit = (text) => text) {
     silence() {
       isSilent = true
     },
+    /** Resolves to the next connection, as the client's end of it. */
+    next: async () => (await once(listener, 'connection'))[0],
     /** The same for the connections that there are; new ones come through. */
     cutOff() {
       cutOff = count
