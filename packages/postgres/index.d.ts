@@ -33,12 +33,12 @@ export interface AcquireOptions extends TryAcquireOptions {
 /** Options of {@link postgresLock}. */
 export interface PostgresLockOptions {
   /**
-   * The connection: a connection string, or the options of a `Client` of `pg`. Not a `Client` or `Pool`: a lock needs
-   * sessions of its own. By default, `pg` takes it from environment variables (`PGHOST`, …).
+   * The connection: a connection string or `URL`, or the options of a `Client` of `pg`. Not a `Client` or `Pool`: a lock needs
+   * sessions of its own. By default, `pg` takes it from environment variables (`PGHOST`, …), each time that a session is opened.
    *
    * Handles with an equal connection share sessions. Functions in it are equal to themselves only.
    */
-  connection?: string | ClientConfig | undefined
+  connection?: string | URL | ClientConfig | undefined
   /** The default timeout of every acquire of this handle, in milliseconds. Defaults to `Infinity`. */
   timeout?: number | undefined
   /** The default mode of every acquire of this handle. Defaults to `'exclusive'`. */

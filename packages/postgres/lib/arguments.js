@@ -7,8 +7,9 @@ const { outOfRange, wrongType, wrongValue } = require('../../../lib/invalid.js')
 
 Object.assign(CHECKS, {
   connection(value) {
-    if (typeof value === 'string') return
-    const isObject = value !== null && typeof value === 'object' && !Array.isArray(value)
+    if (typeof value === 'string' || value instanceof URL) return
+    // No other object that Node or the language has: pg would ignore it, and connect to what the environment says.
+    const isObject = Object.prototype.toString.call(value) === '[object Object]'
     if (isObject && typeof value.connect !== 'function') return
     throw wrongConnection(value)
   },
@@ -27,7 +28,7 @@ const secretive = (message) => Object.assign(new TypeError(message), { code: 'ER
 function wrongConnection(value) {
   const received = typeof value === 'object' ? `an instance of ${value?.constructor?.name}` : `type ${typeof value}`
   return secretive(
-    'The "options.connection" argument must be a connection string or the options of a pg Client, no Client and no Pool: ' +
+    'The "options.connection" argument must be a connection string, a URL or the options of a pg Client, no Client and no Pool: ' +
       `a lock needs sessions of its own. Pass the \`options\` of a Pool. Received ${value === null ? 'null' : received}`,
   )
 }
@@ -59,4 +60,6 @@ function checkName(name) {
   if (name.includes('\0')) throw wrongValue('name', 'must be a string without null bytes', name)
 }
 
-module.exports = { checkLockOptions, checkName }
+const cyclicConnection = () => secretive('The "options.connection" argument must not contain itself')
+
+module.exports = { checkLockOptions, checkName, cyclicConnection }

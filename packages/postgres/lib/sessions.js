@@ -1,5 +1,6 @@
 'use strict'
 
+const { cyclicConnection } = require('./arguments.js')
 const { Entry } = require('./entry.js')
 const { failureError } = require('./errors.js')
 const { Session } = require('./session.js')
@@ -180,16 +181,20 @@ const registry = new FinalizationRegistry((key) => {
 const numbers = new WeakMap()
 let lastNumber = 0
 
-/** Returns a text that is the same for equal connections. Functions, and objects of a class, are equal to themselves only. */
-function keyOf(value) {
+/**
+ * Returns a text that is the same for equal connections. Functions, and objects of a class, are equal to themselves only.
+ * `outer`: the objects around the value.
+ */
+function keyOf(value, outer = []) {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) {
     return `${typeof value}:${JSON.stringify(String(value))}`
   }
   const prototype = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null || Array.isArray(value)) {
+    if (outer.includes(value)) throw cyclicConnection()
     // Also those that are not enumerable: a Pool hides its password so.
     const names = Object.getOwnPropertyNames(value).sort()
-    return `{${names.map((name) => `${JSON.stringify(name)}:${keyOf(value[name])}`).join()}}`
+    return `{${names.map((name) => `${JSON.stringify(name)}:${keyOf(value[name], [...outer, value])}`).join()}}`
   }
   if (value instanceof Uint8Array) return `bytes:${Buffer.from(value).toString('base64')}`
   let number = numbers.get(value)
@@ -203,7 +208,7 @@ function keyOf(value) {
 /** Returns what pg needs to know of a connection: a copy, since the program may change it. */
 function configOf(connection) {
   if (connection === undefined) return {}
-  if (typeof connection === 'string') return { connectionString: connection }
+  if (typeof connection === 'string' || connection instanceof URL) return { connectionString: String(connection) }
   // A Pool hides its password from enumeration.
   const { password } = connection
   return { ...connection, ...(password !== undefined && { password }) }

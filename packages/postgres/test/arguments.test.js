@@ -23,6 +23,9 @@ const TYPE = 'ERR_INVALID_ARG_TYPE'
 const VALUE = 'ERR_INVALID_ARG_VALUE'
 const RANGE = 'ERR_OUT_OF_RANGE'
 
+const cyclic = { host: 'x' }
+cyclic.cyclic = [cyclic]
+
 for (const [code, name, options] of [
   [TYPE, undefined],
   [TYPE, 7],
@@ -39,6 +42,10 @@ for (const [code, name, options] of [
   [TYPE, 'x', { connection: 5432 }],
   [TYPE, 'x', { connection: [] }],
   [TYPE, 'x', { connection: () => {} }],
+  [TYPE, 'x', { connection: new String('postgres://host/db') }],
+  [TYPE, 'x', { connection: Promise.resolve('postgres://host/db') }],
+  [TYPE, 'x', { connection: cyclic }],
+  [TYPE, 'x', { connection: { ssl: cyclic } }],
   [TYPE, 'x', { timeout: '5' }],
   [RANGE, 'x', { timeout: -1 }],
   [RANGE, 'x', { timeout: Number.NaN }],

@@ -124,6 +124,7 @@ test('equal connections share their sessions, and others do not', async (t) => {
   assert.notEqual(await pidOf({ ...first, ssl: false }), pid)
   const url = await pidOf(server.url)
   assert.equal(await pidOf(server.url), url)
+  assert.equal(await pidOf(new URL(server.url)), url)
   assert.notEqual(url, pid)
 })
 

@@ -22,7 +22,7 @@ type Flat<T> = { [K in keyof T]: T[K] }
 same<
   PostgresLockOptions,
   {
-    connection?: string | ClientConfig | undefined
+    connection?: string | URL | ClientConfig | undefined
     timeout?: number | undefined
     mode?: LockMode | undefined
     maxSessions?: number | undefined
