@@ -77,8 +77,9 @@ class Entry {
     return new Promise((resolve, reject) => {
       Object.assign(request, { resolve, reject })
       if (signal?.aborted) return this.#reject(request, 'aborted')
-      if (request.isOnce && (this.#queue.length > 0 || (this.isHeld && !this.#mayJoin(request)))) {
-        return this.#refuse(request)
+      if (request.isOnce && !this.#mayTry(request)) {
+        // If this thread does not hold the lock, it can be others that wait only.
+        return this.#refuse(request, this.isHeld ? undefined : 'other requests of this thread wait for it')
       }
       const forgetSignal = signal && onAbort(signal, () => this.#withdraw(request, 'aborted'))
       const stopTimer = request.isOnce ? undefined : after(timeout, () => this.#withdraw(request, 'timeout'))
@@ -98,6 +99,15 @@ class Entry {
     const unlocked = this.#unlocking?.promise
     this.#drive()
     return unlocked
+  }
+
+  /** May this request be tried, though it does not wait for others? */
+  #mayTry(request) {
+    if (this.isHeld && !this.#mayJoin(request)) return false
+    // Shared ones get the lock together.
+    return (
+      this.#queue.length === 0 || [...this.#queue, request].every(({ isOnce, mode }) => isOnce && mode === 'shared')
+    )
   }
 
   /** May this request hold the lock beside those who do? A handle holds it at most once. */
@@ -165,7 +175,7 @@ class Entry {
 
   async #connect() {
     const [head] = this.#queue
-    if (head.isOnce && !this.#sessions.hasRoom(head.limit)) return this.#refuse(head, true)
+    if (head.isOnce && !this.#sessions.hasRoom(head.limit)) return this.#refuse(head, allInUse(head.limit))
     this.#claim = this.#sessions.claim(head.limit)
     try {
       this.#session = await this.#claim.promise
@@ -184,6 +194,8 @@ class Entry {
     const session = this.#session
     const statement = { mode, isSettled: false, settled: withResolvers() }
     this.#statement = statement
+    // One that comes later is tried by itself: the lock may be free by then.
+    const tries = this.#queue.filter(({ isOnce }) => isOnce)
     try {
       const token = await this.#askFor(session, mode, isOnce).finally(() => {
         statement.isSettled = true
@@ -193,8 +205,8 @@ class Entry {
       await statement.cancellation
       session.throwIfEnded()
       this.#statement = undefined
-      if (token === null) this.#refuse(this.#queue[0])
-      else this.#begin(mode, BigInt(token))
+      if (token !== null) this.#begin(mode, BigInt(token))
+      else for (const request of tries) this.#refuse(request)
     } catch (error) {
       await statement.cancellation
       await this.#fail(session, error)
@@ -337,27 +349,28 @@ class Entry {
     request.leave()
   }
 
-  /** Ends a request that does not wait, and cannot have the lock now. `isFull`: for lack of a session. */
-  #refuse(request, isFull = false) {
+  /** Ends a request that does not wait, and cannot have the lock now. `why`: if not because of its holders. */
+  #refuse(request, why) {
     if (this.#queue[0] === request) this.#remove(request)
     if (request.reason === 'aborted') return this.#reject(request, 'aborted')
     if (request.isTry) return request.resolve(undefined)
-    this.#reject(request, 'timeout', isFull)
+    this.#reject(request, 'timeout', why)
   }
 
-  /** Rejects a request that is not under way. `isFull`: for lack of a session. */
-  async #reject(request, reason, isFull) {
+  /** Rejects a request that is not under way. `why`: why the lock was not to be had, if not because of its holders. */
+  async #reject(request, reason, why = this.#whyNoSession) {
     if (reason === 'aborted') return request.reject(new AbortError(request.signal.reason, this.name))
-    if (isFull || this.#claim !== undefined) {
-      const why = this.#claim?.isOpening
-        ? 'there is no connection yet'
-        : `all ${request.limit} sessions are in use (maxSessions)`
-      return request.reject(timeoutError(this.#describe(request), undefined, why))
-    }
+    if (why !== undefined) return request.reject(timeoutError(this.#describe(request), undefined, why))
     this.#holders ??= this.#askHolders().finally(() => {
       this.#holders = undefined
     })
     request.reject(timeoutError(this.#describe(request), await this.#holders))
+  }
+
+  /** Why the requests have no session yet, or undefined if they have one. */
+  get #whyNoSession() {
+    if (this.#claim === undefined) return undefined
+    return this.#claim.isOpening ? 'there is no connection yet' : allInUse(this.#claim.limit)
   }
 
   /** Resolves to those who hold the lock, or to undefined if no session can tell now. */
@@ -375,6 +388,8 @@ class Entry {
     return { lockName: this.name, timeout }
   }
 }
+
+const allInUse = (limit) => `all ${limit} sessions are in use (maxSessions)`
 
 /** A promise with its functions. (Promise.withResolvers() is not in Node 20.) */
 function withResolvers() {

@@ -182,6 +182,42 @@ test('a try is refused while other requests of the process wait', async (t) => {
   await eventually(wait, 'the lock')
 })
 
+test('tries of a shared lock that are made at once hold it together, whether there is a session or not', async (t) => {
+  const connection = { ...server.connection, application_name: 'tries' }
+  const locks = locksOf(t, server, { mode: 'shared', connection })
+  for (let round = 0; round < 3; round++) {
+    const handles = Array.from({ length: 100 }, () => locks.lock())
+    const tries = handles.map((handle, i) => (i % 2 === 0 ? handle.tryAcquire() : handle.acquire(0)))
+    // A handle holds the lock once.
+    const again = handles[0].tryAcquire()
+    assert.deepEqual((await Promise.all(tries)).filter(Boolean).length, 100)
+    assert.equal(await again, false)
+    await Promise.all(handles.map((handle) => handle.release()))
+  }
+  const writer = await locks.elsewhere({ mode: 'exclusive' }).acquire()
+  const tries = Array.from({ length: 100 }, () => locks.lock().tryAcquire())
+  assert.deepEqual(new Set(await Promise.all(tries)), new Set([false]))
+  const errors = await Promise.all(Array.from({ length: 3 }, () => errorOf(() => locks.lock().acquire(0))))
+  for (const error of errors) assert.deepEqual(error.holders, await writer.holders())
+})
+
+test('a try that is refused because of another request of the process says so', async (t) => {
+  const { lock } = locksOf(t, server)
+  for (const mode of ['exclusive', 'shared']) {
+    for (const first of ['exclusive', 'shared']) {
+      if (mode === 'shared' && first === 'shared') continue
+      const winner = lock({ mode: first })
+      const wait = winner.acquire(0)
+      const { message, holders } = await errorOf(() => lock({ mode }).acquire(0))
+      assert.match(message, /: other requests of this thread wait for it$/)
+      assert.equal(holders, undefined)
+      await wait
+      assert.match((await errorOf(() => lock({ mode }).acquire(0))).message, /: held by /)
+      await winner.release()
+    }
+  }
+})
+
 test('the lock is not re-entrant, and a handle holds it once', async (t) => {
   for (const mode of ['exclusive', 'shared']) {
     const lock = await locksOf(t, server, { mode }).lock().acquire()

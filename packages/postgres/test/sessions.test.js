@@ -63,6 +63,19 @@ test('at maxSessions, a wait ends in time, a try is refused, and questions are a
   await allowed.release()
 })
 
+test('a handle with more sessions is not held up by one that has as many as it may', async (t) => {
+  const connection = newConnection()
+  const lock = (name, maxSessions) => postgresLock(name, { connection, maxSessions })
+  const held = await lock('first', 1).acquire()
+  t.after(() => held.release())
+  const wait = lock('second', 1).acquire()
+  const other = lock('third', 2)
+  assert.equal(await other.tryAcquire(), true)
+  assert.match((await errorOf(() => lock('fourth', 2).acquire(20))).message, /all 2 sessions are in use/)
+  await other.release()
+  await (await eventually(wait, 'the session')).release()
+})
+
 test('what is waited for in all sessions can be asked, in one session more', async (t) => {
   const client = await server.connect(t)
   const locks = locksOf(t, server)
