@@ -1,6 +1,7 @@
 'use strict'
 
 const { isByExistence } = require('./by-existence.js')
+const { NESTED } = require('./nested-runs.js')
 
 /** An error of the lock itself. What the operating system refuses is an Error shaped as Node's own. */
 class LockError extends Error {
@@ -28,9 +29,6 @@ class LockTimeoutError extends LockError {
     return { ...super.toJSON(), holders: this.holders?.map(({ command, ...holder }) => holder) }
   }
 }
-
-/** Added to the message of a timeout inside `run` of the same lock. */
-const NESTED = 'it was waited for inside run() of the same lock'
 
 function timeoutError({ path, timeout }, why, holders) {
   const within = timeout === 0 ? '' : ` within ${timeout} ms`

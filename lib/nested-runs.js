@@ -9,6 +9,9 @@ const { setTimeout, clearTimeout } = globalThis
 /** Time until such a wait causes the warning, in milliseconds. */
 const WARN_AFTER = 1000
 
+/** Added to the message of a timeout inside `run` of the same lock. */
+const NESTED = 'it was waited for inside run() of the same lock'
+
 /** An AsyncLocalStorage of the run() that has called the present code. The first run() creates it. */
 let storage
 
@@ -18,10 +21,13 @@ let running = 0
 /** The paths that have caused a warning. */
 const warned = new Set()
 
-/** Calls the task of a run() that holds `lock`, by this protocol. Resolves to the result of the task. */
+/**
+ * Calls the task of a run() that holds `lock`, by this protocol. Resolves to the result of the task. A lock of
+ * packages/postgres has a name instead of a path, and its connection instead of a protocol.
+ */
 async function callTask(lock, protocol, task) {
   storage ??= new (require('node:async_hooks').AsyncLocalStorage)()
-  const run = { lock, path: lock.path, protocol, active: true, outer: running > 0 ? current() : undefined }
+  const run = { lock, path: lock.path ?? lock.name, protocol, active: true, outer: running > 0 ? current() : undefined }
   running++
   try {
     return await storage.run(run, task, lock)
@@ -73,4 +79,4 @@ function warn(path) {
   )
 }
 
-module.exports = { callTask, enclosingRun, holds, watch }
+module.exports = { callTask, enclosingRun, holds, NESTED, watch }

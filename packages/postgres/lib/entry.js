@@ -1,5 +1,6 @@
 'use strict'
 
+const { holds } = require('../../../lib/nested-runs.js')
 const { onAbort } = require('../../../lib/signals.js')
 const { AbortError, failureError, lostError, timeoutError } = require('./errors.js')
 const { holdersOf } = require('./holders.js')
@@ -70,10 +71,11 @@ class Entry {
 
   /**
    * Requests the lock. Resolves to the hold; if it is refused at once, a try resolves to undefined. `begin` is called with the
-   * hold as soon as it is granted. It has a `token`, and may get a function `onLost`.
+   * hold as soon as it is granted. It has a `token`, and may get a function `onLost`. `run`: the run() around the request that
+   * holds the same lock.
    */
-  request({ mode, timeout, signal, isTry, limit, handle, begin }) {
-    const request = { mode, timeout, signal, isTry, limit, handle, begin, isOnce: timeout === 0 }
+  request({ mode, timeout, signal, isTry, limit, handle, run, begin }) {
+    const request = { mode, timeout, signal, isTry, limit, handle, run, begin, isOnce: timeout === 0 }
     return new Promise((resolve, reject) => {
       Object.assign(request, { resolve, reject })
       if (signal?.aborted) return this.#reject(request, 'aborted')
@@ -384,8 +386,8 @@ class Entry {
     }
   }
 
-  #describe({ timeout }) {
-    return { lockName: this.name, timeout }
+  #describe({ timeout, run }) {
+    return { lockName: this.name, timeout, isNested: run !== undefined && holds(run) }
   }
 }
 

@@ -1,5 +1,7 @@
 'use strict'
 
+const { NESTED } = require('../../../lib/nested-runs.js')
+
 /** An error of the lock itself. What the server or the network refuses is an error as pg makes it. */
 class LockError extends Error {
   constructor(message, { code, lockName, ...options } = {}) {
@@ -54,9 +56,10 @@ function describeHolders(holders) {
 }
 
 /** The error of a wait that has ended. `why`: why the lock was not to be had, if not because of its holders. */
-function timeoutError({ lockName, timeout }, holders, why = describeHolders(holders)) {
+function timeoutError({ lockName, timeout, isNested }, holders, why = describeHolders(holders)) {
   const within = timeout === 0 ? '' : ` within ${timeout} ms`
-  return new LockTimeoutError(`Couldn't lock ${lockName}${within}: ${why}`, { lockName, timeout, holders })
+  const message = `Couldn't lock ${lockName}${within}: ${why}${isNested ? `; ${NESTED}` : ''}`
+  return new LockTimeoutError(message, { lockName, timeout, holders })
 }
 
 const notHeldError = (lockName) =>

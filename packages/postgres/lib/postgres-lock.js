@@ -2,6 +2,7 @@
 
 const { checkTask, checkWait } = require('../../../lib/arguments.js')
 const { wrongThis } = require('../../../lib/invalid.js')
+const { callTask, enclosingRun, watch } = require('../../../lib/nested-runs.js')
 const { checkLockOptions, checkName } = require('./arguments.js')
 const { AbortError, notHeldError } = require('./errors.js')
 const { holdersOf } = require('./holders.js')
@@ -115,7 +116,7 @@ class PostgresLock {
     try {
       // The signal may have fired after the lock was granted.
       if (wait.signal?.aborted) throw new AbortError(wait.signal.reason, this.#name)
-      result = await task(this)
+      result = await callTask(this, this.#sessions, task)
     } catch (error) {
       await this.#end(hold)
       throw error
@@ -159,8 +160,9 @@ class PostgresLock {
   }
 
   #obtain(wait) {
-    const request = { ...wait, limit: this.#limit, handle: this, begin: (hold) => this.#begin(hold) }
-    return awaited(this.#sessions.entry(this.#name).request(request))
+    const run = wait.isTry ? undefined : enclosingRun({ path: this.#name, protocol: this.#sessions })
+    const request = { ...wait, limit: this.#limit, handle: this, run, begin: (hold) => this.#begin(hold) }
+    return awaited(this.#sessions.entry(this.#name).request(request), run)
   }
 
   #begin(hold) {
@@ -208,9 +210,10 @@ class PostgresLock {
   }
 }
 
-/** Waits for what the caller awaits: keeps the process alive, which sessions do not. */
-async function awaited(promise) {
+/** Waits for what the caller awaits: keeps the process alive, which sessions do not. `run`: see Entry.request(). */
+async function awaited(promise, run) {
   keepAlive()
+  const forgetRun = run && watch(run)
   try {
     return await promise
   } catch (error) {
@@ -218,6 +221,7 @@ async function awaited(promise) {
     Error.captureStackTrace(error)
     throw error
   } finally {
+    forgetRun?.()
     letGo()
   }
 }

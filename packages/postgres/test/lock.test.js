@@ -300,6 +300,34 @@ test('run() does not call its task if the signal fires first, and releases only 
   assert.equal(one.held, true)
 })
 
+test('a wait inside the task of a run that holds the same lock causes a warning, and its timeout says it', async (t) => {
+  const { name, lock } = locksOf(t, server)
+  const warning = new Promise((resolve) => process.once('warning', resolve))
+  let inner
+  await lock().run(async (own) => {
+    assert.match(
+      (await errorOf(() => lock().acquire(5))).message,
+      /; it was waited for inside run\(\) of the same lock$/,
+    )
+    inner = own.run(() => 'inner')
+    const { code, message } = await eventually(warning, 'the warning')
+    assert.equal(code, 'LOCKET_NESTED_RUN')
+    assert.match(message, new RegExp(`^A wait for ${name} has lasted 1000 ms inside run\\(\\) of the same lock`))
+  })
+  assert.equal(await eventually(inner, 'the inner run'), 'inner')
+})
+
+test('a wait that is not for the lock of the run around it says nothing of it', async (t) => {
+  const [one, two] = [locksOf(t, server), locksOf(t, server)]
+  await two.lock().acquire()
+  const messageOf = async () => (await errorOf(() => two.lock().acquire(5))).message
+  await one.lock().run(async () => assert.doesNotMatch(await messageOf(), /inside/))
+  // A name in another database is another lock.
+  const other = locksOf(t, server, { name: two.name, connection: { ...server.connection, database: 'template1' } })
+  await other.lock().run(async () => assert.doesNotMatch(await messageOf(), /inside/))
+  assert.doesNotMatch(await messageOf(), /inside/)
+})
+
 test('disposal releases what the handle holds, and nothing else', async (t) => {
   const locks = locksOf(t, server)
   const [one, two] = [locks.lock(), locks.lock()]
