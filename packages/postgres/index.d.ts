@@ -44,9 +44,9 @@ export interface PostgresLockOptions {
   /** The default mode of every acquire of this handle. Defaults to `'exclusive'`. */
   mode?: LockMode | undefined
   /**
-   * The most sessions that this thread opens for this connection. Each name that is held or waited for needs one; further
-   * names wait their turn. A program that waits for a name while it holds as many waits until it releases one of them. Defaults
-   * to `10`.
+   * The most sessions that this thread opens for the locks of this connection. Each name that is held or waited for needs one;
+   * further names wait their turn. A program that waits for a name while it holds as many waits until it releases one of them.
+   * `isLocked()` and `holders()` may take one session more. Defaults to `10`.
    */
   maxSessions?: number | undefined
   /**
@@ -75,8 +75,8 @@ export interface PostgresLockHolder {
 /**
  * Returns a handle for the lock of this name. Same as `new PostgresLock(name, options)`.
  *
- * Connects to nothing: acquiring does. The name can be any string that is not empty and has no null character. It is valid in
- * the database of the connection.
+ * Connects to nothing: acquiring does. The name can be any string that is not empty, has no null character, and can be written
+ * in the encoding of the database. A lone surrogate counts as U+FFFD. The name is valid in the database of the connection.
  *
  * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`: an argument
  * is invalid.
@@ -133,14 +133,14 @@ export class PostgresLock {
    * does not.
    *
    * A wait that ends without the lock has let go of it for certain when its promise is rejected. If the server does not answer,
-   * that takes up to two seconds longer.
+   * that takes about two seconds longer. Without a timeout, a wait at a server that is stopped may never end.
    *
    * @param options The options, or the timeout alone, in milliseconds.
    * @throws {LockTimeoutError} `ERR_LOCK_TIMEOUT`: the wait ended without the lock.
    * @throws {LockError} `ERR_LOCK_UNSUPPORTED`: the server is behind a pooler, is a standby, is older than PostgreSQL 13 or
    * another product. `ERR_LOCK_DEADLOCK`: the server has found that the wait would never end.
-   * @throws {Error} `ABORT_ERR`: the signal fired; `cause` is its reason. `ECONNREFUSED`, `28P01`, …: an error of the
-   * connection or of the server, as `pg` has it.
+   * @throws {Error} `ABORT_ERR`: the signal fired; `cause` is its reason. `ECONNREFUSED`, `28P01`, …, or no code: an error of
+   * the connection or of the server, as `pg` has it. `53300`: the server has no connection left; this is not waited for.
    * @throws {TypeError | RangeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`: an option
    * is invalid.
    */
@@ -148,7 +148,8 @@ export class PostgresLock {
 
   /**
    * Tries once. Resolves to `true` if this handle now holds the lock, and to `false` if it is held already, other requests of
-   * this thread wait for it, or all sessions are in use. Rejects as {@link PostgresLock.acquire} does.
+   * this thread wait for it, or all sessions are in use. Shared tries that are made at once get the lock together. Rejects as
+   * {@link PostgresLock.acquire} does.
    */
   tryAcquire(options?: TryAcquireOptions): Promise<boolean>
 
@@ -165,7 +166,8 @@ export class PostgresLock {
    * Resolves to the result of the task, or rejects with its error.
    *
    * A signal that fires before the task is called keeps it from being called. A task that awaits another acquire of the same
-   * lock waits for itself for ever.
+   * lock waits for itself for ever; the process warning `LOCKET_NESTED_RUN` tells this after a second. A task that releases the
+   * lock and acquires it again holds it afterwards.
    *
    * @param options The options, or the timeout alone, in milliseconds.
    * @throws As {@link PostgresLock.acquire}. Also `ERR_LOCK_LOST`: the task has succeeded, but the lock was lost meanwhile.
