@@ -117,6 +117,9 @@ class Sessions {
       if (!this.#isSweeping) this.#sweepIn(IDLE_LIMIT)
     } else {
       this.#count--
+      // It was cut off while nobody used it: so were the others, probably.
+      if (session.isDoubtful)
+        for (const other of [...this.#idle]) other.destroy(new Error('another session was cut off'))
     }
     this.#serve()
   }

@@ -183,6 +183,17 @@ for (const method of ['acquire', 'tryAcquire', 'isLocked', 'holders']) {
   })
 }
 
+test('several sessions that were cut off while nobody used them cost no more than one', async (t) => {
+  const proxy = await proxyOf(t, server)
+  const locks = [1, 2, 3].map(() => locksOf(t, server, { connection: proxy.connection }).lock())
+  await Promise.all(locks.map((lock) => lock.acquire()))
+  await Promise.all(locks.map((lock) => lock.release()))
+  proxy.cutOff()
+  const start = performance.now()
+  await eventually(locks[0].acquire(), 'the lock')
+  assert.ok(performance.now() - start < 4000)
+})
+
 test('a question to a server that is silent ends with an error', async (t) => {
   const proxy = await proxyOf(t, server)
   const { lock } = locksOf(t, server, { connection: { ...proxy.connection, connectionTimeoutMillis: 500 } })
