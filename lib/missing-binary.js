@@ -32,7 +32,8 @@ function platformHere() {
   return `${platform}-${arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`
 }
 
-const isMissing = (error) => error?.code === 'MODULE_NOT_FOUND'
+/** Returns true for the error of a binary that is there, but cannot be loaded. */
+const isOfLoading = (error) => /^ERR_(DLOPEN_|ACCESS_DENIED)/.test(error?.code)
 
 /** Returns why an existing binary was not loaded, and what helps. */
 function diagnose(error, file) {
@@ -82,12 +83,12 @@ function flawOf(file) {
   return undefined
 }
 
-/** Returns the file of a binary's name, or the name if there is none. */
-function fileOf(binary) {
+/** Returns the file that `load`, which is a require(), finds by a name, or undefined. */
+function fileOf(binary, load) {
   try {
-    return require.resolve(binary)
+    return load.resolve(binary)
   } catch {
-    return binary
+    return undefined
   }
 }
 
@@ -101,24 +102,18 @@ function isBundled() {
   }
 }
 
-function isInstalled(binary) {
-  try {
-    return Boolean(require.resolve(`${binary}/package.json`))
-  } catch {
-    return false
-  }
-}
-
-function explainMissing(platform) {
+function explainMissing(platform, load) {
   if (isBundled()) {
-    return `The code of ${name} was bundled, and its binary was left behind. Tell the bundler to leave the package out
-(esbuild: --external:${name}, webpack: externals), and install it beside the bundle.`
+    return `The code of ${name} was bundled, and its binary was left behind. Copy locket.${platform}.node from the package
+${name}-${platform} to the folder of the bundle. Or tell the bundler to leave ${name} out (esbuild:
+--external:${name}), and install it beside the bundle. docs/bundlers.md of ${name} has more.`
   }
   // Publishing writes them into package.json.
   if (!optionalDependencies) return `This is a clone: \`npm run build\` builds the binary for ${platform}.`
   const binary = `${name}-${platform}`
   if (!(binary in optionalDependencies)) return `There is no prebuilt binary for ${platform}.\n${FROM_SOURCE}`
-  if (isInstalled(binary)) return `The package ${binary} is installed, but its binary is not in it. ${INSTALL_AGAIN}`
+  if (fileOf(`${binary}/package.json`, load))
+    return `The package ${binary} is installed, but its binary is not in it. ${INSTALL_AGAIN}`
   return `The package ${binary} is not installed. It should come along with ${name}, as an optional dependency. It does not if
 - optional dependencies are left out (--omit=optional, --no-optional): install with them;
 - node_modules was installed on another platform, or for another C library, and copied: install where it is used;
@@ -129,19 +124,19 @@ To install it by its name: npm install ${binary}@${version}`
 
 const binaryError = (code, message, cause) => Object.assign(new Error(message, { cause }), { code })
 
-/** Returns the error for all binaries that were tried: `{ binary, error }`. */
-function describe(failures) {
+/** Returns the error for all binaries that `load`, which is a require(), was asked for: `{ binary, error }`. */
+function describe(failures, load) {
   const platform = platformHere()
   const own = failures.filter(({ binary }) => binary.includes(platform))
-  const unusable = own.find(({ error }) => !isMissing(error))
+  const unusable = own.find(({ binary, error }) => isOfLoading(error) || fileOf(binary, load))
   if (unusable === undefined) {
     return binaryError(
       'ERR_LOCKET_BINARY_MISSING',
-      `${name} finds no binary for ${platform}, Node ${process.version}.\n${explainMissing(platform)}`,
+      `${name} finds no binary for ${platform}, Node ${process.version}.\n${explainMissing(platform, load)}`,
       (own.at(-1) ?? failures[0]).error,
     )
   }
-  const file = fileOf(unusable.binary)
+  const file = fileOf(unusable.binary, load) ?? unusable.binary
   const [reason, help] = diagnose(unusable.error, file)
   return binaryError(
     'ERR_LOCKET_BINARY_UNUSABLE',
@@ -152,7 +147,7 @@ function describe(failures) {
 
 /** Returns the error for the binary that the environment variable names. */
 function describeNamed(named, error) {
-  const missing = isMissing(error)
+  const missing = error?.code === 'MODULE_NOT_FOUND'
   const [reason] = missing ? ['there is no such file'] : diagnose(error, named)
   return binaryError(
     missing ? 'ERR_LOCKET_BINARY_MISSING' : 'ERR_LOCKET_BINARY_UNUSABLE',

@@ -1,17 +1,23 @@
 'use strict'
 
-// Loads the native part: from where package managers put it, else from where require() finds it, else by the generated
-// loader (../native.js). Searching takes as long as the rest of loading this package, and compiling the generated loader
-// longer than everything else.
+// Loads the native part: from where package managers put it, else from where require() finds it. Searching takes as long
+// as the rest of loading this package.
 
-/** The endings of the names of binaries. Of the two for Linux, only the one for the C library of this process loads. */
-const ABIS = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }
+/**
+ * The endings of the names of binaries, where there are any. Of the two for Linux, only the one for the C library of this
+ * process loads.
+ */
+const ABIS = { 'linux-arm': ['-gnueabihf', '-musleabihf'], linux: ['-gnu', '-musl'], win32: ['-msvc'] }
 
-/** The file to load, by the generated loader's own variable. The loaders of other packages read the same variable. */
+/** The file to load, by the variable that napi-rs has for that. The loaders of other packages read the same variable. */
 const { NAPI_RS_NATIVE_LIBRARY_PATH: named } = process.env
 
 /** Returns the names of the binaries to try, as they stand in those of files and packages. */
-const platforms = () => (ABIS[process.platform] ?? ['']).map((abi) => `${process.platform}-${process.arch}${abi}`)
+function platforms() {
+  const { platform, arch } = process
+  const here = `${platform}-${arch}`
+  return (ABIS[here] ?? ABIS[platform] ?? ['']).map((abi) => here + abi)
+}
 
 /** Returns the addon if its binary is in one of the usual places. */
 function open() {
@@ -40,10 +46,16 @@ function openFile(file) {
 
 /** Returns the addon that require() finds, or throws the error that explains why there is none. */
 function search() {
+  // Bundled as an ES module, it has no folder.
+  const folder = typeof __dirname === 'undefined' ? '/' : __dirname
+  // Not by the name require: a bundler would take it for its own, and warn that it cannot know what is loaded. And in a
+  // single executable application that one has only the modules of Node.
+  const load = require('node:module').createRequire(`${folder}/`)
   const failures = []
   const attempt = (binary, path = binary) => {
     try {
-      return require(path)
+      const addon = load(path)
+      return isOurs(addon) ? addon : undefined
     } catch (error) {
       failures.push({ binary, error })
       return undefined
@@ -51,27 +63,23 @@ function search() {
   }
 
   if (named) {
-    const addon = attempt(named, named.startsWith('.') ? require('node:path').resolve(__dirname, '..', named) : named)
+    const addon = attempt(named, named.startsWith('.') ? require('node:path').resolve(folder, '..', named) : named)
     if (failures.length > 0) throw require('./missing-binary.js').describeNamed(named, failures[0].error)
-    if (isOurs(addon)) return addon
+    if (addon !== undefined) return addon
   }
   for (const platform of platforms()) {
-    for (const binary of [`../locket.${platform}.node`, `@locket/native-${platform}`]) {
-      const addon = attempt(binary)
-      if (addon !== undefined) return addon
-    }
+    const file = `locket.${platform}.node`
+    // The second place is beside a bundle.
+    const beside = attempt(`../${file}`) ?? attempt(`./${file}`)
+    if (beside !== undefined) return beside
+    const addon = require('./binaries.js')(platform, failures)
+    if (addon !== undefined) return addon
   }
-  // With the variable set, it would find the addon of the other package again.
-  const addon = named ? undefined : attempt('../native.js')
-  if (addon !== undefined) return addon
-  throw require('./missing-binary.js').describe(failures)
+  throw require('./missing-binary.js').describe(failures, load)
 }
 
 /** Returns true for our own addon: those of other packages have other functions, or more. */
-function isOurs(addon) {
-  const names = Object.keys(addon ?? {}).filter((name) => name !== '__napiBindingTarget')
-  return names.length === 1 && typeof addon.open === 'function'
-}
+const isOurs = (addon) => Object.keys(addon ?? {}).join() === 'open' && typeof addon.open === 'function'
 
 /** The functions of the native part for this environment: the `NativeApi` of native.d.ts. */
 const native = ((named ? undefined : open()) ?? search()).open()

@@ -33,6 +33,9 @@ const asModules = {
 /** The files of lib/ that most programs do without: loaded when they are needed, and copied as they are. */
 const RARE = ['existence.js', 'missing-binary.js', 'programs.js', 'proper-lockfile.js']
 
+/** The one that is written anew: what it asks for by a variable, bundlers could not see. */
+const BINARIES = 'binaries.js'
+
 /** The same, with what they need of others. What has a state stays in the one file of the API, and comes from there. */
 const WITH_PARTS = ['lock-files.js', 'lock-manager.js', 'protocols.js', 'semaphore.js']
 
@@ -42,10 +45,22 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: [...[...RARE, ...WITH_PARTS].map((name) => `./${name}`), path.join(root, 'package.json')],
+  external: [...[BINARIES, ...RARE, ...WITH_PARTS].map((name) => `./${name}`), path.join(root, 'package.json')],
   logLevel: 'warning',
   // The entry is imported by none, and stays CommonJS.
   logOverride: { 'commonjs-variable-in-esm': 'silent' },
+}
+
+/** Returns lib/binaries.js with a line for each platform that there are binaries for. */
+function withPlatforms() {
+  // Not at the top: these need this file.
+  const { PLATFORMS } = require('./prebuilds/platforms.js')
+  const ask = '    return require(binary)\n'
+  const lines = Object.keys(PLATFORMS).map(
+    (name) => `    if (platform === '${name}') return require('@locket/native-${name}')\n`,
+  )
+  const [before, after] = fs.readFileSync(path.join(root, 'lib', BINARIES), 'utf8').split(ask)
+  return `${before}${lines.join('')}    return undefined\n${after}`
 }
 
 async function bundle() {
@@ -61,11 +76,12 @@ async function bundle() {
   const postgres = { entryPoints: { index: 'packages/postgres/lib/index.js' }, outdir: 'packages/postgres/dist' }
   await build({ ...COMMON, ...postgres, external: ['pg'], plugins: [asModules] })
   for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))
+  fs.writeFileSync(path.join(DIST, BINARIES), withPlatforms())
 }
 
 if (require.main === module) bundle()
 
 module.exports = {
-  BUNDLES: ['index.js', 'command.js', ...RARE, ...WITH_PARTS].map((name) => `dist/${name}`),
+  BUNDLES: ['index.js', 'command.js', BINARIES, ...RARE, ...WITH_PARTS].map((name) => `dist/${name}`),
   POSTGRES_BUNDLE: 'packages/postgres/dist/index.js',
 }

@@ -20,7 +20,14 @@ const BUILD_INPUTS = [
   'crates/locket/Cargo.toml',
 ]
 
-const SCRIPTS = ['lib', 'bin/cli', 'packages/postgres/lib', 'scripts/bundle.js', 'package-lock.json']
+const SCRIPTS = [
+  'lib',
+  'bin/cli',
+  'packages/postgres/lib',
+  'scripts/bundle.js',
+  'scripts/prebuilds/platforms.js',
+  'package-lock.json',
+]
 
 /** Runs a command in the clone. What it prints is shown. Ends this process if it fails. */
 function run(command, args, env) {

@@ -20,7 +20,6 @@ const PLACES = {
   'package-lock.json': (text) => [JSON.parse(text).version, JSON.parse(text).packages[''].version],
   'Cargo.toml': (text) => captures(text, /^\[(?:workspace\.)?package\]\n(?:name = .+\n)?version = "(.+)"/gm),
   'Cargo.lock': (text) => captures(text, /^name = "locket(?:-native)?"\nversion = "(.+)"/gm),
-  'native.js': (text) => captures(text, /bindingPackageVersion !== '(.+?)'/g),
 }
 
 /** What is wrong with the files that do not have the version of package.json. */

@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
+const { PLATFORMS } = require('../../scripts/packaging/stage.js')
 const { ROOT, temporaryFolder } = require('../support/folders.js')
 const { outcomeOf } = require('../support/processes.js')
 const { needing, onLinux } = require('../support/systems.js')
@@ -44,9 +45,7 @@ const scriptFor = (home) => `
 function install(folder, { optionalDependencies = OPTIONAL, binary } = {}) {
   const modules = path.join(folder, 'node_modules')
   const home = path.join(modules, name)
-  for (const part of ['dist', 'native.js']) {
-    fs.cpSync(path.join(ROOT, part), path.join(home, part), { recursive: true })
-  }
+  fs.cpSync(path.join(ROOT, 'dist'), path.join(home, 'dist'), { recursive: true })
   fs.writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version, main, optionalDependencies }))
   if (binary !== undefined) {
     const of = path.join(modules, `${name}-${HERE}`)
@@ -194,6 +193,7 @@ for (const format of ['cjs', 'esm']) {
     const { code, message } = run([outfile])
     assert.equal(code, 'ERR_LOCKET_BINARY_MISSING')
     assert.match(message, /was bundled/)
+    assert.ok(message.includes(`Copy ${FILE} from the package\n${name}-${HERE} to the folder of the bundle`), message)
     assert.match(message, /--external:@locket\/native/)
   })
 }
@@ -203,6 +203,22 @@ test('a platform without a prebuilt binary is told how to build', (t) => {
   assert.match(message, /There is no prebuilt binary for \S+-s390x/)
   assert.match(message, /takes Rust.*\n?.*npm run build/)
   assert.match(message, /NAPI_RS_NATIVE_LIBRARY_PATH/)
+})
+
+test('the binary of every platform is looked for there', (t) => {
+  for (const platform of PLATFORMS) {
+    const [os, arch] = platform.split('-')
+    const prelude = `
+      const tried = []
+      process.dlopen = (_, file) => {
+        tried.push(require('node:path').basename(file))
+        throw new Error('not here')
+      }
+      process.on('exit', () => console.error(tried.join()))
+      Object.defineProperties(process, { platform: { value: '${os}' }, arch: { value: '${arch}' } })`
+    const { stderr } = outcomeOf(process.execPath, ['-e', prelude + scriptFor(install(temporaryFolder(t)))])
+    assert.ok(stderr.includes(`locket.${platform}.node`), `${platform}: ${stderr}`)
+  }
 })
 
 test('with another C library the package for that is the one that is missing', onLinux, (t) => {

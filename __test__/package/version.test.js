@@ -11,7 +11,7 @@ const { version } = require('../../package.json')
 const { ROOT, temporaryFolder } = require('../support/folders.js')
 const { GOOD_END, outcomeOf } = require('../support/processes.js')
 
-const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'native.js', 'CHANGELOG.md']
+const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md']
 
 /** A folder with what a check looks at, and the script that checks. */
 function copy(t) {
@@ -38,7 +38,7 @@ test('every file that has the version in it has the same one', () => {
 /** What stands before the version of this package in files that have the versions of others, too. */
 const BEFORE = { 'Cargo.toml': '[workspace.package]\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }
 
-for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock', 'native.js']) {
+for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock']) {
   test(`another version in ${file} is found`, (t) => {
     const { folder, edit } = copy(t)
     const before = BEFORE[file] ?? ''

@@ -50,8 +50,8 @@ function filesOf(name) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const scripts = ['bin/locket.js', ...BUNDLES, 'native.js']
-  return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'native.d.ts', 'proper-lockfile.d.ts'].sort()
+  const scripts = ['bin/locket.js', ...BUNDLES]
+  return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 
 /** Publishes the packages of these platforms and all others in the registry. Returns what it printed, by line. */

@@ -66,7 +66,7 @@ test('two copies of the package in one process exclude each other, and both can 
   const file = path.join(folder, 'test.lock')
   const addons = fs.readdirSync(ROOT).filter((name) => name.endsWith('.node'))
   assert.notEqual(addons.length, 0)
-  for (const name of ['dist', 'native.js', 'package.json', ...addons]) {
+  for (const name of ['dist', 'package.json', ...addons]) {
     fs.cpSync(path.join(ROOT, name), path.join(copy, name), { recursive: true })
   }
   const child = run(t, require.resolve('./two-copies.js'), [copy, file])

@@ -26,7 +26,7 @@ const MODULES = [
 
 /** What the tests need of the package, and of themselves. */
 const OWN = [
-  ...['package.json', 'native.js', 'dist', `locket.linux-${process.arch}-gnu.node`],
+  ...['package.json', 'dist', `locket.linux-${process.arch}-gnu.node`],
   ...['__test__/support', '__test__/cluster'],
 ]
 
