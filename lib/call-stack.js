@@ -23,9 +23,11 @@ function forgetCall(call) {
   if (call !== undefined) captured -= 1
 }
 
+/** What is in the frames of this package. Bundled as an ES module, it has no folder, and nothing tells its frames from others. */
+const OWN = typeof __dirname === 'undefined' ? 'node:' : __dirname
+
 /** Returns true for a frame of this package, of Node, or of a function that the language has, such as next(). */
-const isOurs = (frame) =>
-  frame.includes(__dirname) || frame.includes('node:') || frame.trimEnd().endsWith('(<anonymous>)')
+const isOurs = (frame) => frame.includes(OWN) || frame.includes('node:') || frame.trimEnd().endsWith('(<anonymous>)')
 
 /** Appends the frames of `call` to the stack of `error`, if that has none of the caller's. Returns `error`. */
 function withCall(error, call) {

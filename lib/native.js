@@ -70,8 +70,10 @@ function search() {
   for (const platform of platforms()) {
     const file = `locket.${platform}.node`
     // The second place is beside a bundle.
-    const beside = attempt(`../${file}`) ?? attempt(`./${file}`)
-    if (beside !== undefined) return beside
+    const addon = attempt(`../${file}`) ?? attempt(`./${file}`)
+    if (addon !== undefined) return addon
+  }
+  for (const platform of platforms()) {
     const addon = require('./binaries.js')(platform, failures)
     if (addon !== undefined) return addon
   }
