@@ -24,7 +24,7 @@ const NOT_RUN = [
   { begins: 'npm test', why: 'runs this' },
   { begins: 'npm run bench', why: 'takes long, and has tests of its own (benchmark.test.js)' },
   { begins: 'npm version', why: 'changes the version' },
-  { begins: 'npm run build', why: 'takes long, and is what is tested' },
+  { begins: 'cargo update', why: 'takes a new version in Cargo.toml' },
   { begins: 'npm run release:check', why: 'has tests of its own (version.test.js)' },
   { begins: 'git ', why: 'changes the repository' },
   { begins: 'npm run prebuilds', why: 'takes long, and CI runs it' },
