@@ -6,10 +6,15 @@
 module.exports = (platform, failures) => {
   const binary = `@locket/native-${platform}`
   try {
-    // webpack takes what is installed of these. It leaves the other lines out, and warns of no platform that is not here.
-    if (typeof __webpack_require__ === 'function') return require(`@locket/native-${platform}/locket.${platform}.node`)
-    // In dist/ each platform has a line of its own, which names it. Within try, bundlers pass over those that are not here.
-    return require(binary)
+    if (typeof __webpack_require__ === 'function') {
+      // webpack takes what is installed of these, and warns of no platform that is not. So does ncc, which would take a
+      // plain require() of a computed name out of webpack's hands.
+      return module.require(`@locket/native-${platform}/locket.${platform}.node`)
+    } else {
+      // In dist/ each platform has a line of its own, which names it. In try, bundlers pass over those that are not
+      // installed.
+      return require(binary)
+    }
   } catch (error) {
     failures.push({ binary, error })
     return undefined

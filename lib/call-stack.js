@@ -23,7 +23,7 @@ function forgetCall(call) {
   if (call !== undefined) captured -= 1
 }
 
-/** What is in the frames of this package. Bundled as an ES module, it has no folder, and nothing tells its frames from others. */
+/** What is in the frames of this package. Bundled as an ES module, it has no folder: then nothing tells its own from others. */
 const OWN = typeof __dirname === 'undefined' ? 'node:' : __dirname
 
 /** Returns true for a frame of this package, of Node, or of a function that the language has, such as next(). */

@@ -92,21 +92,20 @@ function fileOf(binary, load) {
   }
 }
 
-/** Returns true if a bundler has separated the code of this package from its files. */
-function isBundled() {
+/** Returns true if a bundler has separated the code of this package from its files, among which `load` finds others. */
+function isBundled(load) {
   try {
-    return JSON.parse(fs.readFileSync(path.join(__dirname, '../package.json'), 'utf8')).name !== name
-  } catch (error) {
-    // Where reading is forbidden, that proves nothing.
-    return error.code !== 'ERR_ACCESS_DENIED'
+    return load('../package.json').name !== name
+  } catch {
+    return true
   }
 }
 
 function explainMissing(platform, load) {
-  if (isBundled()) {
+  if (isBundled(load)) {
     return `The code of ${name} was bundled, and its binary was left behind. Copy locket.${platform}.node from the package
 ${name}-${platform} to the folder of the bundle. Or tell the bundler to leave ${name} out (esbuild:
---external:${name}), and install it beside the bundle. docs/bundlers.md of ${name} has more.`
+--external:${name}), and install it beside the bundle.`
   }
   // Publishing writes them into package.json.
   if (!optionalDependencies) return `This is a clone: \`npm run build\` builds the binary for ${platform}.`

@@ -55,12 +55,13 @@ const COMMON = {
 function withPlatforms() {
   // Not at the top: these need this file.
   const { PLATFORMS } = require('./prebuilds/platforms.js')
-  const ask = '    return require(binary)\n'
+  const ask = '      return require(binary)\n'
   const lines = Object.keys(PLATFORMS).map(
-    (name) => `    if (platform === '${name}') return require('@locket/native-${name}')\n`,
+    (name) => `      if (platform === '${name}') return require('@locket/native-${name}')\n`,
   )
-  const [before, after] = fs.readFileSync(path.join(root, 'lib', BINARIES), 'utf8').split(ask)
-  return `${before}${lines.join('')}    return undefined\n${after}`
+  return fs
+    .readFileSync(path.join(root, 'lib', BINARIES), 'utf8')
+    .replace(ask, `${lines.join('')}      return undefined\n`)
 }
 
 async function bundle() {
