@@ -55,13 +55,15 @@ function changed(name) {
   return Math.max(0, ...fs.readdirSync(full).map((entry) => changed(path.join(full, entry))))
 }
 
-function installPackages() {
+/** Installs the packages that the lock file in a folder of the clone names. */
+function installPackages(folder = '.', options = []) {
   // npm writes this file at the end of every install.
-  if (changed('package-lock.json') <= changed('node_modules/.package-lock.json')) return
-  console.log('Installing the development dependencies')
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  const installed = path.join(folder, 'node_modules/.package-lock.json')
+  if (changed(path.join(folder, 'package-lock.json')) <= changed(installed)) return
+  console.log(folder === '.' ? 'Installing the development dependencies' : `Installing the packages of ${folder}`)
+  run('npm', ['ci', `--prefix=${folder}`, '--no-audit', '--no-fund', '--loglevel=error', ...options])
   const now = new Date()
-  fs.utimesSync(path.join(root, 'node_modules/.package-lock.json'), now, now)
+  fs.utimesSync(path.join(root, installed), now, now)
 }
 
 function buildAddon() {
@@ -93,6 +95,6 @@ function prepare({ addon = true } = {}) {
   buildScripts()
 }
 
-module.exports = { root, run, has, prepare }
+module.exports = { root, run, has, installPackages, prepare }
 
 if (require.main === module) prepare()

@@ -39,6 +39,9 @@ const NOT_RUN = [
   { begins: 'npm dist-tag', why: 'takes an account' },
 ]
 
+/** The pages whose code has tests of its own. */
+const TESTED_ELSEWHERE = { 'docs/bundlers.md': '__test__/bundlers' }
+
 const SHELL = ['sh', 'bash', 'shell']
 
 const skips = (line) => NOT_RUN.some(({ begins }) => line.startsWith(begins))
@@ -51,7 +54,8 @@ function runnablePart({ language, code }) {
 }
 
 const markdown = files()
-const blocks = markdown.flatMap(blocksOf).filter(({ language }) => language !== '' && language !== 'text')
+const tested = markdown.filter((file) => !Object.hasOwn(TESTED_ELSEWHERE, file))
+const blocks = tested.flatMap(blocksOf).filter(({ language }) => language !== '' && language !== 'text')
 
 // Each in a process of its own, which mostly waits for its locks or for Node to start.
 describe('code in the documentation', { concurrency: os.availableParallelism() }, () => {
