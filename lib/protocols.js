@@ -54,4 +54,4 @@ function checkRange(name, value, least, greatest) {
   }
 }
 
-module.exports = { checkProtocol }
+module.exports = { checkProtocol, PROTOCOLS }

@@ -1,11 +1,13 @@
 'use strict'
 
-// Makes dist/ of lib/ and bin/cli/: one file for the API, since loading ten takes twice the time, and one for the command. And
-// dist/ in packages/postgres, which shares some files of lib/ and has no dependency on the main package.
-// Names stay as they are: they stand in stack traces.
+// Makes dist/ of lib/ and bin/cli/: one file for the API, since loading ten takes twice the time, and one for the command,
+// with its man page and completions. And dist/ in packages/postgres, which shares some files of lib/ and has no dependency on
+// the main package. Names stay as they are: they stand in stack traces.
 
 const fs = require('node:fs')
 const path = require('node:path')
+
+const { MANUAL, writeManual } = require('./manual.js')
 
 const root = path.resolve(__dirname, '..')
 const DIST = path.join(root, 'dist')
@@ -78,11 +80,13 @@ async function bundle() {
   await build({ ...COMMON, ...postgres, external: ['pg'], plugins: [asModules] })
   for (const name of RARE) fs.copyFileSync(path.join(root, 'lib', name), path.join(DIST, name))
   fs.writeFileSync(path.join(DIST, BINARIES), withPlatforms())
+  writeManual(DIST)
 }
 
 if (require.main === module) bundle()
 
 module.exports = {
   BUNDLES: ['index.js', 'command.js', BINARIES, ...RARE, ...WITH_PARTS].map((name) => `dist/${name}`),
+  MANUAL: MANUAL.map((name) => `dist/${name}`),
   POSTGRES_BUNDLE: 'packages/postgres/dist/index.js',
 }

@@ -7,7 +7,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { BUNDLES, POSTGRES_BUNDLE } = require('./bundle.js')
+const { BUNDLES, MANUAL, POSTGRES_BUNDLE } = require('./bundle.js')
 
 const root = path.resolve(__dirname, '..')
 const BUILD_INPUTS = [
@@ -25,6 +25,7 @@ const SCRIPTS = [
   'bin/cli',
   'packages/postgres/lib',
   'scripts/bundle.js',
+  'scripts/manual',
   'scripts/prebuilds/platforms.js',
   'package-lock.json',
 ]
@@ -83,7 +84,7 @@ function buildAddon() {
 }
 
 function buildScripts() {
-  if (Math.max(...SCRIPTS.map(changed)) < Math.min(...[...BUNDLES, POSTGRES_BUNDLE].map(changed))) return
+  if (Math.max(...SCRIPTS.map(changed)) < Math.min(...[...BUNDLES, ...MANUAL, POSTGRES_BUNDLE].map(changed))) return
   console.log('Bundling the JavaScript')
   run('npm', ['run', '--silent', 'bundle'])
 }

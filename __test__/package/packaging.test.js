@@ -13,7 +13,7 @@ const { after, before, test } = require('node:test')
 
 const esbuild = require('esbuild')
 
-const { BUNDLES } = require('../../scripts/bundle.js')
+const { BUNDLES, MANUAL } = require('../../scripts/bundle.js')
 const { builtBinary, install, output, pack, packAll, root } = require('../../scripts/packaging.js')
 
 const TOOLS = path.join(root, 'node_modules')
@@ -100,7 +100,7 @@ const program = (load) => `
 const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\nfree\n' })
 
 test('the tarball has what is needed, and nothing else', () => {
-  const scripts = ['bin/locket.js', ...BUNDLES]
+  const scripts = ['bin/locket.js', ...BUNDLES, ...MANUAL]
   const types = ['index.d.ts', 'proper-lockfile.d.ts']
   const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types]
   assert.deepEqual(packed.main.files, [...others, ...scripts].sort())

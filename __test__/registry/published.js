@@ -5,7 +5,7 @@
 
 const path = require('node:path')
 
-const { BUNDLES } = require('../../scripts/bundle.js')
+const { BUNDLES, MANUAL } = require('../../scripts/bundle.js')
 const { publishAll } = require('../../scripts/publish.js')
 const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
@@ -50,7 +50,7 @@ function filesOf(name) {
     const { platform } = PLATFORMS.find((each) => each.name === name)
     return [...common, stage.fileOf(platform)].sort()
   }
-  const scripts = ['bin/locket.js', ...BUNDLES]
+  const scripts = ['bin/locket.js', ...BUNDLES, ...MANUAL]
   return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 

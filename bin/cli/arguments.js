@@ -182,4 +182,4 @@ function exitCode(text) {
   return code
 }
 
-module.exports = { MOST_PERMITS, OPTIONS, parse }
+module.exports = { MOST_PERMITS, OPTIONS, parse, SAME }
