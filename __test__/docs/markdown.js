@@ -35,18 +35,19 @@ function blocksOf(file) {
 }
 
 /** The text without code, in which nothing is a link or a heading. */
-const proseOf = (file) =>
-  textOf(file)
-    .replaceAll(FENCED, '')
-    .replaceAll(/<!--[\s\S]*?-->/g, '')
+const withoutCode = (text) => text.replaceAll(FENCED, '').replaceAll(/<!--[\s\S]*?-->/g, '')
+
+const proseOf = (file) => withoutCode(textOf(file))
 
 const LINK = /!?\]\(<?([^()\s>]+)>?(?: "[^"]*")?\)|^ *\[[^\]]+\]: +(\S+)|\b(?:href|src|srcset)="([^"]+)"/gm
 
-/** Where the links and pictures of a file lead to. */
-function linksOf(file) {
-  const prose = proseOf(file).replaceAll(/(`+)[^`]*?\1/g, '')
+/** Where the links and pictures of a text lead to. */
+function linksIn(text) {
+  const prose = withoutCode(text).replaceAll(/(`+)[^`]*?\1/g, '')
   return [...prose.matchAll(LINK)].map(([, inline, reference, html]) => inline ?? reference ?? html)
 }
+
+const linksOf = (file) => linksIn(textOf(file))
 
 /** The headings of a file, without their marks. */
 const headingsOf = (file) => [...proseOf(file).matchAll(/^#{1,6} +(.+?) *#*$/gm)].map(([, heading]) => heading)
@@ -63,4 +64,4 @@ function anchorsOf(file) {
   })
 }
 
-module.exports = { anchorsOf, blocksOf, files, headingsOf, linksOf, ROOT }
+module.exports = { anchorsOf, blocksOf, files, headingsOf, linksIn, linksOf, ROOT }

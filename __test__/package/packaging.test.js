@@ -13,6 +13,8 @@ const { after, before, test } = require('node:test')
 
 const esbuild = require('esbuild')
 
+const { linksIn } = require('../docs/markdown.js')
+const { repositoryOf, withLinks } = require('../../scripts/packaging/links.js')
 const { BUNDLES, MANUAL } = require('../../scripts/bundle.js')
 const { builtBinary, install, output, pack, packAll, root } = require('../../scripts/packaging.js')
 
@@ -102,8 +104,37 @@ const runs = (file) => assert.deepEqual(node(file), { status: 0, output: 'held\n
 test('the tarball has what is needed, and nothing else', () => {
   const scripts = ['bin/locket.js', ...BUNDLES, ...MANUAL]
   const types = ['index.d.ts', 'proper-lockfile.d.ts']
-  const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types]
-  assert.deepEqual(packed.main.files, [...others, ...scripts].sort())
+  const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json', ...types]
+  const isPage = (name) => /^(?:docs|examples|benchmark\/charts)\//.test(name)
+  assert.deepEqual(
+    packed.main.files.filter((name) => !isPage(name)),
+    [...others, ...scripts].sort(),
+  )
+})
+
+test('the pages in the tarball lead only to what is in it, or to addresses', () => {
+  const pages = packed.main.files.filter((name) => name.endsWith('.md'))
+  assert.ok(pages.length > 10, pages.join())
+  for (const page of pages) {
+    const file = path.join(project, 'node_modules/@locket/native', page)
+    for (const link of linksIn(fs.readFileSync(file, 'utf8'))) {
+      if (/^(?:\w+:|#)/.test(link)) continue
+      assert.ok(fs.existsSync(path.join(path.dirname(file), link.split('#')[0])), `${page}: ${link}`)
+    }
+  }
+})
+
+test('a page leads to the repository for what is not in the tarball, once its place is known', () => {
+  const text = '[a](a.md#x), [b](../b.md), [c](https://c), `x`\n\n```js\n[d](d.md)\n```\n\n[e](e.md)'
+  const page = { file: 'docs/p.md', files: ['docs/a.md'] }
+  const place = repositoryOf({ repository: { url: 'git+https://example.org/locket.git' } })
+  assert.equal(
+    withLinks(text, { ...page, repository: place }),
+    text
+      .replace('../b.md', 'https://example.org/locket/blob/HEAD/b.md')
+      .replace('(e.md)', '(https://example.org/locket/blob/HEAD/docs/e.md)'),
+  )
+  assert.equal(withLinks(text, page), text.replace('[b](../b.md)', 'b').replace('[e](e.md)', 'e'))
 })
 
 test('the binary is in a package of its own, of the name that the loader asks for, for this platform alone', () => {

@@ -3,6 +3,7 @@
 // What is published for these tests: the main package, the drop-in, @locket/postgres, and the packages of platforms that `npm
 // run prebuilds` has made.
 
+const fs = require('node:fs')
 const path = require('node:path')
 
 const { BUNDLES, MANUAL } = require('../../scripts/bundle.js')
@@ -11,6 +12,7 @@ const stage = require('../../scripts/packaging/stage.js')
 const { builtPlatforms, PACKAGES } = require('../../scripts/prebuilds/platforms.js')
 const { programOf } = require('../../scripts/registry/install.js')
 const { name: MAIN } = require('../../package.json')
+const { ROOT } = require('../support/folders.js')
 const { unavailable } = require('../support/systems.js')
 const { Project } = require('./project.js')
 
@@ -41,6 +43,18 @@ if (!PLATFORMS.some((each) => fitsHere(each))) {
   throw new Error('npm/ has no package that fits here: `npm run prebuilds` makes it')
 }
 
+/** The pages of docs/ for those who change the code. */
+const FOR_DEVELOPERS = ['architecture.md', 'releasing.md', 'unsafe.md']
+
+const inFolder = (folder) => fs.readdirSync(path.join(ROOT, folder)).map((name) => `${folder}/${name}`)
+
+/** What users read. */
+const PAGES = [
+  ...['CHANGELOG.md', 'SECURITY.md', 'benchmark/charts/throughput-dark.svg', 'benchmark/charts/throughput-light.svg'],
+  ...inFolder('docs').filter((file) => !FOR_DEVELOPERS.includes(path.basename(file))),
+  ...inFolder('examples'),
+]
+
 /** The files that are to be in the package of this name. */
 function filesOf(name) {
   const common = ['LICENSE', 'README.md', 'package.json']
@@ -51,7 +65,7 @@ function filesOf(name) {
     return [...common, stage.fileOf(platform)].sort()
   }
   const scripts = ['bin/locket.js', ...BUNDLES, ...MANUAL]
-  return [...common, ...scripts, 'CHANGELOG.md', 'index.d.ts', 'proper-lockfile.d.ts'].sort()
+  return [...common, ...scripts, ...PAGES, 'index.d.ts', 'proper-lockfile.d.ts'].sort()
 }
 
 /** Publishes the packages of these platforms and all others in the registry. Returns what it printed, by line. */

@@ -60,12 +60,8 @@ function circumstancesText(measured) {
 }
 
 const SECTIONS = {
-  /** For the package's README: a chart, and ours against the best. */
-  summary: (results, pictures) => [
-    ...SUMMARY_CHARTS.flatMap((id) => pictures[id] ?? []),
-    markdownTable(overview(results)),
-    circumstancesText(results.measured),
-  ],
+  /** For the package's README: one chart. */
+  summary: (_, pictures) => SUMMARY_CHARTS.flatMap((id) => pictures[id] ?? []),
   /** For the benchmark's README: every figure. */
   report: (results, pictures) => [
     circumstancesText(results.measured),

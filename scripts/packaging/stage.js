@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const platforms = require('../prebuilds/platforms.js')
+const { repositoryOf, withLinks } = require('./links.js')
 const { output, root } = require('./run.js')
 const manifest = require('../../package.json')
 
@@ -30,6 +31,14 @@ function publishedManifest(platforms) {
   return { ...kept, files, ...(platforms.length > 0 && { optionalDependencies }) }
 }
 
+/** Copies a file of the clone. `files`: those that are published beside it, for the links of a page. */
+function copy(file, into, name, files) {
+  const [from, to] = [path.join(root, file), path.join(into, name)]
+  if (!file.endsWith('.md')) return fs.cpSync(from, to)
+  fs.mkdirSync(path.dirname(to), { recursive: true })
+  fs.writeFileSync(to, withLinks(fs.readFileSync(from, 'utf8'), { file, files, repository: repositoryOf(manifest) }))
+}
+
 /**
  * Puts the main package as it is published into the folder `into`: the files that npm packs, except for binaries, with the
  * package.json above.
@@ -41,9 +50,8 @@ function stageMain(into, platforms) {
   if (!files.some(({ path: file }) => file === manifest.main)) {
     throw new Error(`${manifest.main} is missing: \`npm run bundle\` makes it`)
   }
-  for (const file of files) {
-    if (!isBuiltHere(file.path)) fs.cpSync(path.join(root, file.path), path.join(into, file.path))
-  }
+  const published = files.map((file) => file.path).filter((file) => !isBuiltHere(file))
+  for (const file of published) copy(file, into, file, published)
   fs.writeFileSync(path.join(into, 'package.json'), `${JSON.stringify(publishedManifest(platforms), null, 2)}\n`)
   return into
 }
@@ -52,10 +60,9 @@ function stageMain(into, platforms) {
 function stageBeside(folder, into, dependencies) {
   const from = path.join(root, 'packages', folder)
   const { name, devDependencies, ...own } = JSON.parse(fs.readFileSync(path.join(from, 'package.json'), 'utf8'))
-  for (const file of ['README.md', ...own.files]) {
-    fs.cpSync(path.join(from, file), path.join(into, file), { recursive: true })
-  }
-  fs.copyFileSync(path.join(root, 'LICENSE'), path.join(into, 'LICENSE'))
+  for (const file of own.files) fs.cpSync(path.join(from, file), path.join(into, file), { recursive: true })
+  copy(`packages/${folder}/README.md`, into, 'README.md', [])
+  copy('LICENSE', into, 'LICENSE', [])
   const staged = { name, version: manifest.version, ...own, dependencies }
   fs.writeFileSync(path.join(into, 'package.json'), `${JSON.stringify(staged, null, 2)}\n`)
   return into
