@@ -49,6 +49,8 @@ function problemsOf({ format, arch, glibc, libc, macos, signed }, facts, content
   if (macos) {
     expect('the oldest macOS', facts.macos, macos)
     expect('its own name', facts.name, '@rpath/locket.node')
+    // Without this flag, dyld does not set up the thread-local variables of the library.
+    expect('the flag MH_HAS_TLV_DESCRIPTORS', facts.thread_locals, true)
   }
   if (signed) expect('the signature', facts.signed, true)
   if (content.length > LIMIT) problems.push(`it has ${content.length} bytes, more than ${LIMIT}`)
@@ -78,8 +80,9 @@ function inspect(file, python) {
 function check(name, python) {
   const content = fs.readFileSync(prebuiltOf(name))
   const facts = inspect(prebuiltOf(name), python)
-  const system = { ELF: facts.glibc ? `glibc ${facts.glibc}` : 'musl', MachO: `macOS ${facts.macos}`, PE: 'Windows' }
-  const line = [name.padEnd(18), facts.format.padEnd(6), facts.arch.padEnd(6), system[facts.format].padEnd(12)]
+  const libc = facts.libraries.includes('libc.so.7') ? 'FreeBSD' : 'musl'
+  const system = { ELF: facts.glibc ? `glibc ${facts.glibc}` : libc, MachO: `macOS ${facts.macos}`, PE: 'Windows' }
+  const line = [name.padEnd(21), facts.format.padEnd(7), facts.arch.padEnd(9), system[facts.format].padEnd(12)]
   const problems = [...problemsOf(PLATFORMS[name].expected, facts, content), ...problemsOfPackage(name)]
   return { line: `${line.join('')}${content.length.toLocaleString('en').padStart(8)} bytes`, problems }
 }

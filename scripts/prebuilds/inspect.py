@@ -10,7 +10,14 @@ TYPE = lief.MachO.LoadCommand.TYPE
 ARCHS = {
     lief.Header.ARCHITECTURES.X86_64: "x64",
     lief.Header.ARCHITECTURES.ARM64: "arm64",
+    lief.Header.ARCHITECTURES.ARM: "arm",
+    lief.Header.ARCHITECTURES.RISCV: "riscv64",
+    lief.Header.ARCHITECTURES.PPC64: "ppc64",
 }
+
+
+# Those that LIEF has no name for that all formats share.
+ELF_ARCHS = {lief.ELF.ARCH.S390: "s390x"}
 
 
 def version(numbers):
@@ -21,7 +28,8 @@ def elf(binary):
     needed = [name for table in binary.symbols_version_requirement for name in table.get_auxiliary_symbols()]
     glibc = [name.name.removeprefix("GLIBC_") for name in needed if name.name.startswith("GLIBC_")]
     newest = max(([int(part) for part in each.split(".")] for each in glibc), default=None)
-    return {"glibc": newest and version(newest), "libraries": list(binary.libraries)}
+    arch = ELF_ARCHS.get(binary.header.machine_type)
+    return {**({"arch": arch} if arch else {}), "glibc": newest and version(newest), "libraries": list(binary.libraries)}
 
 
 def pe(binary):
@@ -46,6 +54,7 @@ def macho(binary, content):
         "macos": version(binary.build_version.minos),
         "libraries": [each.name for each in libraries if each.command != TYPE.ID_DYLIB],
         "name": next(each.name for each in libraries if each.command == TYPE.ID_DYLIB),
+        "thread_locals": lief.MachO.Header.FLAGS.HAS_TLV_DESCRIPTORS in binary.header.flags_list,
         "signed": binary.has_code_signature and code_pages_are_signed(binary, content),
     }
 

@@ -13,7 +13,13 @@ const PACKAGES = path.join(root, 'npm')
 
 /** Node's oldest glibc: 20 and 22 run on 2.28; 2.17 is what the unofficial builds for old systems have. */
 const GLIBC = '2.17'
+/** The first with little-endian PowerPC that zig has. */
+const GLIBC_PPC64 = '2.19'
+/** The first with RISC-V. */
+const GLIBC_RISCV = '2.27'
 
+/** Smaller than the profile has it, and slower: for processors whose instructions take the most space. */
+const SMALLEST = ['-C', 'opt-level=z']
 const MUSL_FLAGS = ['-C', 'target-feature=-crt-static']
 /**
  * What the library calls itself: else the path at which it was built is in it. And libraries that zig has at hand, but
@@ -47,6 +53,32 @@ const PLATFORMS = {
     flags: MUSL_FLAGS,
     expected: { format: 'ELF', arch: 'arm64', libc: 'libc.so' },
   },
+  'linux-arm-gnueabihf': {
+    target: 'armv7-unknown-linux-gnueabihf',
+    zig: `armv7-unknown-linux-gnueabihf.${GLIBC}`,
+    expected: { format: 'ELF', arch: 'arm', glibc: GLIBC, libc: 'libc.so.6' },
+  },
+  'linux-riscv64-gnu': {
+    target: 'riscv64gc-unknown-linux-gnu',
+    zig: `riscv64gc-unknown-linux-gnu.${GLIBC_RISCV}`,
+    expected: { format: 'ELF', arch: 'riscv64', glibc: GLIBC_RISCV, libc: 'libc.so.6' },
+  },
+  'linux-ppc64-gnu': {
+    target: 'powerpc64le-unknown-linux-gnu',
+    zig: `powerpc64le-unknown-linux-gnu.${GLIBC_PPC64}`,
+    flags: SMALLEST,
+    expected: { format: 'ELF', arch: 'ppc64', glibc: GLIBC_PPC64, libc: 'libc.so.6' },
+  },
+  'linux-s390x-gnu': {
+    target: 's390x-unknown-linux-gnu',
+    zig: `s390x-unknown-linux-gnu.${GLIBC}`,
+    flags: SMALLEST,
+    expected: { format: 'ELF', arch: 's390x', glibc: GLIBC, libc: 'libc.so.6' },
+  },
+  'freebsd-x64': {
+    target: 'x86_64-unknown-freebsd',
+    expected: { format: 'ELF', arch: 'x64', libc: 'libc.so.7' },
+  },
   'darwin-x64': {
     target: 'x86_64-apple-darwin',
     flags: APPLE_FLAGS,
@@ -61,6 +93,10 @@ const PLATFORMS = {
   'win32-x64-msvc': {
     target: 'x86_64-pc-windows-gnu',
     expected: { format: 'PE', arch: 'x64' },
+  },
+  'win32-arm64-msvc': {
+    target: 'aarch64-pc-windows-gnullvm',
+    expected: { format: 'PE', arch: 'arm64' },
   },
 }
 
