@@ -1,17 +1,18 @@
 'use strict'
 
 // `npm run release:check [-- TAG]`: every file that has the version in it has the same one. With a tag, such as v1.2.3:
-// it is the tag of this version, and CHANGELOG.md has a section on it. Exit code 1 if that is not so.
+// it is the tag of this version, CHANGELOG.md has a section on it, and package.json names the repository. Exit code 1 if that
+// is not so.
 // `npm run --silent release:notes`: the section of CHANGELOG.md on this version.
 
 const fs = require('node:fs')
 const path = require('node:path')
 
-const { root } = require('./prepare.js')
+const root = path.resolve(__dirname, '..')
 
 const read = (name) => fs.readFileSync(path.join(root, name), 'utf8').replaceAll('\r\n', '\n')
 
-const { version } = JSON.parse(read('package.json'))
+const { version, repository } = JSON.parse(read('package.json'))
 
 const captures = (text, pattern) => [...text.matchAll(pattern)].map(([, each]) => each)
 
@@ -42,6 +43,8 @@ function problemsOf(tag) {
   if (tag === undefined) return problems
   if (tag !== `v${version}`) problems.push(`The tag is ${tag}, package.json has ${version}`)
   if (!notes()) problems.push(`CHANGELOG.md has no section "## ${version}"`)
+  // npm's provenance, and the links of the pages, lead there.
+  if (!repository) problems.push('package.json has no "repository"')
   return problems
 }
 

@@ -16,7 +16,7 @@ const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 
 /** A folder with what a check looks at, and the script that checks. */
 function copy(t) {
   const folder = temporaryFolder(t)
-  for (const file of [...FILES, 'scripts/release.js', 'scripts/prepare.js', 'scripts/bundle.js']) {
+  for (const file of [...FILES, 'scripts/release.js']) {
     fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
     fs.copyFileSync(path.join(ROOT, file), path.join(folder, file))
   }
@@ -49,8 +49,10 @@ for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock']) {
   })
 }
 
-test('a release is of the tag of its version, and CHANGELOG.md has a section on it', (t) => {
+test('a release is of the tag of its version, CHANGELOG.md has a section on it, and the repository is named', (t) => {
   const { folder, edit } = copy(t)
+  assert.match(release(folder, 'check', `v${version}`).stderr, /^package\.json has no "repository"$/m)
+  edit('package.json', '"license"', '"repository": "https://example.org/locket",\n  "license"')
   edit('CHANGELOG.md', '\n## ', `\n## ${version} - 2030-01-01\n\n### Added\n\n- This.\n\n## `)
   assert.equal(release(folder, 'check', `v${version}`).code, 0)
   assert.equal(release(folder, 'notes').stdout, '### Added\n\n- This.\n')
