@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 
 /** How long a test waits for an event. Generous: it only bounds how long a failure takes. */
-const PATIENCE = 20_000
+const PATIENCE = 60_000
 
 /** `promise`, or a failure that says what did not happen. */
 async function eventually(promise, what, patience = PATIENCE) {
