@@ -19,7 +19,8 @@ const semaphore = (path, permits, options) => require('./semaphore.js').semaphor
 module.exports = { lockFile, lockFiles, query, semaphore, FileLock, LockError, LockManager, LockTimeoutError }
 
 // For the parts of this package that are loaded when they are needed, not public. (By Object.defineProperty it would be: Node looks
-// for that in the source to find the names that can be imported.) The clock is taken now: a test may replace it.
+// for that in the source to find the names that can be imported.) The clock and the timers are taken now: a test
+// may replace them.
 Reflect.defineProperty(module.exports, 'internals', {
   value: {
     LOCK_FILE_OPTIONS,
@@ -32,6 +33,7 @@ Reflect.defineProperty(module.exports, 'internals', {
     internalLock,
     members,
     steal,
+    timers: { clearTimeout, setTimeout },
     waitersOf,
   },
 })

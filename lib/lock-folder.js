@@ -10,15 +10,13 @@ const { contentOf, isLockFile, nameIn, nameInContent } = require('./lock-names.j
 
 const { internalLock } = internals
 const { checkPath } = internals.checks
+const { setTimeout } = internals.timers
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = fs.constants
 
 /** How many files a sweep looks at before the event loop goes on: about a millisecond. */
 const SWEPT_AT_ONCE = 32
 /** The pause after that, in milliseconds. (While only a setImmediate() without a reference waits, the event loop sleeps.) */
 const SWEEP_PAUSE = 1
-
-/** Taken at load: a test may replace it by a timer whose clock stands still. */
-const { setTimeout } = globalThis
 
 /** The folders that this thread has begun to sweep. */
 const swept = new Set()

@@ -8,6 +8,7 @@ const { outOfRange, wrongType } = require('./invalid.js')
 
 const { addHolders, failureError, internalLock } = internals
 const { checkOptions, checkPath, checkTask, checkWait } = internals.checks
+const { setTimeout, clearTimeout } = internals.timers
 
 const SEMAPHORE_OPTIONS = ['timeout', 'fileMode']
 const ACQUIRE_OPTIONS = ['timeout', 'signal']
@@ -18,9 +19,6 @@ const MOST = 1024
 
 /** Time until the error of a timeout goes without the holders, in milliseconds. */
 const HOLDERS_WITHIN = 100
-
-/** Taken at load: a test may replace them by timers whose clock stands still. */
-const { setTimeout, clearTimeout } = globalThis
 
 // See file-lock.js.
 const DISPOSE = Symbol.dispose ?? Symbol.for('Symbol.dispose')

@@ -8,8 +8,9 @@ const { test } = require('node:test')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 
 const { LockTimeoutError, query, semaphore } = require('../..')
-const { temporaryPath } = require('../support/folders.js')
+const { ROOT, temporaryPath } = require('../support/folders.js')
 const { freePermits, permitHolder, permitWaiter, takeAll } = require('../support/permits.js')
+const { script } = require('../support/processes.js')
 const { LINUX, onLinux } = require('../support/systems.js')
 const { errorNamingHolders, errorOf, eventually, staysPending } = require('../support/waiting.js')
 
@@ -233,6 +234,15 @@ test('the error of a timeout names the holders, and has them', onLinux, async (t
   assert.ok(behind)
   const another = await errorNamingHolders(() => semaphore(file, 2).acquire(0))
   assert.ok(another.message.startsWith(`Couldn't lock ${file}: held by ${holder.pid} (`), another.message)
+})
+
+test('the error of a timeout comes although timers are replaced before the first semaphore', async (t) => {
+  const source = `
+    const { semaphore } = require(${JSON.stringify(ROOT)})
+    globalThis.setTimeout = () => { throw new Error('replaced') }
+    const it = semaphore(process.argv[1], 1)
+    it.acquire().then(() => it.acquire(50)).catch(({ code, message }) => console.log(code ?? message))`
+  assert.deepEqual(await script(t, source, [temporaryPath(t)]).rest(), ['ERR_LOCK_TIMEOUT'])
 })
 
 test('query() tells of permits that are held, by their slots, and of requests that wait, once each', async (t) => {

@@ -13,7 +13,7 @@ const fc = require('fast-check')
 const { LockManager } = require('../..')
 const { contentOf, fileOf, isHashed, nameIn, nameInContent } = require('../../lib/lock-names.js')
 const { ROOT, temporaryFolder } = require('../support/folders.js')
-const { GOOD_END } = require('../support/processes.js')
+const { GOOD_END, script } = require('../support/processes.js')
 const { LINUX, needing, onUnix, WINDOWS } = require('../support/systems.js')
 const { until } = require('../support/waiting.js')
 const {
@@ -262,6 +262,18 @@ describe('files that killed processes have left', () => {
     // Of its event loop, only the wait for a signal has a reference.
     const idle = managing(t, folder, `manager.request('a', () => {}).then(() => say('granted'))`)
     assert.equal(await idle.line(), '"granted"')
+    await until(() => filesOf(folder).length === 0, 'the end of the sweep')
+  })
+
+  test('are swept although timers are replaced before the first LockManager', async (t) => {
+    const folder = newFolder(t)
+    fs.mkdirSync(folder)
+    for (let i = 0; i < 100; i++) fs.writeFileSync(path.join(folder, `lock-left-${i}`), '')
+    const source = `
+      const { LockManager } = require(${JSON.stringify(ROOT)})
+      globalThis.setTimeout = () => { throw new Error('replaced') }
+      new LockManager(process.argv[1]).request('a', () => process.stdin.resume())`
+    script(t, source, [folder])
     await until(() => filesOf(folder).length === 0, 'the end of the sweep')
   })
 
