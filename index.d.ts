@@ -177,8 +177,8 @@ export function query(): { held: LockInfo[]; pending: LockInfo[] }
  * even if this handle holds it. A handle belongs to its thread, and cannot be cloned or posted to another.
  *
  * Each acquire is published on the tracing channel `locket.acquire` of `node:diagnostics_channel`. The message has
- * `path`, `mode` and `timeout`, and once the lock is held `acquisition`, a number that is unique in the process. Each
- * release is published on the channel `locket.release`, with `path` and the same `acquisition`.
+ * `path`, `mode`, `timeout` and `lock`, the handle, and once the lock is held `acquisition`, a number that is unique in
+ * the process. Each release is published on the channel `locket.release`, with `path` and the same `acquisition`.
  */
 export class FileLock {
   /** Same as {@link lockFile}. */

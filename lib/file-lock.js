@@ -293,13 +293,13 @@ class FileLock {
   /** Waits for the lock, and tells the subscribers. Resolves to this handle; a try resolves to true or false. */
   #acquire(id, wait, isTry) {
     return isTraced()
-      ? traced(wait, (setAcquisition) => this.#obtain(id, wait, isTry, setAcquisition))
+      ? traced(this, wait, (setAcquisition) => this.#obtain(id, wait, isTry, setAcquisition))
       : this.#obtain(id, wait, isTry, undefined)
   }
 
   #acquireSync(wait, isTry) {
     return isTraced()
-      ? tracedSync(wait, (setAcquisition) => this.#obtainSync(wait, isTry, setAcquisition))
+      ? tracedSync(this, wait, (setAcquisition) => this.#obtainSync(wait, isTry, setAcquisition))
       : this.#obtainSync(wait, isTry, undefined)
   }
 
@@ -435,7 +435,7 @@ class FileLock {
         lock.#begin(native.receive(lock.#handle, id), setAcquisition)
         return true
       }
-      return isTraced() ? traced(wait, take) : take()
+      return isTraced() ? traced(lock, wait, take) : take()
     }
     members = {
       waitOf: (lock, options) => lock.#wait(options),

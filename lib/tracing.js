@@ -29,14 +29,14 @@ function isTraced() {
   )
 }
 
-const describe = ({ path, shared, timeout }) => ({ path, mode: shared ? 'shared' : 'exclusive', timeout })
+const describe = (lock, { path, shared, timeout }) => ({ path, mode: shared ? 'shared' : 'exclusive', timeout, lock })
 
 /**
- * Calls the async function `acquire`, and tells the subscribers. The argument of `acquire` is a function that sets the number
- * of the acquisition, which `locket.release` repeats.
+ * Calls the async function `acquire`, by which `lock` is acquired, and tells the subscribers. The argument of `acquire` is a
+ * function that sets the number of the acquisition, which `locket.release` repeats.
  */
-async function traced(wait, acquire) {
-  const context = describe(wait)
+async function traced(lock, wait, acquire) {
+  const context = describe(lock, wait)
   try {
     return await acquisitions.tracePromise(() => acquire(setterFor(context)), context)
   } catch (error) {
@@ -47,8 +47,8 @@ async function traced(wait, acquire) {
 }
 
 /** Same as {@link traced}, for a function that is not async. */
-function tracedSync(wait, acquire) {
-  const context = describe(wait)
+function tracedSync(lock, wait, acquire) {
+  const context = describe(lock, wait)
   return acquisitions.traceSync(() => acquire(setterFor(context)), context)
 }
 

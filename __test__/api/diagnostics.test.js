@@ -41,8 +41,11 @@ test('an acquire is traced from its call to its outcome, in one context, and the
   const lock = lockFile(file, { timeout: 5000 })
   const wait = lock.acquire({ mode: 'shared' })
   assert.deepEqual(
-    told.map(({ event }) => event),
-    ['start', 'end'],
+    told.map(({ event, lock }) => [event, lock]),
+    [
+      ['start', lock],
+      ['end', lock],
+    ],
   )
   await wait
   const [{ message }] = told
@@ -50,7 +53,7 @@ test('an acquire is traced from its call to its outcome, in one context, and the
   assert.deepEqual(events(), ASYNC)
   const { acquisition } = message
   assert.equal(typeof acquisition, 'number')
-  assert.deepEqual(message, { path: file, mode: 'shared', timeout: 5000, acquisition, result: lock })
+  assert.deepEqual(message, { path: file, mode: 'shared', timeout: 5000, lock, acquisition, result: lock })
   lock.release()
   assert.deepEqual(told.at(-1).message, { path: file, acquisition })
   assert.deepEqual(events(), ['release'])
