@@ -67,7 +67,13 @@ function buildPaced() {
 }
 
 /** What has a command of its own. */
-const ELSEWHERE = ['__test__/bundlers', '__test__/cluster', '__test__/registry', '__test__/runtimes']
+const ELSEWHERE = [
+  '__test__/bundlers',
+  '__test__/cluster',
+  '__test__/registry',
+  '__test__/runners',
+  '__test__/runtimes',
+]
 
 /** The test files in a folder and those below it. */
 function testsIn(folder) {

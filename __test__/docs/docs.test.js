@@ -43,7 +43,7 @@ const NOT_RUN = [
 ]
 
 /** The pages whose code has tests of its own. */
-const TESTED_ELSEWHERE = { 'docs/bundlers.md': '__test__/bundlers' }
+const TESTED_ELSEWHERE = { 'docs/bundlers.md': '__test__/bundlers', 'docs/test-runners.md': '__test__/runners' }
 
 const SHELL = ['sh', 'bash', 'shell']
 
