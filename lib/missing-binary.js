@@ -14,22 +14,18 @@ environment variable ${VARIABLE} names a binary that lies elsewhere.`
 
 const INSTALL_AGAIN = 'Delete node_modules, and install again.'
 
-/** The machine numbers of ELF files. */
-const ELF_MACHINES = { x64: 62, arm64: 183 }
 const ELF_MAGIC = 0x7f454c46
 const ELF_HEADER = 64
 
-/** Returns the name of this platform, as it stands in the names of binaries. */
-function platformHere() {
-  const { platform, arch } = process
-  if (platform === 'win32') return `${platform}-${arch}-msvc`
-  if (platform !== 'linux') return `${platform}-${arch}`
+/** Returns the one among `platforms` that fits the C library: with two, the first is for glibc and the second for musl. */
+function platformHere(platforms) {
+  if (platforms.length === 1) return platforms[0]
   // Or the report may look up the names of all peers of this process's sockets.
   const { excludeNetwork } = process.report
   process.report.excludeNetwork = true
   const { glibcVersionRuntime } = process.report.getReport().header
   process.report.excludeNetwork = excludeNetwork
-  return `${platform}-${arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`
+  return platforms[glibcVersionRuntime ? 0 : 1]
 }
 
 /** Returns true for the error of a binary that is there, but cannot be loaded. */
@@ -60,27 +56,34 @@ function diagnose(error, file) {
   return [message, FROM_SOURCE]
 }
 
-/** Returns what is wrong with a file that should be a binary for this system, or undefined. */
-function flawOf(file) {
-  const header = Buffer.alloc(ELF_HEADER)
-  let length
+/** Returns the first bytes of a file, fewer if it is shorter, or undefined if it cannot be read. */
+function headerOf(file) {
   try {
     const descriptor = fs.openSync(file, 'r')
     try {
-      length = fs.readSync(descriptor, header)
+      const header = Buffer.alloc(ELF_HEADER)
+      return header.subarray(0, fs.readSync(descriptor, header))
     } finally {
       fs.closeSync(descriptor)
     }
   } catch {
     return undefined
   }
-  if (length === 0) return 'the file is empty'
+}
+
+/** Returns the processor that an ELF file is for: a number, in the byte order of that processor. */
+const machineOf = (header) => header.toString('hex', 18, 20)
+
+/** Returns what is wrong with a file that should be a binary for this system, or undefined. */
+function flawOf(file) {
+  const header = headerOf(file)
+  if (header === undefined) return undefined
+  if (header.length === 0) return 'the file is empty'
   if (process.platform !== 'linux') return undefined
-  if (header.readUInt32BE(0) !== ELF_MAGIC) return 'the file is no binary'
-  if (length < ELF_HEADER) return 'the file is cut off'
-  const expected = ELF_MACHINES[process.arch]
-  if (expected !== undefined && header.readUInt16LE(18) !== expected) return 'the file is for another processor'
-  return undefined
+  if (header.length < 4 || header.readUInt32BE(0) !== ELF_MAGIC) return 'the file is no binary'
+  if (header.length < ELF_HEADER) return 'the file is cut off'
+  const own = headerOf(process.execPath)
+  return own === undefined || machineOf(own) === machineOf(header) ? undefined : 'the file is for another processor'
 }
 
 /** Returns the file that `load`, which is a require(), finds by a name, or undefined. */
@@ -123,9 +126,12 @@ To install it by its name: npm install ${binary}@${version}`
 
 const binaryError = (code, message, cause) => Object.assign(new Error(message, { cause }), { code })
 
-/** Returns the error for all binaries that `load`, which is a require(), was asked for: `{ binary, error }`. */
-function describe(failures, load) {
-  const platform = platformHere()
+/**
+ * Returns the error for all binaries of these platforms that `load`, which is a require(), was asked for:
+ * `{ binary, error }`.
+ */
+function describe(failures, load, platforms) {
+  const platform = platformHere(platforms)
   const own = failures.filter(({ binary }) => binary.includes(platform))
   const unusable = own.find(({ binary, error }) => isOfLoading(error) || fileOf(binary, load))
   if (unusable === undefined) {

@@ -77,7 +77,7 @@ function search() {
     const addon = require('./binaries.js')(platform, failures)
     if (addon !== undefined) return addon
   }
-  throw require('./missing-binary.js').describe(failures, load)
+  throw require('./missing-binary.js').describe(failures, load, platforms())
 }
 
 /** Returns true for our own addon: those of other packages have other functions, or more. */

@@ -199,8 +199,8 @@ for (const format of ['cjs', 'esm']) {
 }
 
 test('a platform without a prebuilt binary is told how to build', (t) => {
-  const { message } = load(t, { prelude: "Object.defineProperty(process, 'arch', { value: 's390x' })" })
-  assert.match(message, /There is no prebuilt binary for \S+-s390x/)
+  const { message } = load(t, { prelude: "Object.defineProperty(process, 'arch', { value: 'loong64' })" })
+  assert.match(message, /There is no prebuilt binary for \S+-loong64/)
   assert.match(message, /takes Rust.*\n?.*npm run build/)
   assert.match(message, /NAPI_RS_NATIVE_LIBRARY_PATH/)
 })
@@ -224,6 +224,13 @@ test('the binary of every platform is looked for there', (t) => {
 test('with another C library the package for that is the one that is missing', onLinux, (t) => {
   const prelude = 'process.report.getReport = () => ({ header: {} })'
   const binary = `${name}-linux-${process.arch}-musl`
+  const { message } = load(t, { prelude, optionalDependencies: { [binary]: version } })
+  assert.ok(message.includes(`The package ${binary} is not installed.`), message)
+})
+
+test('on armv7 the package is missed by its name there', onLinux, (t) => {
+  const prelude = "Object.defineProperty(process, 'arch', { value: 'arm' })"
+  const binary = `${name}-linux-arm-gnueabihf`
   const { message } = load(t, { prelude, optionalDependencies: { [binary]: version } })
   assert.ok(message.includes(`The package ${binary} is not installed.`), message)
 })

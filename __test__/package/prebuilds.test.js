@@ -35,6 +35,7 @@ const RIGHT = {
     macos: '11.0',
     libraries: ['/usr/lib/libSystem.B.dylib'],
     name: '@rpath/locket.node',
+    thread_locals: true,
     signed: true,
   },
   'win32-x64-msvc': {
@@ -64,6 +65,7 @@ const WRONG = [
   ['darwin-arm64', 'lacks the entry', { exports: ['rust_eh_personality'] }, /the entry is false/],
   ['darwin-arm64', 'needs a newer macOS', { macos: '15.0' }, /the oldest macOS is 15\.0, not 11\.0/],
   ['darwin-arm64', 'is not signed', { signed: false }, /the signature is false/],
+  ['darwin-arm64', 'lacks the flag for thread-locals', { thread_locals: false }, /MH_HAS_TLV_DESCRIPTORS is false/],
   ['darwin-arm64', 'has the path of its build', { name: '/build/locket.dylib' }, /its own name is \/build/],
   ['win32-x64-msvc', 'needs Node by name', { libraries: ['node.exe'] }, /needs node\.exe/],
   ['win32-x64-msvc', 'needs a library of MinGW', { libraries: ['libgcc_s_seh-1.dll'] }, /needs libgcc_s_seh-1\.dll/],
@@ -88,6 +90,6 @@ test('a binary with a path of the machine that built it does not pass', () => {
 })
 
 test('the platforms are those that package.json names', () => {
-  const names = Object.values(PLATFORMS).map(({ target }) => target.replace('windows-gnu', 'windows-msvc'))
+  const names = Object.values(PLATFORMS).map(({ target }) => target.replace(/windows-gnu(llvm)?$/, 'windows-msvc'))
   assert.deepEqual(names.sort(), [...require('../../package.json').napi.targets].sort())
 })

@@ -39,11 +39,6 @@ function writeManifest(npm, platform, content) {
   fs.writeFileSync(path.join(npm, platform, 'package.json'), JSON.stringify(content))
 }
 
-test('the platforms are those that have a binary', () => {
-  const linux = ['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl']
-  assert.deepEqual(PLATFORMS, [...linux, 'darwin-x64', 'darwin-arm64', 'win32-x64-msvc'])
-})
-
 test('the published package.json has the platforms at its own version, and nothing that only a clone can use', (t) => {
   const { devDependencies, napi, overrides, scripts, workspaces, ...kept } = manifest
   const folder = stageMain(path.join(temporaryFolder(t), 'main'), PLATFORMS)
