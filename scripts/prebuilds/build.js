@@ -72,6 +72,8 @@ function build(name, toolchain) {
   const env = environment(toolchain, platform)
   // Crates' sources must be there before the flags name their folders.
   spawnSync('cargo', ['fetch', '--locked', '--quiet'], { cwd: root, stdio: 'inherit' })
+  if (platform.target.includes('windows'))
+    console.log('The first time, linking takes minutes without a word: zig compiles the runtime of MinGW')
   const { status, error } = spawnSync(toolchain.zigbuild, args, { cwd: root, stdio: 'inherit', env })
   if (error) console.error(error.message)
   if (status !== 0) process.exit(1)

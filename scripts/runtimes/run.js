@@ -88,8 +88,9 @@ const ARGUMENTS = {
   ],
 }
 
-/** Runs one file. Resolves to the names of its tests, and to the failures. */
+/** Runs one file, and says what has come of it. Resolves to the names of its tests, and to the failures. */
 async function runFile(runtime, home, file) {
+  const start = performance.now()
   const folder = fs.mkdtempSync(path.join(home, 'report-'))
   const [report, printed] = ['report.xml', 'printed'].map((name) => path.join(folder, name))
   const output = fs.openSync(printed, 'w')
@@ -121,6 +122,8 @@ async function runFile(runtime, home, file) {
   const failures = results.filter(({ failure }) => failure)
   // Every failure is one of a test: otherwise the file has failed as a whole.
   if (end !== 0 && failures.length === 0) failures.push({ name: file, failure: `ended with ${end}\n${text}` })
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(`  ${file}: ${results.length} tests, ${failures.length} failures, ${seconds} s`)
   return { file, names: results.map(({ name }) => name), failures }
 }
 
@@ -140,6 +143,7 @@ function parse(report) {
 
 /** Runs all files in a runtime. Resolves to its limits, and to the failures that they do not explain. */
 async function runTests(runtime, home) {
+  console.log(`\n${runtime.name} ${runtime.version}`)
   const files = FOLDERS.flatMap((folder) => {
     const names = fs.readdirSync(path.join(home, '__test__', folder)).filter((name) => /\.test\.[cm]?js$/.test(name))
     return names
