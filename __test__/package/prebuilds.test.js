@@ -21,6 +21,20 @@ const RIGHT = {
     glibc: '2.17',
     libraries: ['libc.so.6', 'ld-linux-x86-64.so.2', 'libpthread.so.0', 'libdl.so.2'],
   },
+  'linux-ppc64-gnu': {
+    format: 'ELF',
+    arch: 'ppc64',
+    exports: ['napi_register_module_v1'],
+    glibc: '2.17',
+    libraries: ['libc.so.6', 'ld64.so.2'],
+  },
+  'freebsd-x64': {
+    format: 'ELF',
+    arch: 'x64',
+    exports: ['napi_register_module_v1'],
+    glibc: null,
+    libraries: ['libthr.so.3', 'libc.so.7'],
+  },
   'linux-arm64-musl': {
     format: 'ELF',
     arch: 'arm64',
@@ -82,6 +96,13 @@ for (const [platform, what, wrong, message] of WRONG) {
 
 test('a binary beyond 640 KB does not pass', () => {
   assert.match(problems('linux-x64-gnu', {}, Buffer.alloc(640_001)).join(), /640001 bytes, more than 640000/)
+})
+
+test('one for PowerPC may be larger, up to a limit of its own', () => {
+  const ofSize = (size) =>
+    problemsOf(PLATFORMS['linux-ppc64-gnu'].expected, RIGHT['linux-ppc64-gnu'], Buffer.alloc(size))
+  assert.deepEqual(ofSize(725_000), [])
+  assert.match(ofSize(725_001).join(), /725001 bytes, more than 725000/)
 })
 
 test('a binary with a path of the machine that built it does not pass', () => {
