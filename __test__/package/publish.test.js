@@ -39,6 +39,11 @@ function writeManifest(npm, platform, content) {
   fs.writeFileSync(path.join(npm, platform, 'package.json'), JSON.stringify(content))
 }
 
+test('docs/releasing.md names the package of every platform', () => {
+  const page = fs.readFileSync(path.join(__dirname, '../../docs/releasing.md'), 'utf8')
+  assert.deepEqual(page.match(/(?<=^- `)@locket\/native-[\w-]+/gm).sort(), PLATFORMS.map(nameOf).sort())
+})
+
 test('the published package.json has the platforms at its own version, and nothing that only a clone can use', (t) => {
   const { devDependencies, napi, overrides, scripts, workspaces, ...kept } = manifest
   const folder = stageMain(path.join(temporaryFolder(t), 'main'), PLATFORMS)
