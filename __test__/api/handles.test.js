@@ -91,7 +91,7 @@ test('a handle cannot be cloned, posted to a thread, or given to a new one', (t)
 
 test('a handle shows its path and whether it is held, and one that is wrapped can be printed', async (t) => {
   const lock = lockFile(temporaryPath(t))
-  assert.equal(inspect(lock), `FileLock { path: '${lock.path}', held: false }`)
+  assert.equal(inspect(lock, { breakLength: Infinity }), `FileLock { path: ${inspect(lock.path)}, held: false }`)
   await lock.run(() => assert.match(inspect([lock]), /FileLock \{.*held: true/s))
   for (const wrapped of [new Proxy(lock, {}), Object.create(lock)]) assert.equal(typeof inspect(wrapped), 'string')
 })

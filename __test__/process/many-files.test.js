@@ -31,9 +31,9 @@ test(`${COUNT} waits for as many files cost next to nothing, end when told to, a
       lock.release()
     }),
   )
+  await until(() => query().pending.length === COUNT, 'all waits')
   // Less with every second, until the pauses between two tries are long. All that try every 16 ms take half a processor.
   await until(async () => (await usage()) < 0.25, 'waits that cost little')
-  assert.equal(query().pending.length, COUNT)
 
   controller.abort()
   const outcomes = await eventually(Promise.allSettled(aborted), 'the end of the aborted waits')

@@ -6,6 +6,8 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
+const { WINDOWS } = require('./systems.js')
+
 /** The folder of the package. */
 const ROOT = path.resolve(__dirname, '../..')
 
@@ -18,7 +20,14 @@ function temporaryFolder(t, parent = os.tmpdir()) {
       remove(folder)
     } catch {
       // A process of the test, which is killed after this, may still make its lock file there.
-      process.once('exit', () => remove(folder))
+      process.once('exit', () => {
+        try {
+          remove(folder)
+        } catch (error) {
+          // Windows keeps a name as long as anybody has the file open, which a process may that is being killed.
+          if (!WINDOWS) throw error
+        }
+      })
     }
   })
   return folder

@@ -14,8 +14,8 @@ const onUnix = { skip: WINDOWS && 'only on Unix' }
 /** Systems that have the lock of the protocol 'fcntl'. */
 const onFcntl = { skip: !['linux', 'darwin'].includes(process.platform) && "this system has not the lock of 'fcntl'" }
 
-/** Returns true where waits are paced: the tests run with a binary that is built so (`npm test -- paced`). */
-const isPaced = /[\\/]paced[\\/]/.test(process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? '')
+/** Returns true where waits are paced: on Windows, and with a binary that is built so (`npm test -- paced`). */
+const isPaced = WINDOWS || /[\\/]paced[\\/]/.test(process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? '')
 
 /** ext4, XFS, btrfs, F2FS, tmpfs: those known to be on this machine. */
 const LOCAL = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994]
