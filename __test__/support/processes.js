@@ -138,11 +138,14 @@ async function holderOf(t, file, options = {}, processOptions = undefined) {
 
 /** A process that holds the locks of all `files` until it is killed. */
 async function holderOfAll(t, files) {
+  // They may be too many for a command line.
   const source = `
-    for (const file of process.argv.slice(1)) lockFile(file).acquireSync()
-    console.log('acquired')
-    process.stdin.resume()`
-  const holder = script(t, source, files)
+    require('node:readline').createInterface(process.stdin).once('line', (files) => {
+      for (const file of JSON.parse(files)) lockFile(file).acquireSync()
+      console.log('acquired')
+    })`
+  const holder = script(t, source)
+  holder.say(JSON.stringify(files))
   assert.equal(await holder.line(), 'acquired')
   return holder
 }

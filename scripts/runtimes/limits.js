@@ -65,10 +65,30 @@ const LIMITS = [
     why: 'a listener on parentPort keeps a worker alive, also after unref()',
   },
   {
-    on: /^emulated /,
+    on: /^qemu /,
+    tests: /^says who was in the way$/,
+    why: 'the program of its processes is qemu',
+  },
+  {
+    on: /^qemu /,
+    tests: /^a release of what another handle holds says whose it is|^a timeout names the holder/,
+    why: 'it makes up the start time of its own process, by which a lock entry names its holder, and not those of others',
+  },
+  {
+    on: /^qemu node 20\.11\./,
+    tests: /^few permissions are enough/,
+    why: 'it has no --allow-addons yet',
+  },
+  {
+    on: /^wine /,
     tests:
-      /^a child \(|^children see no descriptor|^says who was in the way$|not UTF-8|without \/proc|^questions during a reading|^an error of a timeout does not wait for the holders|^a command line that cannot be read/,
-    why: 'processes that are not started by the test itself are not started by the emulator',
+      /^one file is one lock by any spelling|^waiters by different spellings|^a handle whose mode is shared can lock exclusively|^the signal fires (as soon|although)|^of several that are lost|^run\(\) rejects after its task|^disposal reports nothing, and leaves|^breakLock\(\) says/,
+    why: 'it has no symbolic links',
+  },
+  {
+    on: /^wine /,
+    tests: /^a release of what another handle holds says whose it is|^a timeout names the holder/,
+    why: 'it has no streams of NTFS, in which the mark of the holder is',
   },
   {
     on: /./,

@@ -1,15 +1,11 @@
 'use strict'
 
-// Loaded before the tests where they cannot start other processes as they do in Node. Where an emulator has to come first,
-// LOCKET_RUNTIME is the whole command, as a list. Deno runs the source of `-e` as an ES module: here it is run from a file,
-// as CommonJS.
+// Loaded before the tests in Deno, which runs the source of `-e` as an ES module: here it is run from a file, as CommonJS.
 
 const child = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-
-const [program, ...before] = JSON.parse(process.env.LOCKET_RUNTIME ?? 'null') ?? [process.execPath]
 
 /** The same arguments with a file instead of a source. */
 function withoutSource(args) {
@@ -25,7 +21,5 @@ function withoutSource(args) {
 for (const name of ['spawn', 'spawnSync', 'execFile']) {
   const original = child[name]
   child[name] = (command, args, ...rest) =>
-    command === process.execPath
-      ? original(program, [...before, ...withoutSource(args)], ...rest)
-      : original(command, args, ...rest)
+    original(command, command === process.execPath ? withoutSource(args) : args, ...rest)
 }

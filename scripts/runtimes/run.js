@@ -11,7 +11,8 @@ const path = require('node:path')
 const { root } = require('../prepare.js')
 const { LIMITS } = require('./limits.js')
 
-const FOLDERS = ['api', 'process', 'threads', 'runtimes']
+/** Those with the files that take longest come first: at the end, none is waited for alone. */
+const FOLDERS = ['process', 'threads', 'runtimes', 'api']
 
 /**
  * Files that are not run: they take long, or need all descriptors of their process for themselves, or look at the insides and
@@ -77,12 +78,9 @@ function makeProject(install) {
 
 /** The arguments with which a runtime runs a file of tests and writes what has come of them to `report`, as JUnit does. */
 const ARGUMENTS = {
-  node: ({ preload }, report) => [
-    ...['--expose-gc', '--test-reporter=junit', `--test-reporter-destination=${report}`],
-    ...(preload ? [`--require=./${PRELOAD}`] : []),
-  ],
-  bun: (_, report) => ['test', '--timeout=120000', '--reporter=junit', `--reporter-outfile=${report}`],
-  deno: (_, report) => [
+  node: (report) => ['--expose-gc', '--test-reporter=junit', `--test-reporter-destination=${report}`],
+  bun: (report) => ['test', '--timeout=120000', '--reporter=junit', `--reporter-outfile=${report}`],
+  deno: (report) => [
     ...['test', '--allow-all', '--no-check', '--v8-flags=--expose-gc', `--preload=./${PRELOAD}`],
     `--junit-path=${report}`,
   ],
@@ -96,16 +94,12 @@ async function runFile(runtime, home, file) {
   const output = fs.openSync(printed, 'w')
   const { NODE_OPTIONS, NAPI_RS_NATIVE_LIBRARY_PATH, FORCE_COLOR, ...env } = process.env
   const [program, ...before] = runtime.command
-  const child = spawn(
-    program,
-    [...before, ...ARGUMENTS[runtime.kind](runtime, path.relative(home, report)), `./${file}`],
-    {
-      cwd: home,
-      detached: !WINDOWS,
-      env: { ...env, NO_COLOR: '1', ...runtime.env },
-      stdio: ['ignore', output, output],
-    },
-  )
+  const child = spawn(program, [...before, ...ARGUMENTS[runtime.kind](path.relative(home, report)), `./${file}`], {
+    cwd: home,
+    detached: !WINDOWS,
+    env: { ...env, NO_COLOR: '1' },
+    stdio: ['ignore', output, output],
+  })
   fs.closeSync(output)
   running.add(child)
   const limit = setTimeout(kill, LIMIT, child)
@@ -146,9 +140,7 @@ async function runTests(runtime, home) {
   console.log(`\n${runtime.name} ${runtime.version}`)
   const files = FOLDERS.flatMap((folder) => {
     const names = fs.readdirSync(path.join(home, '__test__', folder)).filter((name) => /\.test\.[cm]?js$/.test(name))
-    return names
-      .map((name) => `${folder}/${name}`)
-      .filter((name) => !NOT_RUN.includes(name) && (runtime.files ?? /./).test(name))
+    return names.map((name) => `${folder}/${name}`).filter((name) => !NOT_RUN.includes(name))
   })
   const results = []
   const work = async () => {
@@ -157,13 +149,13 @@ async function runTests(runtime, home) {
   }
   await Promise.all(Array.from({ length: os.availableParallelism() }, work))
 
-  const limits = LIMITS.filter(({ on }) => on.test(runtime.preload ? `emulated ${titleOf(runtime)}` : titleOf(runtime)))
+  const limits = LIMITS.filter(({ on }) => on.test(`${runtime.within ?? ''}${titleOf(runtime)}`))
   const failures = results.flatMap((result) => result.failures.map((each) => ({ ...each, file: result.file })))
   const unknown = failures.filter(({ name }) => !limits.some(({ tests }) => tests.test(name)))
   const names = results.flatMap((result) => result.names)
   const known = failures.length - unknown.length
-  // Where all files are run, every limit is of a test that there is.
-  const stale = runtime.files ? [] : limits.filter(({ tests }) => !names.some((name) => tests.test(name)))
+  // Every limit is of a test that there is.
+  const stale = limits.filter(({ tests }) => !names.some((name) => tests.test(name)))
   for (const { tests } of stale) {
     unknown.push({ name: String(tests), file: 'scripts/runtimes/limits.js', failure: 'there is no such test' })
   }
