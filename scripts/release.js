@@ -18,7 +18,11 @@ const captures = (text, pattern) => [...text.matchAll(pattern)].map(([, each]) =
 
 /** The versions that a file says, beside package.json. */
 const PLACES = {
-  'package-lock.json': (text) => [JSON.parse(text).version, JSON.parse(text).packages[''].version],
+  'package-lock.json'(text) {
+    const { version, packages } = JSON.parse(text)
+    return [version, packages[''].version, packages['packages/postgres'].version]
+  },
+  'packages/postgres/package.json': (text) => [JSON.parse(text).version],
   'Cargo.toml': (text) => captures(text, /^\[(?:workspace\.)?package\]\n(?:name = .+\n)?version = "(.+)"/gm),
   'Cargo.lock': (text) => captures(text, /^name = "locket(?:-native)?"\nversion = "(.+)"/gm),
 }

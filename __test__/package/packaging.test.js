@@ -18,6 +18,8 @@ const { repositoryOf, withLinks } = require('../../scripts/packaging/links.js')
 const { BUNDLES, MANUAL } = require('../../scripts/bundle.js')
 const { builtBinary, install, output, pack, packAll, root } = require('../../scripts/packaging.js')
 
+const { version } = require('../../package.json')
+
 const TOOLS = path.join(root, 'node_modules')
 const TSC = path.join(TOOLS, 'typescript/bin/tsc')
 const ATTW = path.join(TOOLS, '@arethetypeswrong/cli/dist/index.js')
@@ -41,6 +43,14 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }))
 
 /** Runs Node in the project. */
 const node = (...args) => nodeIn(project, ...args)
+
+/** Installs a tarball or folder of @locket/postgres into the folder `own`, with pg. */
+function installPostgres(own, place) {
+  fs.mkdirSync(own)
+  install(own, [place], ['--legacy-peer-deps', '--no-save'])
+  // npm would remove it.
+  fs.symlinkSync(path.join(TOOLS, 'pg'), path.join(own, 'node_modules/pg'), 'junction')
+}
 
 /** Runs Node in a folder. */
 function nodeIn(cwd, ...args) {
@@ -503,19 +513,36 @@ for (const [name, load] of Object.entries({
 })) {
   test(`@locket/postgres needs nothing but pg: ${load}`, () => {
     const own = path.join(folder, name.replace('.', '-'))
-    fs.mkdirSync(own)
-    fs.writeFileSync(path.join(own, 'package.json'), '{}')
-    output(
-      'npm',
-      ['install', '--legacy-peer-deps', '--offline', '--no-audit', '--no-save', packed.postgres.tarball],
-      own,
-    )
-    // npm would remove it.
-    fs.symlinkSync(path.join(TOOLS, 'pg'), path.join(own, 'node_modules/pg'), 'junction')
+    installPostgres(own, packed.postgres.tarball)
     fs.writeFileSync(path.join(own, name), `${load}; console.log(postgresLock('report').name)`)
     assert.deepEqual(nodeIn(own, name), { status: 0, output: 'report\n' })
   })
 }
+
+/** Makes a clone in which nothing is built, with what `npm pack` needs in packages/postgres. */
+function unbuiltClone() {
+  const clone = fs.mkdtempSync(path.join(folder, 'clone-'))
+  const filter = (file) => !/[\\/](?:node_modules|dist)$/.test(file)
+  for (const name of ['package.json', 'package-lock.json', 'lib', 'bin', 'scripts', 'packages/postgres']) {
+    fs.cpSync(path.join(root, name), path.join(clone, name), { recursive: true, filter })
+  }
+  fs.symlinkSync(TOOLS, path.join(clone, 'node_modules'), 'junction')
+  // The packages are installed.
+  fs.utimesSync(path.join(clone, 'package-lock.json'), 0, 0)
+  return path.join(clone, 'packages/postgres')
+}
+
+test('@locket/postgres is packed by `npm pack` in an unbuilt clone, which bundles it, and the tarball is installed', () => {
+  const from = unbuiltClone()
+  output('npm', ['pack', `--pack-destination=${from}`], from)
+  const [tarball] = fs.readdirSync(from).filter((name) => name.endsWith('.tgz'))
+  assert.equal(tarball, `locket-postgres-${version}.tgz`)
+  const own = path.join(folder, 'postgres-of-clone')
+  installPostgres(own, path.join(from, tarball))
+  const script = "console.log(require('@locket/postgres').postgresLock('report').name)"
+  assert.deepEqual(nodeIn(own, '-e', script), { status: 0, output: 'report\n' })
+  assert.equal(fs.existsSync(path.join(own, 'node_modules/@locket/postgres/dist/index.js')), true)
+})
 
 for (const name of ['main', 'dropIn', 'postgres']) {
   test(`publint finds nothing in the tarball: ${name}`, async () => {

@@ -66,10 +66,10 @@ test('the drop-in is published for the very version of the main package, with it
 test('@locket/postgres is published with pg as its peer, and no other dependency', (t) => {
   const folder = stagePostgres(path.join(temporaryFolder(t), 'postgres'))
   const staged = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
-  const { version: own, peerDependencies, dependencies, devDependencies } = staged
+  const { version: own, peerDependencies, dependencies, devDependencies, scripts } = staged
   assert.deepEqual(
-    [own, Object.keys(peerDependencies), dependencies, devDependencies],
-    [version, ['pg'], undefined, undefined],
+    [own, Object.keys(peerDependencies), dependencies, devDependencies, scripts],
+    [version, ['pg'], undefined, undefined, undefined],
   )
   const kept = ['license', 'engines', 'publishConfig', 'type']
   for (const field of kept) assert.deepEqual(staged[field], manifest[field], field)

@@ -11,7 +11,8 @@ const { version } = require('../../package.json')
 const { ROOT, temporaryFolder } = require('../support/folders.js')
 const { GOOD_END, outcomeOf } = require('../support/processes.js')
 
-const FILES = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md']
+const POSTGRES = 'packages/postgres/package.json'
+const FILES = ['package.json', 'package-lock.json', POSTGRES, 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md']
 
 /** A folder with what a check looks at, and the script that checks. */
 function copy(t) {
@@ -38,7 +39,7 @@ test('every file that has the version in it has the same one', () => {
 /** What stands before the version of this package in files that have the versions of others, too. */
 const BEFORE = { 'Cargo.toml': '[workspace.package]\nversion = "', 'Cargo.lock': 'name = "locket"\nversion = "' }
 
-for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock']) {
+for (const file of ['package-lock.json', POSTGRES, 'Cargo.toml', 'Cargo.lock']) {
   test(`another version in ${file} is found`, (t) => {
     const { folder, edit } = copy(t)
     const before = BEFORE[file] ?? ''
@@ -48,6 +49,13 @@ for (const file of ['package-lock.json', 'Cargo.toml', 'Cargo.lock']) {
     assert.equal(code, 1)
   })
 }
+
+test('another version of @locket/postgres in package-lock.json is found', (t) => {
+  const { folder, edit } = copy(t)
+  const before = '"name": "@locket/postgres",\n      "version": "'
+  edit('package-lock.json', `${before}${version}`, `${before}99.0.0`)
+  assert.match(release(folder, 'check').stderr, /^package-lock\.json has .*99\.0\.0/)
+})
 
 test('a release is of the tag of its version, CHANGELOG.md has a section on it, and the repository is named', (t) => {
   const { folder, edit } = copy(t)

@@ -56,10 +56,12 @@ function stageMain(into, platforms) {
   return into
 }
 
-/** Puts a package of packages/ as it is published into the folder `into`: of the version of the main package. */
+/** Puts a package of packages/ as it is published into the folder `into`: of the version of the main package, without scripts. */
 function stageBeside(folder, into, dependencies) {
   const from = path.join(root, 'packages', folder)
-  const { name, devDependencies, ...own } = JSON.parse(fs.readFileSync(path.join(from, 'package.json'), 'utf8'))
+  const { name, version, scripts, devDependencies, ...own } = JSON.parse(
+    fs.readFileSync(path.join(from, 'package.json'), 'utf8'),
+  )
   for (const file of own.files) fs.cpSync(path.join(from, file), path.join(into, file), { recursive: true })
   copy(`packages/${folder}/README.md`, into, 'README.md', [])
   copy('LICENSE', into, 'LICENSE', [])
