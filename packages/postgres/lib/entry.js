@@ -372,7 +372,7 @@ class Entry {
   /** Why the requests have no session yet, or undefined if they have one. */
   get #whyNoSession() {
     if (this.#claim === undefined) return undefined
-    return this.#claim.isOpening ? 'there is no connection yet' : allInUse(this.#claim.limit)
+    return this.#claim.opening !== undefined ? 'there is no connection yet' : allInUse(this.#claim.limit)
   }
 
   /** Resolves to those who hold the lock, or to undefined if no session can tell now. */

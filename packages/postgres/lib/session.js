@@ -87,19 +87,25 @@ class Session {
     this.#client.connection.stream.unref?.()
   }
 
-  /** Opens a session. Rejects if it is not one that can keep locks. */
-  static async open(config, allowPooler) {
-    const session = new Session(config)
+  /** Opens the session. Rejects if it is not one that can keep locks. */
+  async open(allowPooler) {
     try {
-      await session.#client.connect()
+      await this.#client.connect()
       // With TLS, it is another one than before.
-      session.#client.connection.stream.unref?.()
-      session.#check((await session.ask(SET_UP))[0], allowPooler)
-      return session
+      this.#client.connection.stream.unref?.()
+      this.#check((await this.ask(SET_UP))[0], allowPooler)
     } catch (error) {
-      session.destroy(error)
+      this.destroy(error)
       throw error
     }
+  }
+
+  /**
+   * Destroys the session if it has no connection yet: that would keep the process alive. What follows does not, and goes on
+   * for the next one.
+   */
+  stopConnecting() {
+    if (this.#client.connection.stream.connecting) this.destroy(new Error('nobody waits for the connection any more'))
   }
 
   #check([pid, version, number, isStandby], allowPooler) {

@@ -74,6 +74,7 @@ class Sessions {
     const index = this.#claims.indexOf(claim)
     if (index !== -1) this.#claims.splice(index, 1)
     claim.isWithdrawn = true
+    claim.opening?.stopConnecting()
     claim.resolve(undefined)
   }
 
@@ -94,9 +95,10 @@ class Sessions {
 
   async #open(claim) {
     this.#count++
-    claim.isOpening = true
     try {
-      const session = await Session.open(this.#config, this.#allowPooler)
+      const session = new Session(this.#config)
+      claim.opening = session
+      await session.open(this.#allowPooler)
       if (claim.isWithdrawn) this.give(session)
       else claim.resolve(session)
     } catch (error) {

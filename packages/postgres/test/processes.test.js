@@ -4,9 +4,13 @@
 
 const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
+const { once } = require('node:events')
+const net = require('node:net')
 const path = require('node:path')
 const { test } = require('node:test')
+const { Worker } = require('node:worker_threads')
 
+const { onLinux } = require('../../../__test__/support/systems.js')
 const { eventually, staysPending, until } = require('../../../__test__/support/waiting.js')
 const { startAgent, startThread } = require('./support/agents.js')
 const { countsOf, locksOf, newName, pidsOf } = require('./support/locks.js')
@@ -62,17 +66,20 @@ test('a process that is stopped and goes on after it has lost its lock has a sma
   assert.deepEqual(rows, [{ body: 'second' }])
 })
 
+/** Runs a program with a function `lock(name)` in a process of its own. Resolves to what it prints. */
+function run(code, connection = server.connection) {
+  return new Promise((resolve, reject) => {
+    const source = `const { postgresLock } = require(${JSON.stringify(path.join(__dirname, '..'))})
+      const lock = (name) => postgresLock(name, { connection: ${JSON.stringify(connection)} })
+      ;(async () => { ${code} })()`
+    execFile(process.execPath, ['-e', source], { timeout: 20_000 }, (error, stdout) =>
+      error ? reject(error) : resolve(stdout.trim()),
+    )
+  })
+}
+
 test('a held lock does not keep a process alive, and its end releases it; a wait keeps it alive', async (t) => {
   const client = await server.connect(t)
-  const run = (code) =>
-    new Promise((resolve, reject) => {
-      const source = `const { postgresLock } = require(${JSON.stringify(path.join(__dirname, '..'))})
-        const lock = (name) => postgresLock(name, { connection: ${JSON.stringify(server.connection)} })
-        ;(async () => { ${code} })()`
-      execFile(process.execPath, ['-e', source], { timeout: 20_000 }, (error, stdout) =>
-        error ? reject(error) : resolve(stdout.trim()),
-      )
-    })
   const start = performance.now()
   assert.equal(await run("await lock('held').acquire(); console.log('held')"), 'held')
   // An idle session does not, either.
@@ -90,6 +97,30 @@ test('a held lock does not keep a process alive, and its end releases it; a wait
   // A wait that stands behind one of its own process, which needs no connection.
   const inLine = "const held = await lock('b').acquire(); setTimeout(() => held.release(), 200).unref()"
   assert.equal(await run(`${inLine}; await lock('b').acquire(); console.log('granted')`), 'granted')
+})
+
+/** Returns the port of a host that drops packets: its queue is full, and nobody takes connections from it. */
+async function deafPort(t) {
+  const source = `const { parentPort } = require('node:worker_threads')
+    const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      parentPort.postMessage(server.address().port)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`
+  const worker = new Worker(source, { eval: true })
+  t.after(() => worker.terminate())
+  const [port] = await once(worker, 'message')
+  for (let i = 0; i < 2; i++) {
+    const socket = net.connect(port, '127.0.0.1').on('error', () => {})
+    t.after(() => socket.destroy())
+    await once(socket, 'connect')
+  }
+  return port
+}
+
+test('a connection that never comes about keeps a process alive no longer than its wait', onLinux, async (t) => {
+  const connection = { ...server.connection, port: await deafPort(t), connectionTimeoutMillis: 600_000 }
+  const code = "await lock('x').acquire(100).catch(({ message }) => console.log(message))"
+  assert.equal(await run(code, connection), "Couldn't lock x within 100 ms: there is no connection yet")
 })
 
 test('worker threads exclude each other, with sessions of their own, and the end of one releases its lock', async (t) => {
