@@ -38,7 +38,10 @@ class Entry {
   /** The mode in which the session holds the lock, and the token of this. */
   #mode
   #token
-  /** The lock statement that is under way for the first request: its mode, its end, and its cancellation. */
+  /**
+   * The lock statement that is under way for the first request: its mode, whether the server has said that the lock is held, its
+   * end, and its cancellation.
+   */
   #statement
   /** Until when shared requests may join, and whether others wait for the lock at the server. */
   #joinUntil
@@ -194,12 +197,12 @@ class Entry {
   /** Requests the lock at the server, for the first request or the one that takes its place. */
   async #lock({ mode, isOnce }) {
     const session = this.#session
-    const statement = { mode, isSettled: false, settled: withResolvers() }
+    const statement = { mode, isRefused: false, isSettled: false, settled: withResolvers() }
     this.#statement = statement
     // One that comes later is tried by itself: the lock may be free by then.
     const tries = this.#queue.filter(({ isOnce }) => isOnce)
     try {
-      const token = await this.#askFor(session, mode, isOnce).finally(() => {
+      const token = await this.#askFor(session, statement, isOnce).finally(() => {
         statement.isSettled = true
         statement.settled.resolve()
       })
@@ -216,9 +219,10 @@ class Entry {
   }
 
   /** Resolves to the token, or to null if the lock is refused. */
-  async #askFor(session, mode, isOnce) {
-    const { try: attempt, lock } = STATEMENTS[mode]
+  async #askFor(session, statement, isOnce) {
+    const { try: attempt, lock } = STATEMENTS[statement.mode]
     const [[token]] = await session.ask(attempt, [this.name])
+    statement.isRefused = token === null
     // A wait has no limit: it begins when the server has shown that it is there.
     if (token !== null || isOnce) return token
     const [[late]] = await session.query(lock, [this.name])
@@ -360,7 +364,7 @@ class Entry {
   }
 
   /** Rejects a request that is not under way. `why`: why the lock was not to be had, if not because of its holders. */
-  async #reject(request, reason, why = this.#whyNoSession) {
+  async #reject(request, reason, why = this.#whyUnknown) {
     if (reason === 'aborted') return request.reject(new AbortError(request.signal.reason, this.name))
     if (why !== undefined) return request.reject(timeoutError(this.#describe(request), undefined, why))
     this.#holders ??= this.#askHolders().finally(() => {
@@ -369,8 +373,9 @@ class Entry {
     request.reject(timeoutError(this.#describe(request), await this.#holders))
   }
 
-  /** Why the requests have no session yet, or undefined if they have one. */
-  get #whyNoSession() {
+  /** Why nobody knows whether the lock is held, or undefined if it is. */
+  get #whyUnknown() {
+    if (this.#statement?.isRefused === false) return 'the server has not answered yet'
     if (this.#claim === undefined) return undefined
     return this.#claim.opening !== undefined ? 'there is no connection yet' : allInUse(this.#claim.limit)
   }

@@ -259,6 +259,23 @@ test('a wait ends soon after its timeout also if the server is silent', async (t
   assert.ok(performance.now() - start < 4000)
 })
 
+test('a wait that ends behind another one says that the lock is held only if the server has said so', async (t) => {
+  const client = await server.connect(t)
+  const proxy = await proxyOf(t, server)
+  const locks = locksOf(t, server, { connection: { ...proxy.connection, connectionTimeoutMillis: 500 } })
+  const holder = await locks.elsewhere({ connection: server.connection }).acquire()
+  const first = errorOf(() => locks.lock().acquire(300))
+  await until(async () => (await countsOf(client, locks.name)).waiting === 1, 'a wait')
+  assert.match((await errorOf(() => locks.lock().acquire(50))).message, /: it is locked$/)
+  await first
+  await holder.release()
+
+  proxy.silence()
+  const unanswered = errorOf(() => locks.lock().tryAcquire())
+  assert.match((await errorOf(() => locks.lock().acquire(50))).message, /: the server has not answered yet$/)
+  await unanswered
+})
+
 test('a wait ends two seconds after its signal also if each cancellation takes its time to fail', async (t) => {
   const client = await server.connect(t)
   const proxy = await proxyOf(t, server)
