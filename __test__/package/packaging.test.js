@@ -384,12 +384,15 @@ import lockFile = locket.lockFile
 type FileLock = locket.FileLock
 type LockMode = locket.LockMode`
 
-/** Brings the types of Node into the project, as somebody who writes TypeScript for Node has installed them. */
-function installTypesOfNode() {
-  for (const name of ['@types/node', 'undici-types']) {
-    fs.cpSync(path.join(TOOLS, name), path.join(project, 'node_modules', name), { recursive: true })
+/** Brings packages of this clone into a project. */
+function copyPackages(into, ...names) {
+  for (const name of names) {
+    fs.cpSync(path.join(TOOLS, name), path.join(into, 'node_modules', name), { recursive: true })
   }
 }
+
+/** Brings the types of Node into the project, as somebody who writes TypeScript for Node has installed them. */
+const installTypesOfNode = () => copyPackages(project, '@types/node', 'undici-types')
 
 /** The kinds of TypeScript there are, by `moduleResolution`: the module each file is, and how it loads the package. */
 const DIALECTS = {
@@ -518,6 +521,26 @@ for (const [name, load] of Object.entries({
     assert.deepEqual(nodeIn(own, name), { status: 0, output: 'report\n' })
   })
 }
+
+test('TypeScript needs no types of pg for @locket/postgres, and with them sees what is wrong with a connection', () => {
+  const own = path.join(folder, 'postgres-types')
+  installPostgres(own, packed.postgres.tarball)
+  copyPackages(own, '@types/node', 'undici-types')
+  const compilerOptions = { strict: true, noEmit: true, target: 'es2022', module: 'node16', skipDefaultLibCheck: true }
+  fs.writeFileSync(path.join(own, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
+  const load = "import { postgresLock } from '@locket/postgres'"
+  fs.writeFileSync(path.join(own, 'right.ts'), `${load}\npostgresLock('x', { connection: { host: 'db' }, timeout: 5 })`)
+  const wrong = "postgresLock('x', { timeout: '5s' })\npostgresLock('x', { connection: { host: 7 } })"
+  fs.writeFileSync(path.join(own, 'wrong.ts'), `${load}\n${wrong}`)
+  const errors = () =>
+    nodeIn(own, TSC, '-p', '.', '--pretty', 'false').output.replaceAll(
+      /^(\S+\(\d+),.*error (TS\d+).*\n(?: .*\n)*/gm,
+      '$1) $2\n',
+    )
+  assert.equal(errors(), 'wrong.ts(2) TS2322\n')
+  copyPackages(own, '@types/pg', 'pg-types', 'pg-protocol')
+  assert.equal(errors(), 'wrong.ts(2) TS2322\nwrong.ts(3) TS2322\n')
+})
 
 /** Makes a clone in which nothing is built, with what `npm pack` needs in packages/postgres. */
 function unbuiltClone() {

@@ -63,14 +63,15 @@ test('the drop-in is published for the very version of the main package, with it
   assert.deepEqual(fs.readdirSync(folder).sort(), ['LICENSE', 'README.md', 'index.d.ts', 'index.js', 'package.json'])
 })
 
-test('@locket/postgres is published with pg as its peer, and no other dependency', (t) => {
+test('@locket/postgres is published with pg as its peer, and no other dependency but optional types', (t) => {
   const folder = stagePostgres(path.join(temporaryFolder(t), 'postgres'))
   const staged = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
-  const { version: own, peerDependencies, dependencies, devDependencies, scripts } = staged
+  const { version: own, peerDependencies, peerDependenciesMeta, dependencies, devDependencies, scripts } = staged
   assert.deepEqual(
     [own, Object.keys(peerDependencies), dependencies, devDependencies, scripts],
-    [version, ['pg'], undefined, undefined, undefined],
+    [version, ['@types/pg', 'pg'], undefined, undefined, undefined],
   )
+  assert.deepEqual(peerDependenciesMeta, { '@types/pg': { optional: true } })
   const kept = ['license', 'engines', 'publishConfig', 'type']
   for (const field of kept) assert.deepEqual(staged[field], manifest[field], field)
   assert.deepEqual(fs.readdirSync(folder).sort(), ['LICENSE', 'README.md', 'dist', 'index.d.ts', 'package.json'])

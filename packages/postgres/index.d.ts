@@ -1,5 +1,7 @@
 /// <reference types="node" />
 
+// Without @types/pg, which is optional, it is any type.
+// @ts-ignore
 import type { ClientConfig } from 'pg'
 
 /** The mode of a lock. `'exclusive'` allows one holder, `'shared'` any number, as in the Web Locks API. */
@@ -38,7 +40,7 @@ export interface PostgresLockOptions {
    *
    * Handles with an equal connection share sessions. Functions in it are equal to themselves only.
    */
-  connection?: string | URL | ClientConfig | undefined
+  connection?: string | URL | (ClientConfig & { connect?: never }) | undefined
   /** The default timeout of every acquire of this handle, in milliseconds. Defaults to `Infinity`. */
   timeout?: number | undefined
   /** The default mode of every acquire of this handle. Defaults to `'exclusive'`. */

@@ -13,7 +13,7 @@ import {
   postgresLock,
   type TryAcquireOptions,
 } from '@locket/postgres'
-import { type ClientConfig, Pool } from 'pg'
+import { Client, type ClientConfig, Pool } from 'pg'
 
 import { same } from '../../../../__test__/types/same'
 
@@ -22,7 +22,7 @@ type Flat<T> = { [K in keyof T]: T[K] }
 same<
   PostgresLockOptions,
   {
-    connection?: string | URL | ClientConfig | undefined
+    connection?: string | URL | (ClientConfig & { connect?: never }) | undefined
     timeout?: number | undefined
     mode?: LockMode | undefined
     maxSessions?: number | undefined
@@ -42,6 +42,13 @@ export function making() {
   new PostgresLock('report', { connection: { host: 'localhost' }, maxSessions: 3, allowPooler: true })
   postgresLock('report', { connection: new Pool().options })
 
+  const config: ClientConfig = { ssl: true }
+  postgresLock('report', { connection: config })
+
+  // @ts-expect-error A lock needs sessions of its own.
+  postgresLock('report', { connection: new Client() })
+  // @ts-expect-error Likewise.
+  postgresLock('report', { connection: new Pool() })
   // @ts-expect-error A name is text.
   postgresLock(7)
   // @ts-expect-error The options are an object.
