@@ -35,7 +35,7 @@ export interface AcquireOptions extends TryAcquireOptions {
 /** Options of {@link postgresLock}. */
 export interface PostgresLockOptions {
   /**
-   * The connection: a connection string or `URL`, or the options of a `Client` of `pg`. Not a `Client` or `Pool`: a lock needs
+   * The connection: a connection string (`postgres://…`, or the path of a socket) or `URL`, or the options of a `Client` of `pg`. Not a `Client` or `Pool`: a lock needs
    * sessions of its own. By default, `pg` takes it from environment variables (`PGHOST`, …), each time that a session is opened.
    *
    * Handles with an equal connection share sessions. Functions in it are equal to themselves only.

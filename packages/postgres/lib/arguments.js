@@ -5,13 +5,17 @@
 const { CHECKS, checkOptions } = require('../../../lib/arguments.js')
 const { outOfRange, wrongType, wrongValue } = require('../../../lib/invalid.js')
 
+/** What pg reads as a URL, or as the path of a socket. Of other strings it makes a connection to some other host. */
+const CONNECTION_STRING = /^(?:postgres(?:ql)?:\/\/|socket:|\/)/i
+
 Object.assign(CHECKS, {
   connection(value) {
-    if (typeof value === 'string' || value instanceof URL) return
+    if (typeof value === 'string' || value instanceof URL) return checkString('options.connection', String(value))
     // No other object that Node or the language has: pg would ignore it, and connect to what the environment says.
     const isObject = Object.prototype.toString.call(value) === '[object Object]'
-    if (isObject && typeof value.connect !== 'function') return
-    throw wrongConnection(value)
+    if (!isObject || typeof value.connect === 'function') throw wrongConnection(value)
+    const { connectionString } = value
+    if (typeof connectionString === 'string') checkString('options.connection.connectionString', connectionString)
   },
   maxSessions(value) {
     if (typeof value !== 'number') throw wrongType('options.maxSessions', 'of type number', value)
@@ -23,7 +27,13 @@ Object.assign(CHECKS, {
 })
 
 /** A type error that does not show the value. */
-const secretive = (message) => Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
+const secretive = (message, code = 'ERR_INVALID_ARG_TYPE') => Object.assign(new TypeError(message), { code })
+
+function checkString(name, value) {
+  if (CONNECTION_STRING.test(value)) return
+  const message = `The "${name}" argument must begin with postgres:// or postgresql://, or be the path of a socket`
+  throw secretive(message, 'ERR_INVALID_ARG_VALUE')
+}
 
 function wrongConnection(value) {
   const received = typeof value === 'object' ? `an instance of ${value?.constructor?.name}` : `type ${typeof value}`

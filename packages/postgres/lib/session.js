@@ -43,15 +43,22 @@ function applicationName() {
 const AS_TEXT = { getTypeParser: () => String }
 
 function newClient(config) {
-  const client = new Client({
-    connectionTimeoutMillis: CONNECT_LIMIT,
-    fallback_application_name: applicationName(),
-    ...config,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY,
-    binary: false,
-    pipeline: false,
-  })
+  let client
+  try {
+    client = new Client({
+      connectionTimeoutMillis: CONNECT_LIMIT,
+      fallback_application_name: applicationName(),
+      ...config,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY,
+      binary: false,
+      pipeline: false,
+    })
+  } catch (error) {
+    // The connection string, with its password, if it is no URL.
+    delete error.input
+    throw error
+  }
   // It would end waits, and may come from a connection string.
   client.connectionParameters.query_timeout = false
   return client

@@ -45,6 +45,12 @@ for (const [code, name, options] of [
   [TYPE, 'x', { connection: new String('postgres://host/db') }],
   [TYPE, 'x', { connection: Promise.resolve('postgres://host/db') }],
   [TYPE, 'x', { connection: cyclic }],
+  [VALUE, 'x', { connection: '' }],
+  [VALUE, 'x', { connection: 'app:secret@db/app' }],
+  [VALUE, 'x', { connection: 'db.example/app' }],
+  [VALUE, 'x', { connection: 'host=db user=app password=secret' }],
+  [VALUE, 'x', { connection: new URL('http://app:secret@db/app') }],
+  [VALUE, 'x', { connection: { connectionString: 'app:secret@db/app' } }],
   [TYPE, 'x', { connection: { ssl: cyclic } }],
   [TYPE, 'x', { timeout: '5' }],
   [RANGE, 'x', { timeout: -1 }],
@@ -90,12 +96,39 @@ for (const [code, options] of [
 
 test('no message shows what may be a password', () => {
   const secret = 'postgres://user:secret@host/db'
-  for (const options of [secret, { connectionString: secret }, { conection: secret, timeout: 5 }]) {
+  for (const options of [
+    ...[secret, { connectionString: secret }, { conection: secret, timeout: 5 }, { connection: 'user:secret@host/db' }],
+    { connection: { connectionString: 'user:secret@host/db' } },
+  ]) {
     assert.throws(
       () => postgresLock('x', options),
       (error) => !error.message.includes('secret') && /connection/.test(error.message),
     )
   }
+})
+
+test('the connection strings of pg serve', () => {
+  for (const connection of [
+    ...['postgres://db/app', 'postgresql://db/app', 'POSTGRES://db/app', 'postgres:///app'],
+    ...[
+      '/run/postgresql',
+      '/run/postgresql app',
+      'socket:/run/postgresql?db=app',
+      'socket://app:secret@/run/postgresql',
+    ],
+  ]) {
+    assert.ok(postgresLock('x', { connection }))
+    assert.ok(postgresLock('x', { connection: { connectionString: connection } }))
+  }
+  assert.ok(postgresLock('x', { connection: { connectionString: undefined } }))
+})
+
+test('the error of a connection string that is no URL does not show it', async () => {
+  const error = await errorOf(() => postgresLock('x', { connection: 'postgres://app:secret@[db/app' }).acquire())
+  assert.equal(error.code, 'ERR_INVALID_URL')
+  // Older versions of pg leave the whole string there.
+  assert.deepEqual(['input' in error, 'input' in error.cause], [false, false])
+  assert.doesNotMatch(inspect(error, { depth: Infinity, showHidden: true }), /secret/)
 })
 
 test('run() needs a task, before it acquires', async () => {
