@@ -2,12 +2,13 @@
 
 // `npm run test:cluster`: the lock between two clients of a file system that is served over a network. The servers, the clients and
 // the network between them are on this machine, in namespaces (or in virtual machines) that vanish with the tests.
-// LOCKET_CLUSTER names the file systems, or is "all". A file system that this machine cannot serve is skipped, with a line that says
-// why; with LOCKET_REQUIRE_ALL=1 that is a failure. `-- --quick` leaves out the tests that lose a client, which take minutes.
+// LOCKET_CLUSTER names the file systems. A file system that this machine cannot serve is skipped, with a line that says why; with
+// LOCKET_REQUIRE_ALL=1 that is a failure.
 
 const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { parseArgs } = require('node:util')
 
 const { prepare, root } = require('./prepare.js')
 
@@ -18,6 +19,12 @@ const FOLDER = path.join(root, 'target/cluster')
 /** What "all" stands for. CephFS is not part of it: its packages take 300 MB. */
 const ALL = ['moosefs', 'nfs', 'smb', 'glusterfs']
 const KNOWN = [...ALL, 'cephfs']
+
+const USAGE = `npm run test:cluster [-- options]
+  --quick         leaves out the tests that lose a client, which take minutes
+  --help
+LOCKET_CLUSTER    names the file systems, with commas between them (moosefs): ${KNOWN.join(', ')};
+                  or all, which is all but cephfs`
 
 /** The PATH with the folders of servers, which that of a user may lack. */
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
@@ -75,20 +82,33 @@ function tableOf(runs) {
   return rows.map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
+/** Ends this process with the exit code of a wrong use. */
+function refuse(message) {
+  console.error(message)
+  process.exit(64)
+}
+
+function readOptions() {
+  try {
+    return parseArgs({ options: { quick: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } }).values
+  } catch (error) {
+    return refuse(`${error.message}\n\n${USAGE}`)
+  }
+}
+
 async function main() {
+  const { quick, help } = readOptions()
+  if (help) return console.log(USAGE)
   const wanted = process.env.LOCKET_CLUSTER || 'moosefs'
   const names = wanted === 'all' ? ALL : wanted.split(',')
   const unknown = names.filter((name) => !KNOWN.includes(name))
-  if (unknown.length > 0) {
-    console.error(`LOCKET_CLUSTER: unknown: ${unknown.join(', ')}. There are: all, ${KNOWN.join(', ')}`)
-    process.exit(64)
-  }
+  if (unknown.length > 0) refuse(`LOCKET_CLUSTER: unknown: ${unknown.join(', ')}. There are: all, ${KNOWN.join(', ')}`)
   prepare()
   fs.mkdirSync(FOLDER, { recursive: true })
   const runs = {}
   for (const name of names) {
     const obstacle = obstacleOf(require(path.join(SYSTEMS, `${name}.js`)))
-    if (obstacle === undefined) runs[name] = await run(name, process.argv.slice(2))
+    if (obstacle === undefined) runs[name] = await run(name, quick ? ['--quick'] : [])
     else if (process.env.LOCKET_REQUIRE_ALL === '1') throw new Error(`LOCKET_REQUIRE_ALL: ${name}: ${obstacle}`)
     else console.log(`${name}: skipped: ${obstacle}`)
   }
