@@ -35,8 +35,9 @@ export interface AcquireOptions extends TryAcquireOptions {
 /** Options of {@link postgresLock}. */
 export interface PostgresLockOptions {
   /**
-   * The connection: a connection string (`postgres://…`, or the path of a socket) or `URL`, or the options of a `Client` of `pg`. Not a `Client` or `Pool`: a lock needs
-   * sessions of its own. By default, `pg` takes it from environment variables (`PGHOST`, …), each time that a session is opened.
+   * The connection: a connection string (`postgres://…`, or the path of a socket) or `URL`, or the options of a `Client` of
+   * `pg`. Not a `Client` or `Pool`: a lock needs sessions of its own. By default, `pg` takes it from environment variables
+   * (`PGHOST`, …), each time that a session is opened.
    *
    * Handles with an equal connection share sessions. Functions in it are equal to themselves only.
    */
@@ -47,8 +48,9 @@ export interface PostgresLockOptions {
   mode?: LockMode | undefined
   /**
    * The most sessions that this thread opens for the locks of this connection. Each name that is held or waited for needs one;
-   * further names wait their turn. A program that waits for a name while it holds as many waits until it releases one of them.
-   * `isLocked()` and `holders()` may take one session more. Defaults to `10`.
+   * further names wait their turn. All sessions of the connection count, also those for other handles. A program that waits
+   * for a name while it holds as many waits until it releases one of them. `isLocked()` and `holders()` may take one session
+   * more. Defaults to `10`.
    */
   maxSessions?: number | undefined
   /**
@@ -96,7 +98,7 @@ export function postgresLock(name: string, options?: PostgresLockOptions): Postg
  * handle holds it. A handle belongs to its thread, and cannot be cloned or posted to another.
  *
  * Each acquire is published on the tracing channel `locket.postgres.acquire` of `node:diagnostics_channel`. The message has
- * `name`, `mode` and `timeout`, and once the lock is held `token`. Each release is published on the channel
+ * `name`, `mode` and `timeout`, and once the lock is held `token`. Each release is published on the plain channel
  * `locket.postgres.release`, with `name` and the same `token`.
  */
 export class PostgresLock {
