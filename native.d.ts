@@ -62,7 +62,7 @@ export interface NativeApi {
    * promise only if it is not known at once; `undefined` stands for the lock. With `namesHolders`, a timeout names the
    * holders. With `file`, the number of a file, the wait fails as `replaced` if the path names another one.
    */
-  acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean, arg5?: string | undefined | null) => Promise<Failure | undefined> | Failure | undefined
+  acquire: (arg0: number, arg1: number, arg2: boolean, arg3: number, arg4: boolean, arg5?: bigint | undefined | null) => Promise<Failure | undefined> | Failure | undefined
   /**
    * `(handle, id)`: same as `acquire` of the exclusive lock without waiting, but takes the lock from whatever holds it in this
    * process, and comes before all that wait.
@@ -77,12 +77,12 @@ export interface NativeApi {
    * `(handle, shared, timeout, namesHolders, file?)`: same as `acquire`, but blocks the thread, and receives the lock itself:
    * returns the number of the acquisition.
    */
-  acquireSync: (arg0: number, arg1: boolean, arg2: number, arg3: boolean, arg4?: string | undefined | null) => number | Failure
+  acquireSync: (arg0: number, arg1: boolean, arg2: number, arg3: boolean, arg4?: bigint | undefined | null) => number | Failure
   /**
    * `(handle)`: returns the number of the file that this handle holds, or that its last request has found. The numbers of
    * files have the same order in all processes of a machine.
    */
-  fileNumber: (arg0: number) => string | undefined
+  fileNumber: (arg0: number) => bigint | undefined
   /** `(handle, id)`: resolves to true if any process holds the lock now. */
   isLocked: (arg0: number, arg1: number) => Promise<boolean | Failure>
   /** `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell. */

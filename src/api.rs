@@ -53,7 +53,7 @@ pub(crate) struct NativeApi {
     /// holders. With `file`, the number of a file, the wait fails as `replaced` if the path names another one.
     pub acquire: Function<
         'static,
-        FnArgs<(u32, u32, bool, f64, bool, Option<String>)>,
+        FnArgs<(u32, u32, bool, f64, bool, Option<BigInt>)>,
         Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>,
     >,
     /// `(handle, id)`: same as `acquire` of the exclusive lock without waiting, but takes the lock from whatever holds it in this
@@ -65,10 +65,10 @@ pub(crate) struct NativeApi {
     pub receive: Function<'static, FnArgs<(u32, u32)>, Either<f64, ()>>,
     /// `(handle, shared, timeout, namesHolders, file?)`: same as `acquire`, but blocks the thread, and receives the lock itself:
     /// returns the number of the acquisition.
-    pub acquire_sync: Function<'static, FnArgs<(u32, bool, f64, bool, Option<String>)>, Either<f64, Failure>>,
+    pub acquire_sync: Function<'static, FnArgs<(u32, bool, f64, bool, Option<BigInt>)>, Either<f64, Failure>>,
     /// `(handle)`: returns the number of the file that this handle holds, or that its last request has found. The numbers of
     /// files have the same order in all processes of a machine.
-    pub file_number: Function<'static, FnArgs<(u32,)>, Either<String, ()>>,
+    pub file_number: Function<'static, FnArgs<(u32,)>, Either<BigInt, ()>>,
     /// `(handle, id)`: resolves to true if any process holds the lock now.
     pub is_locked: Function<'static, FnArgs<(u32, u32)>, PromiseRaw<'static, Either<bool, Failure>>>,
     /// `(handle, id)`: resolves to the processes that hold the lock, or to `undefined` if the system does not tell.
@@ -171,12 +171,12 @@ fn is_held(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<b
 fn acquire(
     environment: &Environment,
     env: Env<'_>,
-    (handle, id, shared, timeout, names_holders, file): (u32, u32, bool, f64, bool, Option<String>),
+    (handle, id, shared, timeout, names_holders, file): (u32, u32, bool, f64, bool, Option<BigInt>),
 ) -> Result<Either3<PromiseRaw<'static, Either<Failure, ()>>, Failure, ()>> {
     let sink = environment.completions.clone();
     let options = RequestOptions {
         names_holders,
-        expected: file.as_deref().map(to_file_id),
+        expected: file.map(to_file_id),
         token: token(handle, id),
         ..request_options(environment, handle, shared, timeout, sink)?
     };
@@ -214,13 +214,13 @@ fn receive(environment: &Environment, _: Env<'_>, (handle, id): (u32, u32)) -> R
 fn acquire_sync(
     environment: &Environment,
     env: Env<'_>,
-    (handle, shared, timeout, names_holders, file): (u32, bool, f64, bool, Option<String>),
+    (handle, shared, timeout, names_holders, file): (u32, bool, f64, bool, Option<BigInt>),
 ) -> Result<Either<f64, Failure>> {
     let sink = environment.sync_waiter.clone();
     let options = request_options(environment, handle, shared, timeout, sink)?;
     let options = RequestOptions {
         names_holders,
-        expected: file.as_deref().map(to_file_id),
+        expected: file.map(to_file_id),
         blocks_client: true,
         token: token(handle, 0),
         ..options
@@ -234,7 +234,7 @@ fn acquire_sync(
     })
 }
 
-fn file_number(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<Either<String, ()>> {
+fn file_number(environment: &Environment, _: Env<'_>, (handle,): (u32,)) -> Result<Either<BigInt, ()>> {
     let file = environment.handles.borrow().get(handle)?.file_id();
     Ok(file.map_or(Either::B(()), |file| Either::A(to_file_number(file))))
 }

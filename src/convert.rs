@@ -137,19 +137,14 @@ pub(crate) fn to_number(ticket: Ticket) -> f64 {
     ticket as f64
 }
 
-/// Returns the number by which JavaScript knows a file: hexadecimal digits, always as many. In their order, files have that of
-/// their ids.
-pub(crate) fn to_file_number(file: FileId) -> String {
-    let [low, second, third, high] = file.to_words();
-    format!("{high:016x}{third:016x}{second:016x}{low:016x}")
+/// Returns the number by which JavaScript knows a file.
+pub(crate) fn to_file_number(file: FileId) -> BigInt {
+    BigInt { sign_bit: false, words: file.to_words().to_vec() }
 }
 
 /// Returns the file with this number.
-pub(crate) fn to_file_id(number: &str) -> FileId {
-    let word = |index: usize| {
-        number.get(index * 16..(index + 1) * 16).and_then(|digits| u64::from_str_radix(digits, 16).ok())
-    };
-    FileId::from_words([3, 2, 1, 0].map(|index| word(index).unwrap_or_default()))
+pub(crate) fn to_file_id(BigInt { words, .. }: BigInt) -> FileId {
+    FileId::from_words(std::array::from_fn(|index| words.get(index).copied().unwrap_or_default()))
 }
 
 /// Returns a path that is given as a string or as bytes.

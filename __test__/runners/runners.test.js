@@ -207,7 +207,7 @@ for (const [name, runner] of Object.entries(RUNNERS)) {
     assert.equal(failed.filter(mustFail).length, 9, said)
     assert.equal(passed.includes('nothing waits after the failure'), true)
     assert.notEqual(code, 0)
-    assert.doesNotMatch(said, COMPLAINTS)
+    assert.doesNotMatch(name === 'Jest 29' ? withoutCustomGc(said) : said, COMPLAINTS)
     const left = fs.readFileSync(path.join(locks, 'left.txt'), 'utf8')
     assert.equal(left, runner.keeps ? 'true\nfalse\n' : 'true\ntrue\n')
     for (const file of fs.readdirSync(locks).filter((each) => each.endsWith('.lock'))) {
@@ -217,6 +217,12 @@ for (const [name, runner] of Object.entries(RUNNERS)) {
 }
 
 const mustFail = (title) => title.startsWith('fails ')
+
+/** What Jest 29 says, if all handles that it lists are those of napi-rs, which keep nothing alive. */
+function withoutCustomGc(said) {
+  const [, handle] = /● {2}(?!CustomGC$)(.*)$/m.exec(said) ?? []
+  return handle === undefined ? said.replace(/^Jest has detected the following \d+ open handles?.*$/m, '') : said
+}
 
 /** What runners say of handles that are open, and of processes that do not end or that end badly. */
 const COMPLAINTS =

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use napi::bindgen_prelude::*;
-use napi_sys as sys;
+use napi::sys;
 
 use super::{Env, Instance, Live, shielded};
 

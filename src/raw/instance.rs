@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::LocalKey;
 
 use napi::bindgen_prelude::*;
-use napi_sys as sys;
+use napi::sys;
 
 use super::{Env, shielded};
 use crate::lock;

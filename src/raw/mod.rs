@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use napi::bindgen_prelude::*;
-use napi_sys as sys;
+use napi::sys;
 
 pub(crate) use instance::{Instance, Instances, Live, Notifier};
 
