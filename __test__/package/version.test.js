@@ -61,7 +61,8 @@ test('a release is of the tag of its version, CHANGELOG.md has a section on it, 
   const { folder, edit } = copy(t)
   assert.match(release(folder, 'check', `v${version}`).stderr, /^package\.json has no "repository"$/m)
   edit('package.json', '"license"', '"repository": "https://example.org/locket",\n  "license"')
-  edit('CHANGELOG.md', '\n## ', `\n## ${version} - 2030-01-01\n\n### Added\n\n- This.\n\n## `)
+  const changelog = `# Changelog\n\n## ${version} - 2030-01-01\n\n### Added\n\n- This.\n\n## 0.0.1\n\n- That.\n`
+  fs.writeFileSync(path.join(folder, 'CHANGELOG.md'), changelog)
   assert.equal(release(folder, 'check', `v${version}`).code, 0)
   assert.equal(release(folder, 'notes').stdout, '### Added\n\n- This.\n')
   assert.equal(release(folder, 'check', 'v99.0.0').stderr, `The tag is v99.0.0, package.json has ${version}\n`)
