@@ -4,8 +4,8 @@
 
 const assert = require('node:assert/strict')
 
-/** How long a test waits for an event. Generous: it only bounds how long a failure takes. */
-const PATIENCE = 60_000
+/** How long a test waits for an event. Generous: it only bounds how long a failure takes. In an emulator all takes longer. */
+const PATIENCE = Number(process.env.LOCKET_PATIENCE ?? 60_000)
 
 /** `promise`, or a failure that says what did not happen. */
 async function eventually(promise, what, patience = PATIENCE) {

@@ -104,6 +104,9 @@ function wineHost(name, version) {
   return { ...host(name, 'unshare', '--mount', 'sh', '-c', start, 'sh', folder), within: 'wine ' }
 }
 
+/** How long tests wait for an event there, in milliseconds: on a busy machine, Node takes seconds to start. */
+const PATIENCE = 120_000
+
 /** Takes itself for the script by which it was started, so that processes that it starts are in qemu, too. */
 const IN_QEMU = 'process.execPath = process.env.LOCKET_PROGRAM'
 
@@ -115,7 +118,9 @@ function inQemu(name, arch, ...command) {
   fs.writeFileSync(preload, `${IN_QEMU}\n`)
   const qemu = path.join(system('qemu', ['qemu-user']), `usr/bin/qemu-${arch}`)
   const words = [qemu, ...command, '--require', preload].map((word) => `'${word}'`)
-  fs.writeFileSync(program, `#!/bin/sh\nLOCKET_PROGRAM=$0 exec ${words.join(' ')} "$@"\n`, { mode: 0o755 })
+  fs.writeFileSync(program, `#!/bin/sh\nLOCKET_PATIENCE=${PATIENCE} LOCKET_PROGRAM=$0 exec ${words.join(' ')} "$@"\n`, {
+    mode: 0o755,
+  })
   return { ...host(name, program), within: 'qemu ' }
 }
 
