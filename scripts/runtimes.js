@@ -24,7 +24,7 @@ function asMarkdown(results) {
     const where = results.map(({ runtime }) => titleOf(runtime)).filter((title) => on.test(title))
     return `- ${where.join(', ')}: ${text}\n`
   })
-  return `\nThey pass on ${titles} (${process.platform}, ${process.arch}), except for this:\n\n${limits.join('')}\n`
+  return `\nThe tests pass on ${titles} (${process.platform}, ${process.arch}), except for this:\n\n${limits.join('')}\n`
 }
 
 async function main() {

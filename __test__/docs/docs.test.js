@@ -17,6 +17,7 @@ const NOT_RUN = [
   { begins: 'npm install @locket/native', why: 'it is not on npm yet' },
   { begins: 'npm install proper-lockfile@npm:@locket/proper-lockfile', why: 'it is not on npm yet' },
   { begins: 'npm install @locket/postgres', why: 'it is not on npm yet' },
+  { begins: 'mkdir -p ../my-project', why: 'has tests of its own (packaging.test.js)' },
   { begins: 'npm pack --pack-destination ../my-project', why: 'has tests of its own (packaging.test.js)' },
   { begins: 'npm pack --workspace', why: 'has tests of its own (packaging.test.js)' },
   { begins: 'npm install ./locket-', why: 'has tests of its own (packaging.test.js)' },

@@ -25,7 +25,7 @@ const EXIT_CODES = [
   ['64', 'The command line is wrong.'],
   ['65, 66, 71, 73', 'FILE cannot be locked, or the lock was lost.'],
   ['69', 'COMMAND cannot be run.'],
-  ['70', 'A defect of locket.'],
+  ['70', 'An internal error of locket.'],
 ]
 
 /** Returns the page of this version. */
@@ -48,7 +48,7 @@ const manPage = (version) =>
       ...paragraphs(
         'Runs COMMAND while it holds the lock of FILE, which is created if it is missing. If another process holds the lock, ' +
           'locket waits for it. The lock is the one of flock(1). It is released when COMMAND ends, and by the kernel if locket ' +
-          'and COMMAND are killed.',
+          'and COMMAND are killed: COMMAND inherits the lock, and keeps it if locket alone is killed. FILE may be a folder.',
         'Options come before FILE. After a second of waiting, locket says on stderr who holds the lock.',
       ),
     ),
@@ -65,7 +65,7 @@ const manPage = (version) =>
       'EXAMPLES',
       ...paragraphs('One build at a time, and none waits for longer than 30 seconds:'),
       ...code('locket --timeout 30 build.lock npm run build'),
-      ...paragraphs('A cron job that is left out while the last one still runs:'),
+      ...paragraphs('A cron job that is skipped while the last one still runs:'),
       ...code('locket --nonblock --conflict-exit-code 0 report.lock ./report'),
       ...paragraphs('At most four compilers at once, from whatever shell:'),
       ...code('locket --permits 4 compile.slots cc -c file.c'),

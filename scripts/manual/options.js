@@ -16,7 +16,7 @@ const TEXTS = {
   nonblock: { text: 'Fail at once if the lock is held.' },
   timeout: {
     value: 'SECONDS',
-    text: 'Wait no longer than this. Fractions are allowed. 0 is the same as --nonblock. Without it, the wait has no limit.',
+    text: 'Wait no longer than this. Fractions are allowed. 0 is the same as --nonblock. Without this option, the wait has no limit.',
   },
   'conflict-exit-code': {
     value: 'CODE',
@@ -45,8 +45,8 @@ const TEXTS = {
     value: 'NAME',
     choices: PROTOCOLS,
     text:
-      'Lock as other programs do that do not see flock(2). The default is flock; fcntl is the other lock of the kernel; all ' +
-      'others lock by the existence of a file, a folder or a link.',
+      `Use the locking method of programs that do not use flock(2). One of: ${PROTOCOLS.join(', ')}. The default is flock; fcntl ` +
+      'is the other lock of the kernel; all others lock by the existence of a file, a folder or a link.',
   },
   stale: {
     value: 'SECONDS',
