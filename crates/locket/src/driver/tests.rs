@@ -436,6 +436,7 @@ fn a_request_whose_file_cannot_be_locked_any_more_finds_it_anew() {
 
 #[test]
 #[cfg(unix)]
+#[cfg_attr(miri, ignore = "it measures time")]
 fn a_file_that_a_client_remembers_for_a_while_after_it_is_gone_is_opened_anew_until_it_is_another() {
     const TIMES: usize = 64;
     let stage = Stage::with_workers();
