@@ -11,18 +11,18 @@ const { after, before, test } = require('node:test')
 
 const { lockFile } = require('../..')
 const { builtBinary, installInto, packAll } = require('../../scripts/packaging.js')
+const { sectionsOf } = require('../docs/markdown.js')
 const { temporaryPath } = require('../support/folders.js')
 const { GOOD_END, outcomeOf, Talker } = require('../support/processes.js')
 const { until } = require('../support/waiting.js')
 
-const PAGE = path.join(__dirname, '../../docs/bundlers.md')
 const TOOLS = path.join(__dirname, 'node_modules')
 /** How long a tool may take, in milliseconds. */
 const LIMIT = 300_000
 
 const BINARY = builtBinary()
-/** The platform that stands on the page, and this one. */
-const [THERE, HERE] = ['linux-x64-gnu', BINARY.split('.')[1]]
+/** Code of the page with this platform in place of the one that is written there. */
+const here = (code) => code.replaceAll('linux-x64-gnu', BINARY.split('.')[1])
 
 /**
  * The recipes, by their headings: the `program` that comes of each in dist/. It runs with the other files there, or with
@@ -72,18 +72,8 @@ function installPackages(into) {
   fs.cpSync(path.join(folder, 'installed', place), path.join(into, place), { recursive: true })
 }
 
-/** The sections of the page that have commands, by their headings: their code blocks, as `{ language, code }`. */
-const SECTIONS = new Map(
-  fs
-    .readFileSync(PAGE, 'utf8')
-    .split(/^##+ /m)
-    .map((section) => {
-      const [, heading] = /^(.*)/.exec(section)
-      const blocks = [...section.matchAll(/^```(\S+)\n([\s\S]*?)^```$/gm)]
-      return [heading, blocks.map(([, language, code]) => ({ language, code: code.replaceAll(THERE, HERE) }))]
-    })
-    .filter(([, blocks]) => blocks.length > 0),
-)
+/** The recipes of the page, by their headings. */
+const SECTIONS = sectionsOf('docs/bundlers.md')
 
 /** Does in a project what a section says: writes its files, and runs its commands. Returns what these print. */
 function follow(heading, project, bin) {
@@ -91,12 +81,12 @@ function follow(heading, project, bin) {
   for (const { language, code } of SECTIONS.get(heading)) {
     if (language === 'sh') {
       const env = { ...process.env, PATH: bin + path.delimiter + process.env.PATH, NEXT_TELEMETRY_DISABLED: '1' }
-      const { code: status, ...streams } = outcomeOf('sh', ['-ec', code], { cwd: project, env, timeout: LIMIT })
+      const { code: status, ...streams } = outcomeOf('sh', ['-ec', here(code)], { cwd: project, env, timeout: LIMIT })
       printed += streams.stdout + streams.stderr
       assert.equal(status, 0, printed)
     } else {
       const name = language === 'json' ? 'sea.json' : /^\/\/ (\S+)\n/.exec(code)[1]
-      fs.writeFileSync(path.join(project, name), code)
+      fs.writeFileSync(path.join(project, name), here(code))
     }
   }
   return printed

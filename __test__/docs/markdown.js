@@ -24,14 +24,23 @@ const textOf = (file) => fs.readFileSync(path.join(ROOT, file), 'utf8').replaceA
 
 const FENCED = /^( *)(```+|~~~+) *(\S*).*\n([\s\S]*?)^ *\2 *$/gm
 
-/** The code blocks of a file: `{ file, line, language, code }`. */
-function blocksOf(file) {
-  const text = textOf(file)
+/** The code blocks of a text: `{ line, language, code }`. */
+function blocksIn(text) {
   return [...text.matchAll(FENCED)].map((match) => {
     const [, indent, , language, code] = match
     const line = text.slice(0, match.index).split('\n').length
-    return { file, line, language, code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), '') }
+    return { line, language, code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), '') }
   })
+}
+
+/** The code blocks of a file: `{ file, line, language, code }`. */
+const blocksOf = (file) => blocksIn(textOf(file)).map((block) => ({ file, ...block }))
+
+/** The sections of a file that have code blocks: these, by the heading above them. */
+function sectionsOf(file) {
+  const sections = textOf(file).split(/^##+ /m)
+  const named = sections.map((section) => [section.slice(0, section.indexOf('\n')), blocksIn(section)])
+  return new Map(named.filter(([, blocks]) => blocks.length > 0))
 }
 
 /** The text without code, in which nothing is a link or a heading. */
@@ -64,4 +73,4 @@ function anchorsOf(file) {
   })
 }
 
-module.exports = { anchorsOf, blocksOf, files, headingsOf, linksIn, linksOf, ROOT }
+module.exports = { anchorsOf, blocksOf, files, headingsOf, linksIn, linksOf, ROOT, sectionsOf }

@@ -14,7 +14,6 @@ const { after, before, test } = require('node:test')
 const esbuild = require('esbuild')
 
 const { linksIn } = require('../docs/markdown.js')
-const { repositoryOf, withLinks } = require('../../scripts/packaging/links.js')
 const { BUNDLES, MANUAL } = require('../../scripts/bundle.js')
 const { builtBinary, install, output, pack, packAll, root } = require('../../scripts/packaging.js')
 
@@ -132,19 +131,6 @@ test('the pages in the tarball lead only to what is in it, or to addresses', () 
       assert.ok(fs.existsSync(path.join(path.dirname(file), link.split('#')[0])), `${page}: ${link}`)
     }
   }
-})
-
-test('a page leads to the repository for what is not in the tarball, once its place is known', () => {
-  const text = '[a](a.md#x), [b](../b.md), [c](https://c), `x`\n\n```js\n[d](d.md)\n```\n\n[e](e.md)'
-  const page = { file: 'docs/p.md', files: ['docs/a.md'] }
-  const place = repositoryOf({ repository: { url: 'git+https://example.org/locket.git' } })
-  assert.equal(
-    withLinks(text, { ...page, repository: place }),
-    text
-      .replace('../b.md', 'https://example.org/locket/blob/HEAD/b.md')
-      .replace('(e.md)', '(https://example.org/locket/blob/HEAD/docs/e.md)'),
-  )
-  assert.equal(withLinks(text, page), text.replace('[b](../b.md)', 'b').replace('[e](e.md)', 'e'))
 })
 
 test('the binary is in a package of its own, of the name that the loader asks for, for this platform alone', () => {
@@ -391,7 +377,7 @@ function copyPackages(into, ...names) {
   }
 }
 
-/** Brings the types of Node into the project, as somebody who writes TypeScript for Node has installed them. */
+/** Adds `@types/node` to the project, which every TypeScript project for Node has. */
 const installTypesOfNode = () => copyPackages(project, '@types/node', 'undici-types')
 
 /** The kinds of TypeScript there are, by `moduleResolution`: the module each file is, and how it loads the package. */

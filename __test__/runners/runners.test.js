@@ -10,7 +10,7 @@ const { after, before, test } = require('node:test')
 
 const { lockFile } = require('../..')
 const { installInto, packAll } = require('../../scripts/packaging.js')
-const { blocksOf } = require('../docs/markdown.js')
+const { sectionsOf } = require('../docs/markdown.js')
 const { outcomeOf } = require('../support/processes.js')
 
 const TOOLS = path.join(__dirname, 'node_modules')
@@ -117,15 +117,7 @@ before(() => {
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
 
 const PAGE = fs.readFileSync(path.join(__dirname, '../../docs/test-runners.md'), 'utf8')
-const blocks = blocksOf('docs/test-runners.md')
-
-/** The code blocks of the section with this heading. */
-function recipeOf(heading) {
-  const line = PAGE.split('\n').indexOf(`### ${heading}`) + 1
-  assert.notEqual(line, 0)
-  const next = PAGE.split('\n').findIndex((each, index) => index >= line && each.startsWith('#'))
-  return blocks.filter((block) => block.line > line && block.line <= next)
-}
+const SECTIONS = sectionsOf('docs/test-runners.md')
 
 /** Makes a project of a recipe, with the package, the runner and the tests. Returns its folder and its command. */
 function makeProject({ recipe, packages, program }) {
@@ -151,9 +143,9 @@ function makeProject({ recipe, packages, program }) {
     }
   }
 
-  const heldLocks = blocks.find(({ code }) => code.startsWith('// held-locks.js\n'))
+  const heldLocks = SECTIONS.get('After a failed test').find(({ code }) => code.startsWith('// held-locks.js\n'))
   let command
-  for (const { language, code } of [heldLocks, ...recipeOf(recipe)]) {
+  for (const { language, code } of [heldLocks, ...SECTIONS.get(recipe)]) {
     if (language === 'sh') command = code.trim()
     else fs.writeFileSync(path.join(project, /^\/\/ (\S+)\n/.exec(code)[1]), code)
   }

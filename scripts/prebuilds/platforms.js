@@ -32,22 +32,22 @@ const MUSL_FLAGS = ['-C', 'target-feature=-crt-static']
  */
 const APPLE_FLAGS = ['-C', 'link-arg=-Wl,-install_name,@rpath/locket.node', '-C', 'link-arg=-Wl,-dead_strip_dylibs']
 
+/** Returns a platform of Linux with glibc, by Rust's name for it and Node's name for its processor. */
+const onGlibc = (target, arch, { glibc = GLIBC, flags, limit } = {}) => ({
+  target,
+  zig: `${target}.${glibc}`,
+  ...(flags && { flags }),
+  expected: { format: 'ELF', arch, glibc, libc: 'libc.so.6', ...(limit && { limit }) },
+})
+
 /**
  * `target`: Rust's name. `zig`: the same for cargo-zigbuild, with the oldest glibc. `expected`: what the binary must be
  * (see inspect.py). The one for Windows is built with MinGW, since that can be done everywhere; ordinary Node asks for
  * a binary by the name "msvc", and an addon that takes all of Node-API from the process that loads it fits both.
  */
 const PLATFORMS = {
-  'linux-x64-gnu': {
-    target: 'x86_64-unknown-linux-gnu',
-    zig: `x86_64-unknown-linux-gnu.${GLIBC}`,
-    expected: { format: 'ELF', arch: 'x64', glibc: GLIBC, libc: 'libc.so.6' },
-  },
-  'linux-arm64-gnu': {
-    target: 'aarch64-unknown-linux-gnu',
-    zig: `aarch64-unknown-linux-gnu.${GLIBC}`,
-    expected: { format: 'ELF', arch: 'arm64', glibc: GLIBC, libc: 'libc.so.6' },
-  },
+  'linux-x64-gnu': onGlibc('x86_64-unknown-linux-gnu', 'x64'),
+  'linux-arm64-gnu': onGlibc('aarch64-unknown-linux-gnu', 'arm64'),
   'linux-x64-musl': {
     target: 'x86_64-unknown-linux-musl',
     flags: MUSL_FLAGS,
@@ -58,28 +58,14 @@ const PLATFORMS = {
     flags: MUSL_FLAGS,
     expected: { format: 'ELF', arch: 'arm64', libc: 'libc.so' },
   },
-  'linux-arm-gnueabihf': {
-    target: 'armv7-unknown-linux-gnueabihf',
-    zig: `armv7-unknown-linux-gnueabihf.${GLIBC}`,
-    expected: { format: 'ELF', arch: 'arm', glibc: GLIBC, libc: 'libc.so.6' },
-  },
-  'linux-riscv64-gnu': {
-    target: 'riscv64gc-unknown-linux-gnu',
-    zig: `riscv64gc-unknown-linux-gnu.${GLIBC_RISCV}`,
-    expected: { format: 'ELF', arch: 'riscv64', glibc: GLIBC_RISCV, libc: 'libc.so.6' },
-  },
-  'linux-ppc64-gnu': {
-    target: 'powerpc64le-unknown-linux-gnu',
-    zig: `powerpc64le-unknown-linux-gnu.${GLIBC_PPC64}`,
+  'linux-arm-gnueabihf': onGlibc('armv7-unknown-linux-gnueabihf', 'arm'),
+  'linux-riscv64-gnu': onGlibc('riscv64gc-unknown-linux-gnu', 'riscv64', { glibc: GLIBC_RISCV }),
+  'linux-ppc64-gnu': onGlibc('powerpc64le-unknown-linux-gnu', 'ppc64', {
+    glibc: GLIBC_PPC64,
     flags: SMALLEST,
-    expected: { format: 'ELF', arch: 'ppc64', glibc: GLIBC_PPC64, libc: 'libc.so.6', limit: PPC64_LIMIT },
-  },
-  'linux-s390x-gnu': {
-    target: 's390x-unknown-linux-gnu',
-    zig: `s390x-unknown-linux-gnu.${GLIBC}`,
-    flags: SMALLEST,
-    expected: { format: 'ELF', arch: 's390x', glibc: GLIBC, libc: 'libc.so.6' },
-  },
+    limit: PPC64_LIMIT,
+  }),
+  'linux-s390x-gnu': onGlibc('s390x-unknown-linux-gnu', 's390x', { flags: SMALLEST }),
   'freebsd-x64': {
     target: 'x86_64-unknown-freebsd',
     expected: { format: 'ELF', arch: 'x64', libc: 'libc.so.7' },
